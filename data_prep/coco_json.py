@@ -1,0 +1,191 @@
+"""COCO json files: an index that stays small, and the way from a record to an AnnotatedImage.
+
+Format: https://cocodataset.org/#format-data
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+_LFS_POINTER = "version https://git-lfs"
+
+
+class CocoImage(NamedTuple):
+    """One entry of a COCO json's `images`; sizes in pixels."""
+
+    image_id: int
+    file_name: str
+    height: int
+    width: int
+
+
+class CocoRecord(NamedTuple):
+    """One photo and its annotations as json texts, parsed only where they are worked on."""
+
+    image: CocoImage
+    annotation_texts: tuple[str, ...]
+
+
+class CocoJson:
+    """A COCO json file, checked and indexed.
+
+    The annotations are kept as the file's own text (a tenth of what parsed polygons take) and cut
+    out when asked for.
+
+    Attributes:
+        images: in file order, ids may repeat.
+        category_names: by category id.
+        num_annotations: in the file.
+
+    Raises:
+        ValueError: The file is missing, a Git LFS pointer, not json or not COCO.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.images: list[CocoImage] = []
+        self.category_names: dict[int, str] = {}
+        self._text = _read_text(path)
+        spans: list[tuple[int, int, int, int]] = []
+        found = set()
+        for key, index, value, start, end in self._elements():
+            found.add(key)
+            if key == "images" and index is not None:
+                self.images.append(self._image(index, value))
+            elif key == "annotations" and index is not None:
+                self._check_annotation(index, value)
+                spans.append((value["image_id"], value["id"], start, end))
+            elif key == "categories" and index is not None:
+                self._add_category(index, value)
+        for key in ("images", "annotations", "categories"):
+            if key not in found:
+                raise self._error(f"has no list '{key}'")
+        table = np.array(spans, np.int64).reshape(-1, 4)
+        self._spans = table[np.argsort(table[:, 0], kind="stable")]
+
+    @property
+    def num_annotations(self) -> int:
+        """Of all images, unknown ones included."""
+        return len(self._spans)
+
+    def annotation_ids(self, image_id: int) -> list[int]:
+        """The ids of an image's annotations, in file order."""
+        return [int(row[1]) for row in self._rows(image_id)]
+
+    def record(self, image: CocoImage) -> CocoRecord:
+        """Cuts an image's annotations out of the file."""
+        texts = (self._text[start:end] for _, _, start, end in self._rows(image.image_id))
+        return CocoRecord(image, tuple(texts))
+
+    def orphan_annotation_ids(self) -> list[int]:
+        """The ids of annotations whose image is not in the file."""
+        known = np.array([image.image_id for image in self.images], np.int64)
+        return [int(i) for i in self._spans[~np.isin(self._spans[:, 0], known), 1]]
+
+    def _rows(self, image_id: int) -> np.ndarray:
+        first = np.searchsorted(self._spans[:, 0], image_id, "left")
+        last = np.searchsorted(self._spans[:, 0], image_id, "right")
+        return self._spans[first:last]
+
+    def _elements(self) -> Iterator[tuple[str, int | None, Any, int, int]]:
+        """Walks the top level: (key, index in the list or None, value, start, end)."""
+        text = self._text
+        position = self._expect("{", _skip(text, 0))
+        while text[position : position + 1] != "}":
+            key, position = self._decode(position)
+            position = self._expect(":", _skip(text, position))
+            position = _skip(text, position)
+            if key in ("images", "annotations", "categories"):
+                if text[position : position + 1] != "[":
+                    raise self._error(f"'{key}' is not a list")
+                yield key, None, None, position, position
+                position = _skip(text, position + 1)
+                index = 0
+                while text[position : position + 1] != "]":
+                    value, end = self._decode(position)
+                    yield key, index, value, position, end
+                    index += 1
+                    position = self._next(end, "]")
+                position += 1
+            else:
+                _, position = self._decode(position)
+            position = self._next(position, "}")
+
+    def _decode(self, position: int) -> tuple[Any, int]:
+        try:
+            return _DECODER.raw_decode(self._text, position)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{self.path}: not valid json ({error}); the file may be cut short, download it "
+                "again."
+            ) from error
+
+    def _expect(self, character: str, position: int) -> int:
+        if self._text[position : position + 1] != character:
+            got = self._text[position : position + 20]
+            raise ValueError(
+                f"{self.path}: not valid json at character {position}: got {got!r}, expected "
+                f"'{character}'; the file may be cut short, download it again."
+            )
+        return _skip(self._text, position + 1)
+
+    def _next(self, position: int, closing: str) -> int:
+        position = _skip(self._text, position)
+        if self._text[position : position + 1] == closing:
+            return position
+        return self._expect(",", position)
+
+    def _image(self, index: int, value: Any) -> CocoImage:
+        where = f"images[{index}]"
+        fields = [_integer(self, where, value, key) for key in ("id", "height", "width")]
+        if fields[1] < 1 or fields[2] < 1:
+            raise self._error(f"{where} has size {fields[2]}x{fields[1]}, expected at least 1x1")
+        return CocoImage(fields[0], str(value.get("file_name", fields[0])), fields[1], fields[2])
+
+    def _check_annotation(self, index: int, value: Any) -> None:
+        for key in ("id", "image_id", "category_id"):
+            _integer(self, f"annotations[{index}]", value, key)
+        if "segmentation" not in value:
+            raise self._error(f"annotations[{index}] has no 'segmentation'")
+
+    def _add_category(self, index: int, value: Any) -> None:
+        category_id = _integer(self, f"categories[{index}]", value, "id")
+        if not isinstance(value.get("name"), str):
+            raise self._error(f"categories[{index}] has no 'name'")
+        self.category_names[category_id] = value["name"]
+
+    def _error(self, what: str) -> ValueError:
+        return ValueError(f"{self.path}: not a COCO json: {what}.")
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; see the data set's README for where to get it.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a text file ({error}), expected a COCO json.") from error
+    if text.startswith(_LFS_POINTER):
+        raise ValueError(
+            f"{path}: a Git LFS pointer, not the json itself; run `git lfs pull` in its clone."
+        )
+    return text
+
+
+def _skip(text: str, position: int) -> int:
+    return _SPACE.match(text, position).end()
+
+
+def _integer(coco: CocoJson, where: str, value: Any, key: str) -> int:
+    if not isinstance(value, dict):
+        raise coco._error(f"{where} is {str(value)[:40]!r}, expected an object")
+    got = value.get(key)
+    if isinstance(got, bool) or not isinstance(got, int) or not -(2**62) < got < 2**62:
+        raise coco._error(f"{where} has {key} {str(got)[:40]}, expected an integer")
+    return got

@@ -1,0 +1,169 @@
+"""A prepared data set on disk: where its files lie and what is in it.
+
+Light: imports neither TensorFlow nor TensorFlow Datasets.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+REPORT_NAME = "prep_report.json"
+_DATASET_INFO_NAME = "dataset_info.json"
+_INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
+
+
+def ground_truth_name(split: str) -> str:
+    """The file name of a split's COCO ground truth."""
+    return f"instances_{split}.json"
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A complete prepared data set.
+
+    Attributes:
+        path: the version's folder.
+        name: such as "modanet".
+        category_names: index 0 is category id 1.
+        splits: those with at least one example.
+        max_num_instances: of one image, over all splits.
+        fingerprint: sha256 of all examples and the category names, as hex; equal data sets have
+            equal ones, whatever the number of shards.
+    """
+
+    path: Path
+    name: str
+    category_names: tuple[str, ...]
+    splits: tuple[str, ...]
+    max_num_instances: int
+    fingerprint: str
+    _shard_lengths: dict[str, tuple[int, ...]]
+
+    def num_examples(self, split: str) -> int:
+        """Counts the images of a split.
+
+        Raises:
+            ValueError: There is no such split.
+        """
+        return sum(self._lengths(split))
+
+    def record_paths(self, split: str) -> list[str]:
+        """The TFRecord shards of a split, in order.
+
+        Raises:
+            ValueError: There is no such split.
+        """
+        num_shards = len(self._lengths(split))
+        return [
+            str(self.path / f"{self.name}-{split}.tfrecord-{index:05d}-of-{num_shards:05d}")
+            for index in range(num_shards)
+        ]
+
+    def ground_truth_path(self, split: str) -> Path:
+        """The COCO json of a split, made from the same records.
+
+        Raises:
+            ValueError: There is no such split.
+        """
+        self._lengths(split)
+        return self.path / ground_truth_name(split)
+
+    def _lengths(self, split: str) -> tuple[int, ...]:
+        if split not in self._shard_lengths:
+            raise ValueError(
+                f"{self.path}: no split '{split}' or it is empty; expected one of "
+                f"{', '.join(self.splits)}."
+            )
+        return self._shard_lengths[split]
+
+
+def open_prepared(data_dir: str | Path, dataset: str | None = None) -> PreparedDataset:
+    """Finds the one complete prepared data set in or below a folder.
+
+    Args:
+        data_dir: what was --data_dir of data_prep.build_tfrecords, or the version's folder itself.
+        dataset: its name, needed where data_dir holds several.
+
+    Raises:
+        ValueError: The folder is missing, holds none or several, or one that is not whole.
+    """
+    data_dir = Path(data_dir)
+    if not data_dir.is_dir():
+        raise ValueError(
+            f"{data_dir}: no such folder; expected a prepared data set, make one with "
+            "python -m data_prep.build_tfrecords."
+        )
+    found = [path for path in _version_dirs(data_dir) if dataset in (None, path.parent.name)]
+    if not found:
+        wanted = f"prepared data set '{dataset}'" if dataset else "prepared data set"
+        if any(data_dir.glob(f"**/{_INCOMPLETE}*")) or _INCOMPLETE in data_dir.name:
+            raise ValueError(
+                f"{data_dir}: an incomplete {wanted}: its build has not ended or was killed; run "
+                "data_prep.build_tfrecords again."
+            )
+        raise ValueError(
+            f"{data_dir}: no {wanted} here; make one with python -m data_prep.build_tfrecords "
+            "--data_dir, or check the path."
+        )
+    if len(found) > 1:
+        listed = ", ".join(str(path.relative_to(data_dir)) for path in found)
+        raise ValueError(
+            f"{data_dir}: several prepared data sets ({listed}); give the folder of one of them."
+        )
+    return _open_version(found[0])
+
+
+def _version_dirs(data_dir: Path) -> list[Path]:
+    candidates = [data_dir, *data_dir.glob("*/"), *data_dir.glob("*/*/")]
+    return sorted(
+        path.absolute()
+        for path in candidates
+        if (path / _DATASET_INFO_NAME).is_file()
+        and not any(
+            part.startswith((_INCOMPLETE, ".")) for part in path.relative_to(data_dir).parts
+        )
+        and _INCOMPLETE not in path.name
+    )
+
+
+def _open_version(path: Path) -> PreparedDataset:
+    info = _read_json(path / _DATASET_INFO_NAME)
+    report = _read_json(path / REPORT_NAME)
+    try:
+        shard_lengths = {
+            split["name"]: tuple(int(length) for length in split["shardLengths"])
+            for split in info["splits"]
+        }
+        facts = [report["splits"][split] for split in shard_lengths]
+        prepared = PreparedDataset(
+            path=path,
+            name=info["name"],
+            category_names=tuple(report["category_names"]),
+            splits=tuple(s for s in report["splits"] if s in shard_lengths),
+            max_num_instances=max(fact["max_num_instances"] for fact in facts),
+            fingerprint=report["fingerprint"],
+            _shard_lengths=shard_lengths,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: its {_DATASET_INFO_NAME} or {REPORT_NAME} is damaged ({error!r}); run "
+            "data_prep.build_tfrecords --overwrite."
+        ) from error
+    for split in prepared.splits:
+        for file_path in (*prepared.record_paths(split), prepared.ground_truth_path(split)):
+            if not Path(file_path).is_file():
+                raise ValueError(
+                    f"{file_path}: missing from the prepared data set; run "
+                    "data_prep.build_tfrecords --overwrite."
+                )
+    return prepared
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error}); the prepared data set is incomplete or damaged, "
+            "run data_prep.build_tfrecords --overwrite."
+        ) from error

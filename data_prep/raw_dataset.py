@@ -1,0 +1,94 @@
+"""What a data set's reader gives to the build: light records, and how to turn one into an image."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from data_prep.annotated_image import AnnotatedImage
+
+
+class LeftOut(NamedTuple):
+    """A photo or annotation that is not used: why (the report's key) and which."""
+
+    reason: str
+    record_id: int
+
+
+@dataclass
+class Conversion:
+    """What became of one record.
+
+    Attributes:
+        image: None where the photo is left out for `left_out_reason`.
+        dropped: annotations of this photo that are not in `image`, (reason, annotation id).
+        repairs: what was put right or merely noticed, (kind, photo or annotation id).
+    """
+
+    image: AnnotatedImage | None = None
+    left_out_reason: str | None = None
+    dropped: list[LeftOut] = field(default_factory=list)
+    repairs: list[LeftOut] = field(default_factory=list)
+
+
+class ImageKey(NamedTuple):
+    """The little that is held in memory for each photo.
+
+    Attributes:
+        image_id: 0 .. 2^24 - 1.
+        split_key: images with the same one go to the same split.
+        num_annotations: in the raw file.
+    """
+
+    image_id: int
+    split_key: str
+    num_annotations: int
+
+
+class Converter(Protocol):
+    """Pickled to the worker processes; opens its files there."""
+
+    def __call__(self, record: Any) -> Conversion:
+        """Reads the record's photo and makes the image."""
+
+
+@dataclass
+class RawSource:
+    """One raw file's photos.
+
+    Attributes:
+        name: as the report calls it, such as "train json".
+        num_photos: in the raw file, the left-out ones included.
+        num_annotations: in the raw file, likewise.
+        keys: the photos to read, in a fixed order.
+        left_out: photos already known to be unusable.
+        dropped: annotations already known to be unusable, but for those of `left_out` photos.
+        split: where all of them go; None: divided by split_key into train, val and test.
+    """
+
+    name: str
+    num_photos: int
+    num_annotations: int
+    keys: list[ImageKey]
+    left_out: list[LeftOut] = field(default_factory=list)
+    dropped: list[LeftOut] = field(default_factory=list)
+    split: str | None = None
+
+    def records(self, wanted: set[int]) -> Iterator[Any]:
+        """Yields the records (pickled to the converter) of these image ids, in `keys` order."""
+        raise NotImplementedError
+
+
+@dataclass
+class RawDataset:
+    """A data set before preparation.
+
+    Attributes:
+        category_names: index 0 is category id 1.
+        raw_paths: the files whose change makes a prepared set stale.
+    """
+
+    category_names: tuple[str, ...]
+    sources: list[RawSource]
+    converter: Converter
+    raw_paths: list[Path]

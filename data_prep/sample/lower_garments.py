@@ -1,0 +1,238 @@
+"""Pants, shorts, skirts, belts, shoes and boots."""
+
+import numpy as np
+
+from data_prep.sample.canvas import Canvas, Fold
+from data_prep.sample.fabric import Fabric, shifted
+from data_prep.sample.figure import CROTCH_Y, HIP_Y, SIDES, WAIST_Y, Figure
+from data_prep.sample.outfit import Garment
+from data_prep.sample.shapes import closed_curve, ellipse, mirrored, open_curve, tube
+
+BELT_TOP_Y, BELT_BOTTOM_Y = WAIST_Y - 0.016, WAIST_Y + 0.02
+
+
+def draw_trousers(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
+    """Pants (to the ankle) or shorts (to the middle of the thigh or above)."""
+    unit = figure.unit
+    if garment.category == "shorts":
+        end = 0.3 + 0.12 * garment.length
+        radii = np.array([0.058, 0.06, 0.066 + 0.012 * garment.fullness]) * unit
+    else:
+        end = 0.985
+        radii = (
+            unit
+            * {
+                "slim": np.array([0.056, 0.05, 0.04, 0.038, 0.032, 0.028]),
+                "straight": np.array([0.058, 0.054, 0.047, 0.044, 0.042, 0.042]),
+                "wide": np.array([0.06, 0.058, 0.055, 0.056, 0.06, 0.066]),
+            }[garment.kind]
+        )
+    seat = _hips_outline(figure)
+    for side in sorted(SIDES, key=lambda s: figure.legs[s][2][1]):
+        path = figure.leg_path(side, 0, end)
+        canvas.paint(
+            [seat, *tube(path, radii, round_start=True)],
+            garment.fabric,
+            instance,
+            folds=_leg_folds(figure, side, path, radii),
+            roundness=0.028,
+        )
+    _draw_seams(canvas, figure, garment)
+
+
+def _hips_outline(figure: Figure) -> np.ndarray:
+    heights = np.array([WAIST_Y, 0.43, HIP_Y, CROTCH_Y])
+    right = [(float(figure.half_width(y)) + 0.006, y) for y in heights]
+    right.append((0.012, CROTCH_Y + 0.022))
+    return figure.on_torso(mirrored(right))
+
+
+def _leg_folds(figure: Figure, side: int, path, radii) -> list[Fold]:
+    unit = figure.unit
+    crotch = figure.on_torso([(0, CROTCH_Y)])[0]
+    folds = [
+        Fold(np.stack([crotch, path[3] + (side * 0.02 * unit, 0)]), -0.22, 0.008 * unit),
+        Fold(np.stack([crotch + (0, 0.01 * unit), path[4]]), -0.18, 0.006 * unit),
+    ]
+    hem = path[-1] - path[-2]
+    hem = hem / np.linalg.norm(hem)
+    across = np.array([-hem[1], hem[0]]) * radii[-1]
+    inner = path[-1] - hem * 0.014 * unit
+    folds.append(Fold(np.stack([inner - across, inner + across]), -0.16, 0.003 * unit))
+    if len(radii) > 3:
+        for share, length in ((6, 0.7), (7, -0.6), (11, 0.8), (12, -0.7)):
+            at = path[share]
+            wrinkle = [at + across * length, at + across * 0.2 * length + hem * 0.012 * unit]
+            folds.append(Fold(np.stack(wrinkle), -0.2, 0.006 * unit))
+            wrinkle = np.stack(wrinkle) + hem * 0.01 * unit
+            folds.append(Fold(wrinkle, 0.14, 0.005 * unit))
+    return folds
+
+
+def _draw_seams(canvas: Canvas, figure: Figure, garment: Garment) -> None:
+    unit = figure.unit
+    stitch = (
+        (206, 150, 80) if garment.fabric.pattern == "denim" else shifted(garment.fabric.rgb, 0.6)
+    )
+    line = [0.0022 * unit]
+    band = np.array([(x, WAIST_Y + 0.024) for x in np.linspace(-1, 1, 9)])
+    band[:, 0] *= figure.half_width(WAIST_Y + 0.024)
+    canvas.flat(tube(figure.on_torso(band), line), stitch, opacity=0.7)
+    fly = open_curve([(0.004, WAIST_Y + 0.024), (0.006, 0.47), (0, 0.5)])
+    canvas.flat(tube(figure.on_torso(fly), line), stitch, opacity=0.7)
+    for side in SIDES:
+        hip = float(figure.half_width(0.46))
+        pocket = open_curve(
+            [(side * 0.035, WAIST_Y + 0.026), (side * 0.045, 0.445), (side * hip, 0.46)]
+        )
+        canvas.flat(tube(figure.on_torso(pocket), line), stitch, opacity=0.7)
+
+
+def draw_skirt(
+    canvas: Canvas, figure: Figure, garment: Garment, instance: int, sway: float
+) -> None:
+    """A skirt that flares from the waist to between mid-thigh and mid-calf."""
+    hem_y = 0.6 + 0.16 * garment.length
+    hem_half = 0.135 + 0.045 * garment.fullness + 0.06 * garment.length
+    waist = figure.build.waist + 0.006
+    draw_flared(canvas, figure, garment, instance, [], waist, hem_y, hem_half, sway)
+    band = [(waist, WAIST_Y - 0.002), (waist + 0.006, WAIST_Y + 0.022)]
+    canvas.flat([figure.on_torso(mirrored(band))], shifted(garment.fabric.rgb, 0.7), opacity=0.55)
+
+
+def draw_flared(
+    canvas, figure, garment, instance, bodice, waist, hem_y, hem_half, sway, cuts=()
+) -> None:
+    """The skirt of a skirt or dress, with folds, painted together with `bodice` polygons."""
+    hip = max(float(figure.half_width(HIP_Y)) + 0.012, 0.6 * hem_half)
+    num_waves = 5 if garment.kind != "pleated" else 8
+    across = np.linspace(-1, 1, 12 * num_waves + 1)
+    drop = 0.007 * np.cos(across * np.pi * num_waves) + 0.022 * np.sqrt(1 - 0.9 * across**2)
+    hem = np.stack([across * hem_half + sway, hem_y - 0.015 + drop], axis=1)
+    mid_y = 0.5 * (HIP_Y + hem_y)
+    right = open_curve([(waist, WAIST_Y), (hip, HIP_Y - 0.02), (0.5 * (hip + hem_half) + 0.004 + 0.4 * sway, mid_y), hem[-1]])  # fmt: skip
+    left = open_curve([hem[0], (-0.5 * (hip + hem_half) - 0.004 + 0.4 * sway, mid_y), (-hip, HIP_Y - 0.02), (-waist, WAIST_Y)])  # fmt: skip
+    outline = np.concatenate([right, hem[::-1], left])
+    folds = []
+    for i in range(1, 2 * num_waves):
+        share = -1 + i / num_waves
+        top = (share * waist * 0.9, WAIST_Y + (0.03 if i % 2 else 0.06))
+        middle = (share * (0.55 * hip + 0.45 * hem_half) * 0.92 + 0.4 * sway, mid_y)
+        bottom = (share * hem_half * 0.97 + sway, hem_y + 0.004)
+        line = figure.on_torso(open_curve([top, middle, bottom]))
+        folds.append(Fold(line, -0.2 if i % 2 else 0.15, (0.012 if i % 2 else 0.014) * figure.unit))
+    canvas.paint([figure.on_torso(outline), *bodice], garment.fabric, instance, cuts=cuts, folds=folds,
+                 roundness=0.035)  # fmt: skip
+
+
+def draw_belt(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
+    """A broad belt with a buckle round the waist."""
+    unit = figure.unit
+    top = float(figure.half_width(BELT_TOP_Y)) + 0.012
+    bottom = float(figure.half_width(BELT_BOTTOM_Y)) + 0.012
+    across = np.linspace(-1, 1, 9)
+    sag = 0.006 * (1 - across**2)
+    upper = np.stack([across * top, BELT_TOP_Y + sag], axis=1)
+    lower = np.stack([across * bottom, BELT_BOTTOM_Y + sag], axis=1)
+    outline = figure.on_torso(np.concatenate([upper, lower[::-1]]))
+    canvas.paint([outline], garment.fabric, instance, roundness=0.01, shine=0.2)
+    middle = figure.on_torso([(0, 0.5 * (BELT_TOP_Y + BELT_BOTTOM_Y) + 0.006)])[0]
+    gold = (236, 196, 92) if garment.length < 0.6 else (214, 218, 226)
+    frame = _box(middle, 0.026 * unit, 0.023 * unit)
+    canvas.paint([frame], Fabric(gold), instance, roundness=0.006, shine=0.5, shadow=0.4)
+    canvas.flat([_box(middle, 0.016 * unit, 0.013 * unit)], shifted(garment.fabric.rgb, 0.8))
+    canvas.flat([_box(middle + (0.006 * unit, 0), 0.016 * unit, 0.003 * unit)], gold)
+
+
+def _box(middle, half_width: float, half_height: float) -> np.ndarray:
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    return middle + corners * (half_width, half_height)
+
+
+def draw_shoe(canvas: Canvas, figure: Figure, garment: Garment, instance: int, side: int) -> None:
+    """One low shoe, seen from its outer side."""
+    place = _foot_frame(figure, side)
+    if garment.kind == "sneaker":
+        _draw_upper(canvas, place, garment, instance, top_y=-0.035)
+        sole = [
+            (-0.034, 0.016),
+            (0.09, 0.016),
+            (0.093, 0.027),
+            (0.088, 0.034),
+            (-0.03, 0.034),
+            (-0.037, 0.028),
+        ]
+        canvas.paint(
+            [place(closed_curve(sole, 3))], Fabric((246, 244, 238)), instance, roundness=0.008
+        )
+        for x in (0.026, 0.038, 0.05):
+            lace = [(x - 0.006, -0.012 + 0.35 * (x - 0.02)), (x + 0.008, -0.02 + 0.5 * (x - 0.02))]
+            canvas.flat(tube(place(lace), [0.0035 * figure.unit]), (252, 252, 250))
+    elif garment.kind == "loafer":
+        _draw_upper(canvas, place, garment, instance, top_y=-0.022)
+        sole = [(-0.032, 0.024), (0.09, 0.024), (0.091, 0.034), (-0.034, 0.034)]
+        canvas.paint(
+            [place(sole)], Fabric(shifted(garment.fabric.rgb, 0.45)), instance, roundness=0.005
+        )
+        strap = [(0.018, -0.006), (0.03, -0.012), (0.038, 0.02), (0.022, 0.02)]
+        canvas.flat([place(strap)], garment.accent, opacity=0.8)
+    else:
+        heel = [(-0.036, -0.01), (-0.012, 0.004), (-0.02, 0.036), (-0.032, 0.036)]
+        foot = [(-0.034, -0.034), (-0.016, -0.034), (0.006, -0.004), (0.034, -0.002), (0.07, 0.016), (0.1, 0.026),
+                (0.098, 0.036), (0.05, 0.037), (0.02, 0.024), (-0.012, 0.008), (-0.036, 0.0)]  # fmt: skip
+        canvas.paint([place(heel), place(closed_curve(foot, 4))], garment.fabric, instance, roundness=0.012,
+                     shine=0.5)  # fmt: skip
+
+
+def _draw_upper(canvas: Canvas, place, garment: Garment, instance: int, top_y: float) -> None:
+    upper = [(-0.032, top_y), (-0.006, top_y + 0.006), (0.016, top_y), (0.034, -0.014), (0.07, -0.006), (0.09, 0.012),
+             (0.09, 0.03), (-0.032, 0.03), (-0.036, 0.005)]  # fmt: skip
+    canvas.paint(
+        [place(closed_curve(upper, 4))], garment.fabric, instance, roundness=0.014, shine=0.25
+    )
+
+
+def draw_boot(canvas: Canvas, figure: Figure, garment: Garment, instance: int, side: int) -> None:
+    """One boot, up to the middle of the calf or just below the knee."""
+    unit = figure.unit
+    top = 0.64 - 0.09 * garment.length - (0.05 if garment.kind == "tall" else 0.0)
+    wide = 0.006 if garment.kind == "rain" else 0.0
+    radii = (np.array([0.047, 0.044, 0.038, 0.034]) + wide) * unit
+    path = figure.leg_path(side, top, 1.0)
+    place = _foot_frame(figure, side)
+    foot = [(-0.036, -0.03), (0.03, -0.036), (0.048, -0.012), (0.085, -0.002), (0.098, 0.016), (0.096, 0.03),
+            (-0.036, 0.03), (-0.04, 0)]  # fmt: skip
+    shaft = tube(path, radii, round_end=True)
+    ankle = path[-1]
+    folds = [Fold(ankle + np.array([(-0.03, dy), (0.03, dy + 0.006)]) * unit, -0.25, 0.006 * unit)
+             for dy in (-0.03, -0.012)]  # fmt: skip
+    canvas.paint([*shaft, place(closed_curve(foot, 4))], garment.fabric, instance, folds=folds, roundness=0.02,
+                 shine=0.5 if garment.kind != "laced" else 0.15)  # fmt: skip
+    sole = [(-0.04, 0.022), (0.097, 0.022), (0.1, 0.036), (0.02, 0.036), (0.014, 0.03), (-0.008, 0.03), (-0.01, 0.042), (-0.042, 0.042)]  # fmt: skip
+    canvas.paint([place(sole)], Fabric(shifted(garment.fabric.rgb, 0.4)), instance, roundness=0.005)
+    cuff = tube(path[:3] + (path[0] - path[2]) * 0.02, radii[:1] * 1.08)
+    canvas.paint(
+        cuff, Fabric(shifted(garment.fabric.rgb, 0.75)), instance, roundness=0.012, shadow=0.2
+    )
+    if garment.kind == "laced":
+        for at in path[4:13:2]:
+            lace = at + np.array([(-0.014, -0.006), (0.014, 0.006)]) * unit
+            canvas.flat(tube(lace, [0.0035 * unit]), shifted(garment.accent, 1.5))
+
+
+def _foot_frame(figure: Figure, side: int):
+    """Maps points round the ankle (x towards the toe, y down, figure heights) to pixels."""
+    ankle = figure.legs[side][2]
+    toe = figure.toe_direction(side)
+
+    def place(points) -> np.ndarray:
+        return np.asarray(points, float) * (toe * figure.unit, figure.unit) + ankle
+
+    return place
+
+
+def draw_sock(canvas: Canvas, figure: Figure, side: int, rgb) -> None:
+    """A short sock between leg and shoe (no category of its own)."""
+    path = figure.leg_path(side, 0.88, 1.0)
+    canvas.paint(tube(path, np.array([0.026, 0.024]) * figure.unit), Fabric(rgb), roundness=0.012)
+    canvas.flat([ellipse(path[0], np.array([0.025, 0.006]) * figure.unit)], shifted(rgb, 0.85))
