@@ -1,0 +1,231 @@
+"""The garments found in one photo, in numpy; imports neither TensorFlow nor the model."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+_REPLY_KEYS = (
+    "ok",
+    "error",
+    "num_detections",
+    "boxes_yxyx",
+    "class_ids",
+    "class_names",
+    "scores",
+    "mask_rle",
+    "image_size_hw",
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Detections:
+    """The detections of one photo, best score first where they come from the model.
+
+    Attributes:
+        boxes_yxyx: float32 [num_detections, 4], (ymin, xmin, ymax, xmax), photo pixels.
+        scores: float32 [num_detections], 0..1.
+        category_ids: int32 [num_detections], from 1.
+        category_names: A name for each detection.
+        masks: A COCO RLE for each detection, {"size": [height, width], "counts": str}, compressed,
+            at the photo's full size.
+        image_size_hw: The photo's height and width.
+    """
+
+    boxes_yxyx: np.ndarray
+    scores: np.ndarray
+    category_ids: np.ndarray
+    category_names: tuple[str, ...]
+    masks: tuple[dict, ...]
+    image_size_hw: tuple[int, int]
+
+    def __post_init__(self):
+        lengths = [
+            len(self.boxes_yxyx),
+            len(self.scores),
+            len(self.category_ids),
+            len(self.category_names),
+            len(self.masks),
+        ]
+        if len(set(lengths)) > 1 or np.shape(self.boxes_yxyx) != (lengths[0], 4):
+            raise ValueError(
+                f"detections: got lengths {lengths} and boxes of shape "
+                f"{np.shape(self.boxes_yxyx)}; expected one of each per detection, boxes [n, 4]."
+            )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def decode_masks(self) -> np.ndarray:
+        """Returns uint8 [num_detections, height, width], 1 inside the garment.
+
+        Raises:
+            ValueError: An RLE is damaged.
+        """
+        decoded = np.zeros((len(self), *self.image_size_hw), np.uint8)
+        for mask, rle in zip(decoded, self.masks, strict=True):
+            mask[...] = mask_from_rle(rle)
+        return decoded
+
+    def select(self, chosen: np.ndarray) -> "Detections":
+        """Returns the chosen detections.
+
+        Args:
+            chosen: bool [num_detections], or integers: which ones, in which order.
+        """
+        chosen = np.arange(len(self))[chosen]
+        return dataclasses.replace(
+            self,
+            boxes_yxyx=self.boxes_yxyx[chosen],
+            scores=self.scores[chosen],
+            category_ids=self.category_ids[chosen],
+            category_names=tuple(self.category_names[i] for i in chosen),
+            masks=tuple(self.masks[i] for i in chosen),
+        )
+
+    def keep(self, score_threshold: float) -> "Detections":
+        """Returns the detections that score at least `score_threshold`."""
+        return self.select(self.scores >= score_threshold)
+
+    def to_coco_results(self, image_id: int) -> list[dict]:
+        """Returns one entry per detection in COCO's results format, plus its category's name.
+
+        Format: https://cocodataset.org/#format-results; bbox is [x, y, width, height].
+        """
+        results = []
+        for index, rle in enumerate(self.masks):
+            ymin, xmin, ymax, xmax = (float(edge) for edge in self.boxes_yxyx[index])
+            results.append(
+                {
+                    "image_id": image_id,
+                    "category_id": int(self.category_ids[index]),
+                    "category_name": self.category_names[index],
+                    "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
+                    "score": float(self.scores[index]),
+                    "segmentation": {"size": list(rle["size"]), "counts": rle["counts"]},
+                }
+            )
+        return results
+
+
+def mask_from_rle(rle: dict) -> np.ndarray:
+    """Decodes a COCO RLE.
+
+    Args:
+        rle: {"size": [height, width], "counts": compressed str or bytes}.
+
+    Returns:
+        uint8 [height, width], 1 inside.
+
+    Raises:
+        ValueError: The runs do not add up to the size.
+    """
+    height, width = rle["size"]
+    counts = rle["counts"]
+    counts = counts.encode("ascii") if isinstance(counts, str) else counts
+    runs = _run_lengths(counts)
+    if sum(runs) != height * width or min(runs, default=0) < 0:
+        raise ValueError(
+            f"mask RLE {counts[:20]!r}: its runs cover {sum(runs)} pixels, expected {height} x "
+            f"{width}; the RLE is damaged or belongs to another photo."
+        )
+    return coco_mask.decode({"size": [height, width], "counts": counts})
+
+
+def _run_lengths(counts: bytes) -> list[int]:
+    """Reads the run lengths of a compressed RLE (cocoapi, common/maskApi.c, rleFrString)."""
+    runs, number, shift = [], 0, 0
+    for character in counts:
+        code = character - 48
+        number |= (code & 0x1F) << shift
+        shift += 5
+        if code & 0x20:
+            continue
+        if code & 0x10:
+            number -= 1 << shift
+        runs.append(number + runs[-2] if len(runs) > 2 else number)
+        number = shift = 0
+    return runs
+
+
+def detections_from_outputs(outputs: Mapping[str, np.ndarray], index: int) -> Detections:
+    """Reads one photo of a served reply (serving_module.ServingModule describes it).
+
+    Args:
+        outputs: numpy arrays by output name; strings as bytes.
+        index: Which photo of the batch.
+
+    Raises:
+        ValueError: The photo could not be decoded by the server (its reason is passed on), or an
+            output is missing.
+    """
+    missing = [key for key in _REPLY_KEYS if key not in outputs]
+    if missing:
+        raise ValueError(
+            f"the model's reply has no {', '.join(missing)}, only {', '.join(sorted(outputs))}; "
+            "expected a model written by tfseg.export."
+        )
+    if not outputs["ok"][index]:
+        raise ValueError(f"image {index} of the request: {_text(outputs['error'][index])}.")
+    num_detections = int(outputs["num_detections"][index])
+    height, width = (int(side) for side in outputs["image_size_hw"][index])
+    return Detections(
+        boxes_yxyx=np.asarray(outputs["boxes_yxyx"][index][:num_detections], np.float32),
+        scores=np.asarray(outputs["scores"][index][:num_detections], np.float32),
+        category_ids=np.asarray(outputs["class_ids"][index][:num_detections], np.int32),
+        category_names=tuple(map(_text, outputs["class_names"][index][:num_detections])),
+        masks=tuple(
+            {"size": [height, width], "counts": _text(counts)}
+            for counts in outputs["mask_rle"][index][:num_detections]
+        ),
+        image_size_hw=(height, width),
+    )
+
+
+def detections_from_coco_results(
+    results: Sequence[dict], image_size_hw: tuple[int, int], category_names: Sequence[str] = ()
+) -> Detections:
+    """Reads one photo's entries of a COCO results list; the opposite of `to_coco_results`.
+
+    Args:
+        results: Entries of one photo with category_id, bbox, score and segmentation (RLE).
+        image_size_hw: The photo's height and width.
+        category_names: Names by category id - 1, for entries without a category_name.
+
+    Raises:
+        ValueError: An entry lacks a field, or its category has no name.
+    """
+    boxes_yxyx = np.zeros((len(results), 4), np.float32)
+    names = []
+    for index, result in enumerate(results):
+        missing = {"category_id", "bbox", "score", "segmentation"} - result.keys()
+        if missing:
+            raise ValueError(
+                f"COCO result {index}: no {', '.join(sorted(missing))}; got "
+                f"{', '.join(sorted(result))}."
+            )
+        x, y, width, height = result["bbox"]
+        boxes_yxyx[index] = (y, x, y + height, x + width)
+        category_id = result["category_id"]
+        if "category_name" not in result and not 1 <= category_id <= len(category_names):
+            raise ValueError(
+                f"COCO result {index}: category_id {category_id} has no name; expected 1 to "
+                f"{len(category_names)}."
+            )
+        names.append(result.get("category_name") or category_names[category_id - 1])
+    return Detections(
+        boxes_yxyx=boxes_yxyx,
+        scores=np.array([result["score"] for result in results], np.float32),
+        category_ids=np.array([result["category_id"] for result in results], np.int32),
+        category_names=tuple(names),
+        masks=tuple(
+            {**result["segmentation"], "counts": _text(result["segmentation"]["counts"])}
+            for result in results
+        ),
+        image_size_hw=tuple(image_size_hw),
+    )
+
+
+def _text(value) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
