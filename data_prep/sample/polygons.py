@@ -1,0 +1,71 @@
+"""Visible masks as ModaNet's polygons: flat lists of integers, several per instance where split."""
+
+import cv2
+import numpy as np
+
+TOLERANCE_PX = 0.6
+MIN_PART_AREA = 8.0
+
+
+def polygons_from_mask(mask: np.ndarray) -> list[list[int]]:
+    """Traces a mask along its pixels' outer edges, as COCO polygons are read.
+
+    Polygons cannot have holes: a part with a hole is cut in two through the hole.
+
+    Args:
+        mask: uint8 [height, width], 0 or 1.
+
+    Returns:
+        Flat [x0, y0, x1, y1, ...] lists of pixel corners, each of three points or more.
+    """
+    ys, xs = np.nonzero(mask)
+    if not len(ys):
+        return []
+    top, left = int(ys.min()), int(xs.min())
+    crop = mask[top : ys.max() + 1, left : xs.max() + 1]
+    return [
+        polygon
+        for points in _trace(crop)
+        if (polygon := _flat_polygon(points + (left, top))) is not None
+    ]
+
+
+def _trace(mask: np.ndarray) -> list[np.ndarray]:
+    """Outlines of the parts of a mask, float [num_points, 2], (x, y), pixel corners."""
+    # At twice the size a border pixel's centre is a quarter pixel inside the edge: rounding
+    # lands on the edge itself.
+    double = np.pad(mask.repeat(2, axis=0).repeat(2, axis=1), 1)
+    contours, hierarchy = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    outlines = []
+    for index, contour in enumerate(contours):
+        if hierarchy[0][index][3] >= 0 or cv2.contourArea(contour) < 4 * MIN_PART_AREA:
+            continue
+        hole = _largest_hole(contours, hierarchy[0], index)
+        if hole is None:
+            short = cv2.approxPolyDP(contour, 2 * TOLERANCE_PX, True)[:, 0, :]
+            outlines.append((short - 0.5) / 2)
+            continue
+        part = np.zeros_like(double)
+        cv2.drawContours(part, contours, index, 1, -1, hierarchy=hierarchy, maxLevel=1)
+        part = part[1:-1:2, 1:-1:2] & mask
+        x, _, width, _ = cv2.boundingRect(hole)
+        cut = int(np.clip((x - 1 + width / 2) // 2, 1, mask.shape[1] - 1))
+        outlines += _trace(part[:, :cut])
+        outlines += [points + (cut, 0) for points in _trace(part[:, cut:])]
+    return outlines
+
+
+def _largest_hole(contours, hierarchy, index: int) -> np.ndarray | None:
+    holes, child = [], hierarchy[index][2]
+    while child >= 0:
+        if cv2.contourArea(contours[child]) >= 4 * MIN_PART_AREA:
+            holes.append(contours[child])
+        child = hierarchy[child][0]
+    return max(holes, key=cv2.contourArea, default=None)
+
+
+def _flat_polygon(points: np.ndarray) -> list[int] | None:
+    corners = np.round(points).astype(int)
+    keep = np.any(corners != np.roll(corners, 1, axis=0), axis=1)
+    corners = corners[keep]
+    return corners.ravel().tolist() if len(corners) >= 3 else None

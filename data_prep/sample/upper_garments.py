@@ -1,0 +1,248 @@
+"""Tops, dresses and open outer garments."""
+
+import numpy as np
+
+from data_prep.sample.canvas import Canvas, Fold
+from data_prep.sample.fabric import Fabric, shifted
+from data_prep.sample.figure import BUST_Y, HIP_Y, SHOULDER_Y, SIDES, WAIST_Y, Figure
+from data_prep.sample.lower_garments import draw_flared
+from data_prep.sample.outfit import Garment
+from data_prep.sample.shapes import ellipse, mirrored, open_curve, tube
+
+# share of the arm that the sleeve covers, and its radius at the shoulder and the cuff
+SLEEVES = {
+    "tee": (0.36, 0.037, 0.041), "blouse": (0.46, 0.036, 0.04), "sweater": (0.5, 0.038, 0.036),
+    "short_sleeves": (0.32, 0.036, 0.04), "puffed_sleeves": (0.34, 0.044, 0.036),
+    "coat": (0.97, 0.041, 0.033), "blazer": (0.97, 0.038, 0.03), "jacket": (0.95, 0.042, 0.032),
+    "cardigan": (0.97, 0.04, 0.034),
+}  # fmt: skip
+OUTER_HEMS = {
+    "coat": (0.66, 0.1),
+    "blazer": (0.52, 0.03),
+    "jacket": (0.455, 0.02),
+    "cardigan": (0.56, 0.08),
+}
+
+
+def draw_sleeve(canvas: Canvas, figure: Figure, garment: Garment, instance: int, side: int) -> None:
+    """The sleeve of a top, dress or outer; nothing for a sleeveless one."""
+    if garment.kind not in SLEEVES:
+        return
+    end, shoulder_radius, cuff_radius = SLEEVES[garment.kind]
+    unit = figure.unit
+    path = figure.arm_path(side, 0, end)
+    middle = 0.047 if garment.kind == "puffed_sleeves" else 0.5 * (shoulder_radius + cuff_radius)
+    radii = np.array([shoulder_radius, middle, cuff_radius]) * unit
+    folds = []
+    if end > 0.45:
+        direction = (path[8] - path[6]) / np.linalg.norm(path[8] - path[6])
+        across = np.array([-direction[1], direction[0]]) * 0.032 * unit
+        for step, strength in ((5, -0.2), (6, 0.14), (7, -0.22), (8, 0.12)):
+            line = np.stack(
+                [path[step] - across, path[step] + 0.2 * across + 0.01 * unit * direction]
+            )
+            folds.append(Fold(line, strength, 0.006 * unit))
+    canvas.paint(
+        tube(path, radii, round_start=True), garment.fabric, instance, folds=folds, roundness=0.02
+    )
+    cuff = tube(path[-2:] - 0.2 * (path[-1] - path[-2]), [radii[-1]])
+    canvas.flat(cuff, shifted(garment.fabric.rgb, 0.65), opacity=0.35)
+
+
+def draw_top(
+    canvas: Canvas, figure: Figure, garment: Garment, instance: int, *, tucked: bool
+) -> None:
+    """The trunk of a top, to the waist or just over the hips."""
+    hem_y = WAIST_Y + 0.03 if tucked else 0.455 + 0.03 * garment.length
+    loose = 0.012 if garment.kind in ("blouse", "sweater") else 0.007
+    right, cuts = _bodice(figure, garment, loose)
+    right += [(figure.build.waist + loose + 0.006, WAIST_Y)]
+    right += [(float(figure.half_width(hem_y)) + loose + 0.006, hem_y)]
+    curve = open_curve(right[2:], 4)
+    outline = np.concatenate([right[:2], curve])
+    outline = np.concatenate([outline, [(0, hem_y + 0.006)], (outline * (-1, 1))[::-1]])
+    canvas.paint([figure.on_torso(outline)], garment.fabric, instance, cuts=cuts,
+                 folds=_trunk_folds(figure, hem_y), roundness=0.03)  # fmt: skip
+    _draw_neckline(canvas, figure, garment, instance)
+
+
+def _bodice(figure: Figure, garment: Garment, loose: float) -> tuple[list, list[np.ndarray]]:
+    """Right half from the neck to under the arm, and the polygons cut out for the neck."""
+    shoulder = figure.build.shoulder
+    if garment.kind in ("tank", "sleeveless"):
+        right = [(0.04, 0.2), (0.062, 0.207), (0.066, 0.245), (0.9 * shoulder + 0.002, 0.285)]
+        neck = ellipse((0, 0.2), (0.04, 0.055))
+    else:
+        right = [
+            (0.03, 0.192),
+            (shoulder - 0.012, SHOULDER_Y - 0.016),
+            (shoulder, 0.24),
+            (0.92 * shoulder + loose, 0.29),
+        ]
+        neck = ellipse((0, 0.19), (0.037, 0.03 if garment.kind != "sweater" else 0.022))
+    if garment.kind == "blouse":
+        neck = np.array([(-0.03, 0.18), (0.03, 0.18), (0.028, 0.2), (0, 0.236), (-0.028, 0.2)])
+    return right, [figure.on_torso(neck)]
+
+
+def _trunk_folds(figure: Figure, hem_y: float) -> list[Fold]:
+    unit, folds = figure.unit, []
+    for side in SIDES:
+        for start, end, strength in (
+            ((0.078, 0.29), (0.03, 0.33), -0.15),
+            ((0.074, 0.303), (0.036, 0.336), 0.12),
+            ((0.066, hem_y - 0.045), (0.03, hem_y - 0.012), -0.17),
+            ((0.06, hem_y - 0.058), (0.034, hem_y - 0.035), 0.12),
+        ):
+            line = figure.on_torso(np.array([start, end]) * (side, 1))
+            folds.append(Fold(line, strength, 0.008 * unit))
+    return folds
+
+
+def _draw_neckline(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
+    unit, dark = figure.unit, shifted(garment.fabric.rgb, 0.62)
+    if garment.kind == "blouse":
+        for side in SIDES:
+            collar = np.array([(0.026, 0.184), (0.047, 0.2), (0.04, 0.242), (0.002, 0.236)]) * (
+                side,
+                1,
+            )
+            fabric = Fabric(shifted(garment.fabric.rgb, 1.25))
+            canvas.paint([figure.on_torso(collar)], fabric, instance, roundness=0.008)
+        placket = figure.on_torso([(0, y) for y in np.linspace(0.24, 0.45, 8)])
+        canvas.flat(tube(placket, [0.0018 * unit]), dark, opacity=0.6)
+        for at in placket[1:-1]:
+            canvas.flat([ellipse(at, (0.0045 * unit, 0.0045 * unit))], garment.accent)
+        return
+    deep = {"tank": 0.055, "sleeveless": 0.055, "sweater": 0.022}.get(garment.kind, 0.03)
+    centre_y, half = (0.2, 0.04) if deep == 0.055 else (0.19, 0.037)
+    angle = np.linspace(0.06 * np.pi, 0.94 * np.pi, 12)
+    hem = np.stack([half * np.cos(angle), centre_y + deep * np.sin(angle)], axis=1)
+    width = 0.0045 if garment.kind == "sweater" else 0.003
+    canvas.flat(tube(figure.on_torso(hem), [width * unit]), dark, opacity=0.7)
+
+
+def draw_dress(
+    canvas: Canvas, figure: Figure, garment: Garment, instance: int, sway: float
+) -> None:
+    """One piece from the shoulders to between the knee and the ankle."""
+    hem_y = 0.7 + 0.17 * garment.length
+    hem_half = 0.14 + 0.04 * garment.fullness + 0.05 * garment.length
+    right, cuts = _bodice(figure, garment, 0.007)
+    waist = figure.build.waist + 0.008
+    right += [(waist, WAIST_Y), (waist + 0.006, WAIST_Y + 0.012)]
+    outline = np.concatenate([right[:2], open_curve(right[2:], 4)])
+    bodice = figure.on_torso(np.concatenate([outline, (outline * (-1, 1))[::-1]]))
+    draw_flared(canvas, figure, garment, instance, [bodice], waist, hem_y, hem_half, sway, cuts)
+    _draw_neckline(canvas, figure, garment, instance)
+
+
+def draw_outer_back(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
+    """The lining of a long outer garment, seen behind the legs."""
+    hem_y = _outer_hem(garment)
+    if hem_y > 0.54:
+        half = _outer_half(figure, garment)
+        lining = mirrored([(figure.build.waist, WAIST_Y), (half - 0.006, hem_y - 0.012)])
+        canvas.paint(
+            [figure.on_torso(lining)], Fabric(shifted(garment.fabric.rgb, 0.5)), instance, shadow=0
+        )
+
+
+def _outer_hem(garment: Garment) -> float:
+    start, more = OUTER_HEMS[garment.kind]
+    return start + more * garment.length
+
+
+def _outer_half(figure: Figure, garment: Garment) -> float:
+    return figure.build.hip + 0.026 + 0.2 * max(_outer_hem(garment) - HIP_Y, 0)
+
+
+def draw_outer_front(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
+    """The two open fronts with their lapels, over whatever is worn beneath."""
+    unit, build, hem_y = figure.unit, figure.build, _outer_hem(garment)
+    opening = 0.034 + 0.016 * garment.fullness
+    for side in SIDES:
+        outer_edge = [(build.shoulder - 0.008, SHOULDER_Y - 0.02), (build.shoulder + 0.012, 0.245),
+                      (0.92 * build.shoulder + 0.018, BUST_Y), (build.waist + 0.024, WAIST_Y)]  # fmt: skip
+        if hem_y > HIP_Y:
+            outer_edge += [(build.hip + 0.026, HIP_Y)]
+        outer_edge += [(_outer_half(figure, garment), hem_y)]
+        inner_edge = [
+            (opening + 0.022, hem_y + 0.008),
+            (opening + 0.008, WAIST_Y),
+            (opening, 0.32),
+            (0.03, 0.188),
+        ]
+        panel = np.concatenate(
+            [[(0.03, 0.188)], open_curve(outer_edge, 4), open_curve(inner_edge, 4)]
+        )
+        line = np.array(
+            [
+                (build.waist - 0.004, WAIST_Y - 0.02),
+                (build.hip - 0.012, 0.5 * (WAIST_Y + hem_y)),
+                (build.hip, hem_y),
+            ]
+        )
+        folds = [Fold(figure.on_torso(line * (side, 1)), -0.17, 0.012 * unit),
+                 Fold(figure.on_torso((line + (0.012, 0)) * (side, 1)), 0.12, 0.01 * unit)]  # fmt: skip
+        canvas.paint(
+            [figure.on_torso(panel * (side, 1))],
+            garment.fabric,
+            instance,
+            folds=folds,
+            roundness=0.026,
+            shadow=0.4,
+        )
+        _draw_lapel(canvas, figure, garment, instance, side, opening)
+        _draw_outer_details(canvas, figure, garment, side, opening, hem_y)
+
+
+def _draw_lapel(canvas, figure, garment: Garment, instance: int, side: int, opening: float) -> None:
+    tone = Fabric(shifted(garment.fabric.rgb, 0.8 if np.mean(garment.fabric.rgb) > 90 else 1.35))
+    if garment.kind == "cardigan":
+        hem_y = _outer_hem(garment)
+        edge = open_curve(
+            [(0.03, 0.186), (opening, 0.32), (opening + 0.008, WAIST_Y), (opening + 0.022, hem_y)]
+        )
+        band = tube(figure.on_torso(edge * (side, 1)), [0.012 * figure.unit])
+        canvas.paint(
+            band, Fabric(tone.rgb, "knit", garment.fabric.rgb, 0.013), instance, roundness=0.008
+        )
+        return
+    deep = 0.37 if garment.kind != "jacket" else 0.33
+    lapel = np.array(
+        [
+            (0.03, 0.186),
+            (0.05, 0.196),
+            (0.066, 0.232),
+            (0.06, 0.24),
+            (0.078, 0.254),
+            (opening + 0.004, deep),
+            (opening - 0.004, 0.31),
+        ]
+    )
+    canvas.paint([figure.on_torso(lapel * (side, 1))], tone, instance, roundness=0.01, shadow=0.4)
+
+
+def _draw_outer_details(
+    canvas, figure, garment: Garment, side: int, opening: float, hem_y: float
+) -> None:
+    unit, dark = figure.unit, shifted(garment.fabric.rgb, 0.55)
+    if garment.kind == "jacket":
+        hem = [(opening + 0.016, hem_y - 0.02), (figure.build.waist + 0.02, hem_y - 0.026)]
+        canvas.flat(
+            tube(figure.on_torso(np.array(hem) * (side, 1)), [0.0025 * unit]), dark, opacity=0.8
+        )
+        zipper = [(opening + 0.004, 0.34), (opening + 0.012, WAIST_Y), (opening + 0.016, hem_y)]
+        canvas.flat(
+            tube(figure.on_torso(np.array(zipper) * (side, 1)), [0.003 * unit]), (214, 214, 210)
+        )
+        return
+    pocket_y = min(hem_y - 0.05, 0.5)
+    pocket = np.array([(opening + 0.03, pocket_y), (figure.build.hip + 0.004, pocket_y - 0.006)])
+    canvas.flat(tube(figure.on_torso(pocket * (side, 1)), [0.005 * unit]), dark, opacity=0.7)
+    if side == 1:
+        for y in (0.395, 0.435) if garment.kind == "blazer" else (0.385, 0.43, 0.475):
+            at = figure.on_torso([(opening + 0.022, y)])[0]
+            canvas.flat([ellipse(at, (0.0075 * unit, 0.0075 * unit))], garment.accent)
+            canvas.flat([ellipse(at, (0.003 * unit, 0.003 * unit))], shifted(garment.accent, 0.6))
