@@ -1,14 +1,13 @@
 """One COCO record and its photo -> AnnotatedImage, with everything put right that can be."""
 
 import json
-import math
 from typing import Any
 
 from data_prep import masks
 from data_prep.annotated_image import AnnotatedImage, BBox, Instance
 from data_prep.coco_json import CocoRecord
 from data_prep.photos import PhotoError, prepare_photo
-from data_prep.raw_dataset import Conversion, LeftOut
+from data_prep.raw_dataset import Conversion, Note
 
 # Rasterising traces every edge pixel by pixel: coordinates beyond this many image sides are
 # damage, not an object that reaches past the edge.
@@ -41,7 +40,7 @@ def convert_coco_record(
     except PhotoError as error:
         return _left_out(conversion, annotations, error.reason)
     image_id = record.image.image_id
-    conversion.repairs += [LeftOut(f"photo_{change}", image_id) for change in photo.changes]
+    conversion.repairs += [Note(change, image_id) for change in photo.changes]
     instances = []
     for annotation in annotations:
         instance = _instance(annotation, record, photo, num_categories, conversion)
@@ -65,13 +64,13 @@ def convert_coco_record(
 
 def _left_out(conversion: Conversion, annotations: list[dict], reason: str) -> Conversion:
     conversion.left_out_reason = reason
-    conversion.dropped += [LeftOut("photo_left_out", a["id"]) for a in annotations]
+    conversion.dropped += [Note("photo_left_out", a["id"]) for a in annotations]
     return conversion
 
 
 def _instance(annotation, record, photo, num_categories, conversion) -> Instance | None:
     def drop(reason: str) -> None:
-        conversion.dropped.append(LeftOut(reason, annotation["id"]))
+        conversion.dropped.append(Note(reason, annotation["id"]))
 
     if not 1 <= annotation["category_id"] <= num_categories:
         return drop("unknown_category")
@@ -82,10 +81,10 @@ def _instance(annotation, record, photo, num_categories, conversion) -> Instance
     if not polygons:
         return drop("no_polygon_of_3_points")
     if _is_box_elsewhere(annotation.get("bbox"), _extent(polygons)):
-        conversion.repairs.append(LeftOut("box_of_another_instance", annotation["id"]))
-    if photo.scale != 1.0:
-        scale_x = photo.width / record.image.width
-        scale_y = photo.height / record.image.height
+        conversion.repairs.append(Note("box_of_another_instance", annotation["id"]))
+    scale_x = photo.width / record.image.width
+    scale_y = photo.height / record.image.height
+    if (scale_x, scale_y) != (1.0, 1.0):
         polygons = [_scaled(polygon, scale_x, scale_y) for polygon in polygons]
     rle = masks.rle_from_polygons(polygons, photo.height, photo.width)
     area = masks.area_from_rle(rle)
@@ -111,23 +110,23 @@ def _usable_polygons(annotation: dict, record: CocoRecord, conversion: Conversio
         if not _is_polygon(polygon, _MAX_SIDES_OUTSIDE * max(height, width)):
             raise ValueError("malformed_polygon")
         if len(polygon) < 6:
-            conversion.repairs.append(LeftOut("polygon_under_3_points", annotation["id"]))
+            conversion.repairs.append(Note("polygon_under_3_points", annotation["id"]))
         else:
             polygons.append(polygon)
     if polygons:
         extent = _extent(polygons)
         if extent.xmin < 0 or extent.ymin < 0 or extent.xmax > width or extent.ymax > height:
-            conversion.repairs.append(LeftOut("clipped_to_photo", annotation["id"]))
+            conversion.repairs.append(Note("clipped_to_photo", annotation["id"]))
     return polygons
 
 
 def _is_polygon(polygon: Any, limit: float) -> bool:
     if not isinstance(polygon, list) or len(polygon) % 2:
         return False
-    return all(
-        isinstance(value, int | float) and math.isfinite(value) and abs(value) <= limit
-        for value in polygon
-    )
+    if not set(map(type, polygon)) <= {int, float}:
+        return False
+    # Written so that NaN is out of range too.
+    return all(-limit <= value <= limit for value in polygon)
 
 
 def _extent(polygons: list) -> BBox:
@@ -143,7 +142,7 @@ def _is_box_elsewhere(bbox_xywh: Any, extent: BBox) -> bool:
     """
     if not isinstance(bbox_xywh, list) or len(bbox_xywh) != 4:
         return False
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in bbox_xywh):
+    if not set(map(type, bbox_xywh)) <= {int, float}:
         return False
     x, y, width, height = bbox_xywh
     same_size = abs(width - extent.width) <= 1 and abs(height - extent.height) <= 1
@@ -161,7 +160,7 @@ def _merge_duplicates(instances: list, conversion: Conversion) -> list[Instance]
     for annotation_id, instance in instances:
         key = (instance.category_id, instance.is_crowd, bytes(instance.rle["counts"]))
         if key in merged:
-            conversion.dropped.append(LeftOut("duplicate_merged", annotation_id))
+            conversion.dropped.append(Note("duplicate_merged", annotation_id))
         else:
             merged[key] = instance
     return list(merged.values())

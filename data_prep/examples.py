@@ -88,7 +88,6 @@ def features_from_image(image: AnnotatedImage, category_names: tuple[str, ...]) 
     Encoded bytes are file objects, TFDS would take plain ones for a path.
     """
     instances = image.instances
-    mask_pngs = [masks.png_from_mask(masks.mask_from_rle(i.rle)) for i in instances]
     objects = {
         "bbox": {
             "xmin": [i.bbox.xmin / image.width for i in instances],
@@ -102,7 +101,7 @@ def features_from_image(image: AnnotatedImage, category_names: tuple[str, ...]) 
         },
         "area": [float(i.area) for i in instances],
         "is_crowd": [int(i.is_crowd) for i in instances],
-        "mask": [io.BytesIO(png) for png in mask_pngs],
+        "mask": [io.BytesIO(masks.png_from_rle(i.rle)) for i in instances],
     }
     return {
         "image": {

@@ -51,14 +51,19 @@ def area_from_rle(rle: dict) -> int:
     return int(coco_mask.area(rle))
 
 
-def png_from_mask(mask: np.ndarray) -> bytes:
-    """Encodes a mask as a 1-bit PNG that TensorFlow decodes to 0 and 1.
+def png_from_rle(rle: dict) -> bytes:
+    """Encodes as a full-size 1-bit PNG that TensorFlow decodes to 0 and 1.
 
     Format: https://www.w3.org/TR/png-3/, colour type 3, bit depth 1, no row filter.
     """
-    height, width = mask.shape
-    rows = np.zeros((height, 1 + (width + 7) // 8), np.uint8)
-    rows[:, 1:] = np.packbits(mask, axis=1)
+    height, width = rle["size"]
+    bbox = bbox_from_rle(rle)
+    rows = np.zeros((height, 1 + (width + 7) // 8), np.uint8)  # column 0 is the filter type
+    first = bbox.xmin // 8
+    inside = mask_from_rle(rle)[bbox.ymin : bbox.ymax, first * 8 : bbox.xmax]
+    # pycocotools' masks run down columns; packing along rows is eight times faster from a copy.
+    packed = np.packbits(np.ascontiguousarray(inside), axis=1)
+    rows[bbox.ymin : bbox.ymax, 1 + first : 1 + first + packed.shape[1]] = packed
     header = struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)
     return b"".join(
         (

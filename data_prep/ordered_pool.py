@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,10 @@ from typing import Any
 
 _CHUNK_SIZE = 8
 _CHUNKS_PER_WORKER = 3
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process was killed, for want of memory most likely."""
 
 
 class OrderedPool:
@@ -39,7 +44,7 @@ class OrderedPool:
         """Yields function(item) in the order of items; holds a few chunks, however many items.
 
         Raises:
-            RuntimeError: A worker process died, for want of memory for example.
+            WorkerDiedError: A worker process was killed.
         """
         if self._executor is None:
             yield from map(self._function, items)
@@ -55,8 +60,9 @@ class OrderedPool:
                 for chunk in islice(chunks, 1):
                     underway.append(self._executor.submit(_work, chunk))
         except BrokenProcessPool as error:
-            raise RuntimeError(
-                "a worker process was killed, most likely for want of memory; try fewer workers."
+            raise WorkerDiedError(
+                "a worker process was killed, most likely for want of memory; use fewer "
+                "(--num_workers)."
             ) from error
 
     def close(self) -> None:
@@ -71,6 +77,7 @@ _worker_function: Callable[[Any], Any] | None = None
 def _start_worker(function: Callable[[Any], Any]) -> None:
     global _worker_function
     _worker_function = function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
     # A killed parent would leave its workers waiting for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

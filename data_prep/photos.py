@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
+_EXIF_MARKER, _SCAN_MARKER = 0xE1, 0xDA  # of JPEG segments
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -35,14 +37,12 @@ class Photo:
         encoded: RGB JPEG bytes without an EXIF rotation.
         height: of these bytes, pixels.
         width: of these bytes, pixels.
-        scale: this size divided by the raw photo's, 1.0 where nothing was resized.
         changes: what was done to the raw photo, the report's keys; empty for its own bytes.
     """
 
     encoded: bytes = field(repr=False)
     height: int
     width: int
-    scale: float
     changes: tuple[str, ...]
 
 
@@ -52,47 +52,48 @@ def prepare_photo(
     """Checks a photo and makes it RGB JPEG; one that needs no change keeps its own bytes.
 
     Args:
-        encoded: the raw file's bytes, any format Pillow reads.
+        encoded: the raw file's bytes: JPEG, PNG, WebP, GIF, BMP or TIFF.
         max_side: the longest side to keep, pixels; None keeps the size.
-        expected_size_hw: the annotations' (height, width); decides whether an EXIF rotation was
-            applied when the masks were drawn. None: not known, the EXIF rotation is applied.
+        expected_size_hw: the annotations' (height, width). They tell whether an EXIF rotation was
+            applied when the masks were drawn; where both fit, it was not. None: not known, the
+            EXIF rotation is applied.
 
     Raises:
-        PhotoError: The photo is damaged ("unreadable") or of another size ("size_mismatch").
+        PhotoError: The photo is damaged ("photo_unreadable") or of another size than expected
+            ("photo_size_differs").
     """
     image = _decode(encoded)
     changes = []
-    keeps_bytes = image.format in ("JPEG", "MPO") and image.mode == "RGB"
-    if not keeps_bytes:
-        changes.append(f"converted_{_kind(image, encoded)}")
+    if image.format not in ("JPEG", "MPO") or image.mode != "RGB":
+        changes.append(f"photo_{_kind(image, encoded)}_to_rgb_jpeg")
+    keeps_pixels = not changes
     orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     if orientation in _TRANSPOSE:
-        stored_hw = (image.height, image.width)
-        if expected_size_hw is None or (orientation >= 5 and stored_hw != expected_size_hw):
+        stored_size_hw = (image.height, image.width)
+        if expected_size_hw is None or (orientation >= 5 and stored_size_hw != expected_size_hw):
             image = image.transpose(_TRANSPOSE[orientation])
-            changes.append("rotated_by_exif")
+            keeps_pixels = False
+            changes.append("photo_rotated_as_exif_says")
         else:
-            changes.append("exif_rotation_removed")
-        keeps_bytes = False
+            changes.append("photo_exif_rotation_removed")
     size_hw = (image.height, image.width)
     if expected_size_hw is not None and size_hw != expected_size_hw:
         raise PhotoError(
-            "size_mismatch",
+            "photo_size_differs",
             f"is {size_hw[1]}x{size_hw[0]}, the annotations say "
             f"{expected_size_hw[1]}x{expected_size_hw[0]}",
         )
-    scale = 1.0
     if max_side is not None and max(size_hw) > max_side:
         scale = max_side / max(size_hw)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = _to_rgb(image).resize(size, Image.Resampling.LANCZOS)
-        changes.append("resized")
-        keeps_bytes = False
-    if not keeps_bytes:
-        buffer = io.BytesIO()
-        _to_rgb(image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-        encoded = buffer.getvalue()
-    return Photo(encoded, image.height, image.width, scale, tuple(changes))
+        keeps_pixels = False
+        changes.append("photo_resized")
+    if not keeps_pixels:
+        encoded = _to_jpeg(image)
+    elif changes:
+        encoded = _without_exif(encoded)
+    return Photo(encoded, image.height, image.width, tuple(changes))
 
 
 def _decode(encoded: bytes) -> Image.Image:
@@ -100,10 +101,11 @@ def _decode(encoded: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(encoded))
+            image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
             image.load()
+            image.getexif()
     except Exception as error:  # Pillow's decoders raise many kinds (OSError, SyntaxError, ...)
-        raise PhotoError("unreadable", str(error).splitlines()[0][:100]) from error
+        raise PhotoError("photo_unreadable", str(error)[:100]) from error
     return image
 
 
@@ -111,22 +113,44 @@ def _kind(image: Image.Image, encoded: bytes) -> str:
     is_png16 = image.format == "PNG" and encoded[24:25] == b"\x10"  # IHDR's bit depth
     if image.mode.startswith(("I", "F")) or is_png16:
         return "16_bit"
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+    if _has_alpha(image):
         return "alpha"
     if image.mode in ("1", "L"):
         return "grey"
-    if image.mode in ("CMYK", "YCCK"):
+    if image.mode == "CMYK":
         return "cmyk"
-    return (image.format or image.mode).lower()
+    return image.format.lower()
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return "A" in image.mode or "a" in image.mode or "transparency" in image.info
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and not _has_alpha(image):
         return image
     if image.mode.startswith(("I", "F")):
-        image = image.point(lambda value: value / 256).convert("L")
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if _has_alpha(image):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("RGB")
+
+
+def _to_jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    _to_rgb(image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _without_exif(jpeg: bytes) -> bytes:
+    """Cuts the EXIF segments out; the pixels stay as they are."""
+    kept = [jpeg[:2]]
+    position = 2
+    while position + 4 <= len(jpeg) and jpeg[position + 1] != _SCAN_MARKER:
+        end = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        if jpeg[position + 1] != _EXIF_MARKER:
+            kept.append(jpeg[position:end])
+        position = end
+    return b"".join((*kept, jpeg[position:]))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data_prep.examples import PreparedExample
-from data_prep.raw_dataset import LeftOut, RawSource
+from data_prep.raw_dataset import Note, RawSource
 
 _NUM_EXAMPLE_IDS = 10
 
@@ -17,7 +17,7 @@ class Tally:
     counts: dict[str, int] = field(default_factory=dict)
     ids: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, entries: Iterable[LeftOut]) -> None:
+    def add(self, entries: Iterable[Note]) -> None:
         """Counts them."""
         for reason, record_id in entries:
             self.counts[reason] = self.counts.get(reason, 0) + 1
@@ -67,7 +67,7 @@ class SourceReport:
         """Counts one record's outcome."""
         conversion = example.conversion
         if conversion.left_out_reason is not None:
-            self.left_out.add([LeftOut(conversion.left_out_reason, image_id)])
+            self.left_out.add([Note(conversion.left_out_reason, image_id)])
         else:
             self.kept_photos += 1
             self.kept_annotations += len(example.annotation_jsons)

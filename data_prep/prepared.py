@@ -9,12 +9,29 @@ from pathlib import Path
 
 REPORT_NAME = "prep_report.json"
 _DATASET_INFO_NAME = "dataset_info.json"
-_INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
+INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
 
 
 def ground_truth_name(split: str) -> str:
     """The file name of a split's COCO ground truth."""
     return f"instances_{split}.json"
+
+
+def build_state(options: dict, raw_files: list[Path]) -> dict:
+    """What prep_report.json keeps to tell whether a data set is up to date.
+
+    Args:
+        options: the choices the data set depends on.
+        raw_files: whose names, sizes (bytes) and times of change (ns) stand for their contents.
+    """
+    states = [(path.name, path.stat()) for path in raw_files]
+    return {
+        "options": options,
+        "raw_files": [
+            {"name": name, "num_bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
+            for name, state in states
+        ],
+    }
 
 
 @dataclass(frozen=True)
@@ -96,10 +113,10 @@ def open_prepared(data_dir: str | Path, dataset: str | None = None) -> PreparedD
     found = [path for path in _version_dirs(data_dir) if dataset in (None, path.parent.name)]
     if not found:
         wanted = f"prepared data set '{dataset}'" if dataset else "prepared data set"
-        if any(data_dir.glob(f"**/{_INCOMPLETE}*")) or _INCOMPLETE in data_dir.name:
+        if _is_incomplete(data_dir) or any(map(_is_incomplete, data_dir.glob("*/*"))):
             raise ValueError(
-                f"{data_dir}: an incomplete {wanted}: its build has not ended or was killed; run "
-                "data_prep.build_tfrecords again."
+                f"{data_dir}: the {wanted} is incomplete: its build has not ended or was killed; "
+                "run data_prep.build_tfrecords again."
             )
         raise ValueError(
             f"{data_dir}: no {wanted} here; make one with python -m data_prep.build_tfrecords "
@@ -114,16 +131,18 @@ def open_prepared(data_dir: str | Path, dataset: str | None = None) -> PreparedD
 
 
 def _version_dirs(data_dir: Path) -> list[Path]:
-    candidates = [data_dir, *data_dir.glob("*/"), *data_dir.glob("*/*/")]
+    data_dir = data_dir.absolute()
+    below = [path for path in data_dir.glob("*") if not path.name.startswith(".")]
+    candidates = [data_dir, *below, *(path for folder in below for path in folder.glob("*"))]
     return sorted(
-        path.absolute()
+        path
         for path in candidates
-        if (path / _DATASET_INFO_NAME).is_file()
-        and not any(
-            part.startswith((_INCOMPLETE, ".")) for part in path.relative_to(data_dir).parts
-        )
-        and _INCOMPLETE not in path.name
+        if (path / _DATASET_INFO_NAME).is_file() and not _is_incomplete(path)
     )
+
+
+def _is_incomplete(path: Path) -> bool:
+    return path.name.startswith(INCOMPLETE)
 
 
 def _open_version(path: Path) -> PreparedDataset:

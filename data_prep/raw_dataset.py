@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 from data_prep.annotated_image import AnnotatedImage
 
 
-class LeftOut(NamedTuple):
-    """A photo or annotation that is not used: why (the report's key) and which."""
+class Note(NamedTuple):
+    """Why a photo or annotation was left out or changed (the report's key), and its id."""
 
     reason: str
     record_id: int
@@ -21,14 +21,15 @@ class Conversion:
 
     Attributes:
         image: None where the photo is left out for `left_out_reason`.
-        dropped: annotations of this photo that are not in `image`, (reason, annotation id).
-        repairs: what was put right or merely noticed, (kind, photo or annotation id).
+        dropped: annotations of this photo that are not in `image`; all of them without an image.
+        repairs: what was put right or merely noticed; ids of annotations, or of the photo where
+            the reason begins with "photo".
     """
 
     image: AnnotatedImage | None = None
     left_out_reason: str | None = None
-    dropped: list[LeftOut] = field(default_factory=list)
-    repairs: list[LeftOut] = field(default_factory=list)
+    dropped: list[Note] = field(default_factory=list)
+    repairs: list[Note] = field(default_factory=list)
 
 
 class ImageKey(NamedTuple):
@@ -37,16 +38,14 @@ class ImageKey(NamedTuple):
     Attributes:
         image_id: 0 .. 2^24 - 1.
         split_key: images with the same one go to the same split.
-        num_annotations: in the raw file.
     """
 
     image_id: int
     split_key: str
-    num_annotations: int
 
 
 class Converter(Protocol):
-    """Pickled to the worker processes; opens its files there."""
+    """Pickled to the worker processes, so it opens its files there."""
 
     def __call__(self, record: Any) -> Conversion:
         """Reads the record's photo and makes the image."""
@@ -60,22 +59,22 @@ class RawSource:
         name: as the report calls it, such as "train json".
         num_photos: in the raw file, the left-out ones included.
         num_annotations: in the raw file, likewise.
-        keys: the photos to read, in a fixed order.
+        keys: the photos to read, by image id.
         left_out: photos already known to be unusable.
-        dropped: annotations already known to be unusable, but for those of `left_out` photos.
+        dropped: annotations already known to be unusable, those of `left_out` included.
         split: where all of them go; None: divided by split_key into train, val and test.
     """
 
     name: str
     num_photos: int
     num_annotations: int
-    keys: list[ImageKey]
-    left_out: list[LeftOut] = field(default_factory=list)
-    dropped: list[LeftOut] = field(default_factory=list)
+    keys: list[ImageKey] = field(default_factory=list)
+    left_out: list[Note] = field(default_factory=list)
+    dropped: list[Note] = field(default_factory=list)
     split: str | None = None
 
-    def records(self, wanted: set[int]) -> Iterator[Any]:
-        """Yields the records (pickled to the converter) of these image ids, in `keys` order."""
+    def records(self, image_ids: list[int]) -> Iterator[Any]:
+        """Yields the record (pickled to the converter) of each image id, in that order."""
         raise NotImplementedError
 
 
@@ -85,6 +84,7 @@ class RawDataset:
 
     Attributes:
         category_names: index 0 is category id 1.
+        sources: image ids are unique over all of them.
         raw_paths: the files whose change makes a prepared set stale.
     """
 

@@ -1,4 +1,4 @@
-"""ModaNet's json and PaperDoll's photos, opened and joined.
+"""ModaNet's and PaperDoll's raw files: where they lie and how they are opened.
 
 Sources: https://github.com/eBay/modanet (annotations, CC BY-NC 4.0) and
 https://github.com/kyamagu/paperdoll/tree/master/data/chictopia (photos.lmdb, chictopia.sqlite3).
@@ -7,32 +7,14 @@ https://github.com/kyamagu/paperdoll/tree/master/data/chictopia (photos.lmdb, ch
 import functools
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import lmdb
 
-from data_prep.coco_image import convert_coco_record
-from data_prep.coco_json import CocoJson, CocoRecord
-from data_prep.raw_dataset import Conversion, ImageKey, LeftOut, RawDataset, RawSource
-
-CATEGORY_NAMES = (
-    "bag",
-    "belt",
-    "boots",
-    "footwear",
-    "outer",
-    "dress",
-    "sunglasses",
-    "pants",
-    "top",
-    "shorts",
-    "skirt",
-    "headwear",
-    "scarf/tie",
-)
 _TRAIN_JSON = "modanet2018_instances_train.json"
 _CHALLENGE_JSON = "modanet2018_instances_val.json"
 
@@ -43,15 +25,24 @@ class ModanetPaths:
 
     Attributes:
         train_json: annotated photos.
-        challenge_json: the official val json, photos without annotations; need not exist.
+        challenge_json: the official val json, photos without annotations; None: not there.
         photos_lmdb: a folder with data.mdb, or that file.
         photos_db: the SQLite file with the table `photos`.
     """
 
     train_json: Path
-    challenge_json: Path
+    challenge_json: Path | None
     photos_lmdb: Path
     photos_db: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """The files themselves."""
+        lmdb_file = self.photos_lmdb
+        if lmdb_file.is_dir():
+            lmdb_file = lmdb_file / "data.mdb"
+        files = [self.train_json, self.photos_db, lmdb_file]
+        return files if self.challenge_json is None else [*files, self.challenge_json]
 
 
 def find_raw_files(
@@ -63,7 +54,7 @@ def find_raw_files(
     """Completes the places that are not given with raw_dir's layout.
 
     Args:
-        raw_dir: holds modanet/annotations/*.json, paperdoll/photos.lmdb, paperdoll/chictopia.sqlite3.
+        raw_dir: holds modanet/annotations/, paperdoll/photos.lmdb, paperdoll/chictopia.sqlite3.
         annotations: the folder of the two json files, or the train json itself.
         photos_lmdb: a folder with data.mdb, or that file.
         photos_db: a SQLite file.
@@ -71,182 +62,116 @@ def find_raw_files(
     Raises:
         ValueError: One of them is missing.
     """
+    if not raw_dir.is_dir() and None in (annotations, photos_lmdb, photos_db):
+        raise ValueError(
+            f"{raw_dir}: no such folder; give the folder that holds modanet/ and paperdoll/ as "
+            "--raw_dir."
+        )
     annotations = annotations or raw_dir / "modanet" / "annotations"
     folder = annotations.parent if annotations.is_file() else annotations
     train_json = annotations if annotations.is_file() else folder / _TRAIN_JSON
+    challenge_json = folder / _CHALLENGE_JSON
     paths = ModanetPaths(
         train_json=train_json,
-        challenge_json=folder / _CHALLENGE_JSON,
+        challenge_json=challenge_json if challenge_json.is_file() else None,
         photos_lmdb=photos_lmdb or raw_dir / "paperdoll" / "photos.lmdb",
         photos_db=photos_db or raw_dir / "paperdoll" / "chictopia.sqlite3",
     )
-    for path, flag in (
-        (paths.train_json, "--annotations"),
-        (paths.photos_lmdb, "--photos_lmdb"),
-        (paths.photos_db, "--photos_db"),
-    ):
-        if not path.exists():
+    flags = ("--annotations", "--photos_db", "--photos_lmdb")
+    for path, flag in zip(paths.files[:3], flags, strict=True):
+        if not path.is_file():
             raise ValueError(
-                f"{path}: no such file or folder; expected ModaNet's and PaperDoll's files below "
-                f"--raw_dir (data_prep/modanet/README.md), or give {flag}."
+                f"{path}: no such file; expected ModaNet's and PaperDoll's files below --raw_dir "
+                f"as in data_prep/modanet/README.md, or give {flag}."
             )
     return paths
 
 
-def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
-    """Reads the json files and post ids and joins them.
+class PhotoStore:
+    """PaperDoll's photos.lmdb: the photo id in ASCII decimal -> the file's bytes.
+
+    Picklable; each process opens the file for itself and needs no write permission.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def read(self, photo_id: int) -> bytes | None:
+        """The photo's bytes; None where it is not there.
+
+        Raises:
+            ValueError: It is not an LMDB or a damaged one.
+        """
+        with self._transaction() as transaction:
+            return transaction.get(_photo_key(photo_id))
+
+    def missing(self, photo_ids: Iterable[int]) -> set[int]:
+        """Those of the ids that are not there; reads no photo.
+
+        Raises:
+            ValueError: It is not an LMDB or a damaged one.
+        """
+        with self._transaction(buffers=True) as transaction:
+            return {i for i in photo_ids if transaction.get(_photo_key(i)) is None}
+
+    @contextmanager
+    def _transaction(self, buffers: bool = False) -> Iterator[lmdb.Transaction]:
+        try:
+            with _open_lmdb(self._path, os.getpid()).begin(buffers=buffers) as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise ValueError(
+                f"{self._path}: not an LMDB, or a damaged one ({error}); expected PaperDoll's "
+                "photos.lmdb, get it again."
+            ) from error
+
+
+def read_post_ids(path: Path, photo_ids: set[int]) -> dict[int, int | None]:
+    """Looks up which post each photo belongs to.
+
+    Args:
+        path: chictopia.sqlite3.
+        photo_ids: the ones wanted, of a million.
+
+    Returns:
+        post id by photo id; ids that are not in the table are left out.
 
     Raises:
-        ValueError: A file is not what it should be; the message names it.
+        ValueError: It is not SQLite or has no table `photos`.
     """
-    train = CocoJson(paths.train_json)
-    _check_categories(train)
-    post_ids = _read_post_ids(paths.photos_db)
-    sources: list[RawSource] = [_train_source(train, post_ids)]
-    raw_paths = [paths.train_json, paths.photos_db, _lmdb_file(paths.photos_lmdb)]
-    with open_photos(paths.photos_lmdb).begin():  # fails here rather than in a worker
-        pass
-    if paths.challenge_json.exists():
-        challenge = CocoJson(paths.challenge_json)
-        sources.append(_challenge_source(challenge, {i.image_id for i in train.images}))
-        raw_paths.append(paths.challenge_json)
-    converter = ModanetConverter(paths.photos_lmdb, max_side)
-    return RawDataset(CATEGORY_NAMES, sources, converter, raw_paths)
+    # immutable: reads without a lock file, which a read-only folder would not allow.
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    try:
+        connection = sqlite3.connect(uri, uri=True)
+        try:
+            rows = connection.execute("SELECT id, post_id FROM photos")
+            return {photo_id: post_id for photo_id, post_id in rows if photo_id in photo_ids}
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise ValueError(
+            f"{path}: cannot read its table `photos` ({error}); expected PaperDoll's "
+            "chictopia.sqlite3, unpacked from chictopia.sql.gz."
+        ) from error
 
 
-@dataclass
-class ModanetSource(RawSource):
-    """The photos of one of ModaNet's two json files."""
-
-    coco: CocoJson | None = None
-
-    def records(self, wanted: set[int]) -> Iterator[CocoRecord]:
-        """Yields the records of these image ids in file order."""
-        seen = set()
-        for image in self.coco.images:
-            if image.image_id in wanted and image.image_id not in seen:
-                seen.add(image.image_id)
-                yield self.coco.record(image)
-
-
-@dataclass(frozen=True)
-class ModanetConverter:
-    """Looks a record's photo up and makes the image; picklable."""
-
-    photos_lmdb: Path
-    max_side: int | None
-
-    def __call__(self, record: CocoRecord) -> Conversion:
-        """Makes the image of one record."""
-        with open_photos(self.photos_lmdb).begin(buffers=False) as transaction:
-            photo = transaction.get(str(record.image.image_id).encode("ascii"))
-        return convert_coco_record(
-            record,
-            photo,
-            num_categories=len(CATEGORY_NAMES),
-            max_side=self.max_side,
-            keep_empty=not record.annotation_texts,
-        )
-
-
-def open_photos(path: Path) -> lmdb.Environment:
-    """Opens photos.lmdb once per process, needing no write permission.
-
-    Raises:
-        ValueError: It is not an LMDB.
-    """
-    return _open_lmdb(path, os.getpid())
+def _photo_key(photo_id: int) -> bytes:
+    return str(photo_id).encode("ascii")
 
 
 @functools.cache
 def _open_lmdb(path: Path, process_id: int) -> lmdb.Environment:
     del process_id  # an environment must not be used across a fork
-    try:
-        return lmdb.open(
-            str(path), readonly=True, lock=False, readahead=False, subdir=path.is_dir()
-        )
-    except lmdb.Error as error:
-        raise ValueError(
-            f"{path}: not an LMDB of photos ({error}); expected PaperDoll's photos.lmdb."
-        ) from error
-
-
-def _lmdb_file(path: Path) -> Path:
-    return path / "data.mdb" if path.is_dir() else path
-
-
-def _check_categories(coco: CocoJson) -> None:
-    expected = dict(enumerate(CATEGORY_NAMES, start=1))
-    if coco.category_names != expected:
-        raise ValueError(
-            f"{coco.path}: got the categories {coco.category_names}, expected ModaNet's 13, "
-            f"{expected}."
-        )
-
-
-def _read_post_ids(path: Path) -> dict[int, int | None]:
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
-    try:
-        connection = sqlite3.connect(uri, uri=True)
-        try:
-            return dict(connection.execute("SELECT id, post_id FROM photos"))
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise ValueError(
-            f"{path}: cannot read the table `photos` ({error}); expected PaperDoll's "
-            "chictopia.sqlite3."
-        ) from error
-
-
-def _train_source(coco: CocoJson, post_ids: dict[int, int | None]) -> ModanetSource:
-    source = ModanetSource(
-        name="train json",
-        num_photos=len(coco.images),
-        num_annotations=coco.num_annotations,
-        keys=[],
-        coco=coco,
+    environment = lmdb.open(
+        str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False
     )
-    source.dropped = [LeftOut("image_not_in_json", i) for i in coco.orphan_annotation_ids()]
-    seen = set()
-    for image in coco.images:
-        image_id = image.image_id
-        annotation_ids = coco.annotation_ids(image_id)
-        if image_id in seen:
-            source.left_out.append(LeftOut("repeated_in_json", image_id))
-            continue
-        seen.add(image_id)
-        if not annotation_ids:
-            source.left_out.append(LeftOut("no_annotations", image_id))
-        elif image_id not in post_ids:
-            source.left_out.append(LeftOut("not_in_photos_table", image_id))
-            source.dropped += [LeftOut("photo_left_out", i) for i in annotation_ids]
-        else:
-            post_id = post_ids[image_id]
-            split_key = f"photo {image_id}" if post_id is None else f"post {post_id}"
-            source.keys.append(ImageKey(image_id, split_key, len(annotation_ids)))
-    return source
-
-
-def _challenge_source(coco: CocoJson, train_ids: set[int]) -> ModanetSource:
-    source = ModanetSource(
-        name="val json (challenge)",
-        num_photos=len(coco.images),
-        num_annotations=coco.num_annotations,
-        keys=[],
-        coco=coco,
-        split="challenge",
-    )
-    source.dropped = [LeftOut("image_not_in_json", i) for i in coco.orphan_annotation_ids()]
-    seen = set()
-    for image in coco.images:
-        if image.image_id in seen:
-            source.left_out.append(LeftOut("repeated_in_json", image.image_id))
-        elif image.image_id in train_ids:
-            source.left_out.append(LeftOut("also_in_train_json", image.image_id))
-        else:
-            annotation_ids = coco.annotation_ids(image.image_id)
-            key = ImageKey(image.image_id, "", len(annotation_ids))
-            source.keys.append(key)
-        seen.add(image.image_id)
-    return source
+    data_path = path / "data.mdb" if path.is_dir() else path
+    num_pages = environment.info()["last_pgno"] + 1
+    expected = num_pages * environment.stat()["psize"]
+    got = data_path.stat().st_size
+    if got < expected:
+        # Reading past the end of a mapped file would kill the process.
+        raise ValueError(
+            f"{data_path}: cut short, got {got} bytes, expected {expected}; get it again."
+        )
+    return environment

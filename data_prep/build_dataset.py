@@ -1,0 +1,136 @@
+"""Builds a prepared data set once, safely: leftovers, reruns, replacement, one build at a time."""
+
+import contextlib
+import fcntl
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builder import PreparedDatasetBuilder
+from data_prep.preparation import PrepOptions
+from data_prep.prepared import INCOMPLETE, REPORT_NAME
+
+_ASIDE = ".overwrite"  # below data_dir: where --overwrite builds before it replaces
+
+
+def build_dataset(
+    builder_class: type[PreparedDatasetBuilder],
+    raw_dir: Path,
+    data_dir: Path,
+    options: PrepOptions,
+    overwrite: bool = False,
+) -> tuple[Path, bool]:
+    """Builds a data set unless it is already complete.
+
+    Args:
+        builder_class: of the data set.
+        raw_dir: its raw files.
+        data_dir: gets <name>/<version>/.
+        options: the caller's choices.
+        overwrite: build anew where there is one already, and replace that at the end.
+
+    Returns:
+        The prepared data set's folder, and whether it was complete before.
+
+    Raises:
+        ValueError: Something is wrong with the raw files; data_dir holds one made from other raw
+            files or with other options; or another build is at work there.
+    """
+    builder = _builder(builder_class, data_dir, options)
+    final_dir = Path(builder.data_dir)
+    state = builder.state(raw_dir)
+    with _only_build(data_dir, builder.name):
+        _remove_leftovers(data_dir, builder.name)
+        if final_dir.exists() and not overwrite:
+            _check_state(final_dir, state)
+            return final_dir, True
+        if final_dir.exists():
+            builder = _builder(builder_class, data_dir / _ASIDE, options)
+        _run(builder, raw_dir, options)
+        if Path(builder.data_dir) != final_dir:
+            _replace(final_dir, Path(builder.data_dir), data_dir / _ASIDE)
+    return final_dir, False
+
+
+def _builder(
+    builder_class: type[PreparedDatasetBuilder], data_dir: Path, options: PrepOptions
+) -> PreparedDatasetBuilder:
+    builder = builder_class(data_dir=str(data_dir))
+    builder.prep_options = options
+    return builder
+
+
+def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -> None:
+    config = tfds.download.DownloadConfig(
+        manual_dir=str(raw_dir),
+        try_download_gcs=False,
+        num_shards=options.num_shards,
+    )
+    tfds.disable_progress_bar()
+    with (
+        contextlib.redirect_stdout(io.StringIO()),  # TFDS prints unknown download sizes
+        tempfile.TemporaryDirectory() as download_dir,  # it makes one though nothing is downloaded
+    ):
+        builder.download_and_prepare(download_dir=download_dir, download_config=config)
+
+
+@contextlib.contextmanager
+def _only_build(data_dir: Path, name: str) -> Iterator[None]:
+    """Holds a lock that ends with the process, however it ends."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / f".{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(
+                f"{data_dir}: another build of '{name}' is at work here; wait for it or give "
+                "another --data_dir."
+            ) from error
+        yield
+
+
+def _remove_leftovers(data_dir: Path, name: str) -> None:
+    aside = data_dir / _ASIDE / name
+    for path in (*(data_dir / name).glob(f"{INCOMPLETE}*"), aside):
+        if path.exists():
+            print(f"removing what an interrupted build left: {path}", flush=True)
+            shutil.rmtree(path)
+
+
+def _check_state(final_dir: Path, wanted: dict) -> None:
+    try:
+        report = json.loads((final_dir / REPORT_NAME).read_text(encoding="utf-8"))
+        made_from = {key: report[key] for key in wanted}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{final_dir}: was not made by this program or is damaged ({error!r}); use "
+            "--overwrite or another --data_dir."
+        ) from error
+    if made_from == wanted:
+        return
+    changes = [
+        f"--{name} was {made_from['options'].get(name)}, is {value}"
+        for name, value in wanted["options"].items()
+        if made_from["options"].get(name) != value
+    ]
+    if made_from["raw_files"] != wanted["raw_files"]:
+        changes.append("the raw files have changed")
+    raise ValueError(
+        f"{final_dir}: is complete, but was made differently ({'; '.join(changes)}); use "
+        "--overwrite or another --data_dir."
+    )
+
+
+def _replace(final_dir: Path, new_dir: Path, aside: Path) -> None:
+    # Two renames: a kill between them leaves no data set here, never half of one.
+    old_dir = new_dir.with_name("replaced")
+    final_dir.rename(old_dir)
+    new_dir.rename(final_dir)
+    shutil.rmtree(new_dir.parent)
+    with contextlib.suppress(OSError):  # another data set may be built aside as well
+        aside.rmdir()

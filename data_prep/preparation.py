@@ -1,0 +1,161 @@
+"""One run over a RawDataset: the examples of each split, with everything counted on the way."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data_prep.examples import ExampleMaker
+from data_prep.ground_truth import GroundTruthWriter
+from data_prep.ordered_pool import OrderedPool
+from data_prep.prep_report import SourceReport, SplitReport, fingerprint
+from data_prep.prepared import ground_truth_name
+from data_prep.raw_dataset import RawDataset, RawSource
+from data_prep.splits import SplitPlan
+
+
+@dataclass(frozen=True)
+class PrepOptions:
+    """What the caller may choose.
+
+    Attributes:
+        max_side: the longest side to keep, pixels; None keeps every photo's size.
+        split_plan: how images are divided.
+        max_bad_percent: more photos left out than this stop the build.
+        num_shards: per split; None leaves it to TFDS.
+        num_workers: processes; the output does not depend on it.
+        raw_paths: places of raw files by the data set's own names, instead of the usual ones.
+    """
+
+    max_side: int | None = None
+    split_plan: SplitPlan = SplitPlan()
+    max_bad_percent: float = 5.0
+    num_shards: int | None = None
+    num_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    raw_paths: dict[str, Path] = field(default_factory=dict)
+
+    def as_json(self) -> dict:
+        """The choices that a prepared data set depends on."""
+        return {
+            "max_side": self.max_side,
+            **asdict(self.split_plan),
+            "max_bad_percent": self.max_bad_percent,
+            "num_shards": self.num_shards,
+        }
+
+
+class Preparation:
+    """Makes the examples of a RawDataset and writes their ground truth; close it at the end.
+
+    Args:
+        raw: the opened raw data set.
+        options: the caller's choices.
+        out_dir: where the ground truth goes.
+
+    Raises:
+        ValueError: More photos than allowed are known to be unusable from the start.
+    """
+
+    def __init__(self, raw: RawDataset, options: PrepOptions, out_dir: Path):
+        self._raw = raw
+        self._options = options
+        self._out_dir = out_dir
+        self._source_reports = [SourceReport.of(source) for source in raw.sources]
+        self._split_reports: dict[str, SplitReport] = {}
+        for source, report in zip(raw.sources, self._source_reports, strict=True):
+            self._check_left_out(source, report)
+        maker = ExampleMaker(raw.converter, raw.category_names)
+        self._pool = OrderedPool(maker, options.num_workers)
+        self._progress = tqdm(
+            total=sum(len(source.keys) for source in raw.sources),
+            unit="photo",
+            desc="preparing",
+            mininterval=0.5 if sys.stderr.isatty() else 10,
+        )
+
+    def splits(self) -> dict[str, Iterator[tuple[int, dict]]]:
+        """Gives (image id, feature values) of each split that is not empty.
+
+        Raises:
+            ValueError: A split that was asked for would be empty; while iterating: more photos
+                than allowed cannot be used.
+        """
+        wanted = self._options.split_plan.splits
+        fixed = sorted({source.split for source in self._raw.sources if source.split})
+        generators = {}
+        for split in (*wanted, *fixed):
+            # TFDS fails on an empty split, so look whether there is a first example.
+            generator = self._examples(split)
+            first = next(generator, None)
+            if first is not None:
+                generators[split] = chain([first], generator)
+            elif split in wanted:
+                raise ValueError(
+                    f"the split '{split}' would be empty; expected at least one usable photo: "
+                    "use more photos or other percentages (--val_percent, --test_percent, "
+                    "--num_folds)."
+                )
+        return generators
+
+    def _examples(self, split: str) -> Iterator[tuple[int, dict]]:
+        split_report = SplitReport(self._raw.category_names)
+        truth_path = self._out_dir / ground_truth_name(split)
+        with GroundTruthWriter(truth_path, self._raw.category_names) as truth:
+            for source, report in zip(self._raw.sources, self._source_reports, strict=True):
+                image_ids = self._image_ids(source, split)
+                examples = self._pool.map(source.records(image_ids))
+                for image_id, example in zip(image_ids, examples, strict=True):
+                    self._progress.update()
+                    report.add(example, image_id)
+                    self._check_left_out(source, report)
+                    if example.image_id is not None:
+                        split_report.add(example)
+                        truth.add(example.image_json, example.annotation_jsons)
+                        yield image_id, example.features
+        if split_report.num_examples:
+            self._split_reports[split] = split_report
+        else:
+            truth_path.unlink()
+
+    def _image_ids(self, source: RawSource, split: str) -> list[int]:
+        plan = self._options.split_plan
+        return [
+            key.image_id
+            for key in source.keys
+            if (source.split or plan.split_of(key.split_key)) == split
+        ]
+
+    def _check_left_out(self, source: RawSource, report: SourceReport) -> None:
+        allowed = self._options.max_bad_percent / 100 * report.num_photos
+        if source.split is not None or report.left_out.total <= allowed:
+            return
+        reasons = ", ".join(
+            f"{reason.replace('_', ' ')}: {count} (e.g. {report.left_out.ids[reason][0]})"
+            for reason, count in report.left_out.commonest(3)
+        )
+        raise ValueError(
+            f"{source.name}: {report.left_out.total} of {report.num_photos} photos cannot be used "
+            f"so far, more than {self._options.max_bad_percent:g} %; {reasons}; check the raw "
+            "files or raise --max_bad_percent."
+        )
+
+    def report(self) -> dict:
+        """What prep_report.json says of the contents; only after all splits were iterated."""
+        for source_report in self._source_reports:
+            source_report.check_sums()
+        splits = {name: split.as_json() for name, split in self._split_reports.items()}
+        return {
+            "category_names": list(self._raw.category_names),
+            "sources": [source_report.as_json() for source_report in self._source_reports],
+            "splits": splits,
+            "fingerprint": fingerprint(self._raw.category_names, splits),
+        }
+
+    def close(self) -> None:
+        """Ends the workers and the progress bar."""
+        self._progress.close()
+        self._pool.close()
