@@ -14,7 +14,7 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
     """
     scene = SCENES[rng.choice(len(SCENES), p=SCENE_CHANCES)]
     picture = scene(rng, height, width).astype(np.float32)
-    rough = rng.normal(1.0, 0.035, (height // 40 + 2, width // 40 + 2)).astype(np.float32)
+    rough = rng.normal(1.0, 0.014, (height // 40 + 2, width // 40 + 2)).astype(np.float32)
     picture *= cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
     return np.clip(picture, 0, 255)
 

@@ -15,8 +15,8 @@ def draw_trousers(canvas: Canvas, figure: Figure, garment: Garment, instance: in
     """Pants (to the ankle) or shorts (to the middle of the thigh or above)."""
     unit = figure.unit
     if garment.category == "shorts":
-        end = 0.3 + 0.12 * garment.length
-        radii = np.array([0.058, 0.06, 0.066 + 0.012 * garment.fullness]) * unit
+        end = 0.32 + 0.1 * garment.length
+        radii = np.array([0.054, 0.052, 0.051 + 0.008 * garment.fullness]) * unit
     else:
         end = 0.985
         radii = (
@@ -30,6 +30,8 @@ def draw_trousers(canvas: Canvas, figure: Figure, garment: Garment, instance: in
     seat = _hips_outline(figure)
     for side in sorted(SIDES, key=lambda s: figure.legs[s][2][1]):
         path = figure.leg_path(side, 0, end)
+        if garment.category == "shorts":  # they stand off outwards, which leaves a gap between
+            path = path + np.linspace(0, side * 0.018 * unit, len(path))[:, None] * (1, 0)
         canvas.paint(
             [seat, *tube(path, radii, round_start=True)],
             garment.fabric,
@@ -43,7 +45,7 @@ def draw_trousers(canvas: Canvas, figure: Figure, garment: Garment, instance: in
 def _hips_outline(figure: Figure) -> np.ndarray:
     heights = np.array([WAIST_Y, 0.43, HIP_Y, CROTCH_Y])
     right = [(float(figure.half_width(y)) + 0.006, y) for y in heights]
-    right.append((0.012, CROTCH_Y + 0.022))
+    right.append((0.01, CROTCH_Y + 0.014))
     return figure.on_torso(mirrored(right))
 
 

@@ -1,6 +1,6 @@
 """Choosing what a person wears: which garments go together, their cuts, colours and patterns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,7 +52,7 @@ PATTERN_CHANCES = {
     "dress": {"plain": 0.35, "blossoms": 0.25, "dots": 0.2, "stripes_across": 0.1, "checks": 0.1},
     "pants": {"denim": 0.4, "plain": 0.45, "stripes_down": 0.08, "plaid": 0.07},
     "top": {"plain": 0.4, "stripes_across": 0.25, "dots": 0.12, "blossoms": 0.13, "checks": 0.1},
-    "shorts": {"denim": 0.4, "plain": 0.45, "stripes_down": 0.1, "dots": 0.05},
+    "shorts": {"denim": 0.45, "plain": 0.45, "stripes_down": 0.1},
     "skirt": {"plain": 0.4, "plaid": 0.2, "dots": 0.15, "blossoms": 0.15, "checks": 0.1},
     "scarf/tie": {"plain": 0.35, "stripes_diagonal": 0.3, "knit": 0.15, "dots": 0.1, "plaid": 0.1},
     "bag": {"plain": 0.8, "stripes_down": 0.1, "checks": 0.1},
@@ -68,7 +68,7 @@ NEIGHBOURS = {
     "outer": ("top", "dress", "pants", "shorts", "skirt"),
     "scarf/tie": ("top", "dress", "outer"),
     "top": ("pants", "shorts", "skirt"),
-    "boots": ("pants",),
+    "pants": ("boots",),
     "footwear": ("pants",),
 }
 MIN_COLOUR_DISTANCE = 110.0
@@ -104,9 +104,11 @@ def choose_outfit(rng: np.random.Generator, min_categories: int = 3) -> Outfit:
         if min_categories <= len(categories) <= 7:
             break
     outfit: Outfit = {}
-    order = ("pants", "shorts", "skirt", "dress", "top", "outer")
+    order = ("boots", "pants", "shorts", "skirt", "dress", "top", "outer")
     for category in sorted(categories, key=lambda c: order.index(c) if c in order else len(order)):
         outfit[category] = _choose_garment(rng, category, outfit)
+    if "scarf/tie" in outfit and outfit["scarf/tie"].kind == "tie":
+        outfit["top"] = replace(outfit["top"], kind="blouse")
     return outfit
 
 
@@ -115,14 +117,15 @@ def _choose_categories(rng: np.random.Generator) -> set[str]:
     categories = {str(lower)}
     if lower != "dress":
         categories.add("top")
-        if rng.random() < 0.45:
-            categories.add("belt")
     categories.add("boots" if rng.random() < 0.42 else "footwear")
     for category, chance in (
         ("outer", 0.34), ("bag", 0.5), ("sunglasses", 0.42), ("headwear", 0.42), ("scarf/tie", 0.36),
     ):  # fmt: skip
         if rng.random() < chance:
             categories.add(category)
+    hidden = 0.25 if "outer" in categories else 0.6
+    if lower != "dress" and rng.random() < hidden:
+        categories.add("belt")
     return categories
 
 
@@ -138,6 +141,8 @@ def _choose_garment(rng: np.random.Generator, category: str, worn: Outfit) -> Ga
     pattern = str(rng.choice(list(patterns), p=list(patterns.values())))
     if (category, kind) == ("top", "sweater") or (category, kind) == ("outer", "cardigan"):
         pattern = "knit"
+    if category == "pants" and "boots" in worn:
+        kind = "slim"
     if pattern == "denim":
         rgb = _choose_colour(rng, DENIM, beside)
     fabric = Fabric(
@@ -145,6 +150,8 @@ def _choose_garment(rng: np.random.Generator, category: str, worn: Outfit) -> Ga
     )
     accent = _choose_colour(rng, MUTED + LEATHER + BRIGHT[:4], [rgb])
     length, fullness = rng.random(2)
+    if category == "scarf/tie" and "outer" in worn:
+        length *= 0.3
     return Garment(category, kind, fabric, accent, float(length), float(fullness))
 
 

@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
-from data_prep.sample import accessories, body, lower_garments, upper_garments
+from data_prep.sample import (
+    accessories,
+    bags,
+    body,
+    lower_garments,
+    outer_garments,
+    upper_garments,
+)
 from data_prep.sample.backgrounds import draw_background
 from data_prep.sample.canvas import Canvas, Light
 from data_prep.sample.figure import ARM_POSES, LEG_POSES, SIDES, Build, Figure, Pose
@@ -119,19 +125,19 @@ class _Dresser:
         for side in SIDES:
             if not self.figure.arm_is_in_front(side):
                 self._draw_arm(side)
-        self._wear("outer", upper_garments.draw_outer_back)
+        self._wear("outer", outer_garments.draw_outer_back)
         self._draw_legs()
         self._draw_trunk()
-        self._wear("outer", upper_garments.draw_outer_front)
+        self._wear("outer", outer_garments.draw_outer_front)
         self._draw_head()
         bag = self.outfit.get("bag")
         if bag and bag.kind == "tote":
-            self._wear("bag", accessories.draw_bag_on_strap, self.bag_side)
+            self._wear("bag", bags.draw_bag_on_strap, self.bag_side)
         for side in SIDES:
             if self.figure.arm_is_in_front(side):
                 self._draw_arm(side)
         if bag and bag.kind == "crossbody":
-            self._wear("bag", accessories.draw_bag_on_strap, self.bag_side)
+            self._wear("bag", bags.draw_bag_on_strap, self.bag_side)
 
     def _wear(self, category: str, draw, *args, **options) -> None:
         if category in self.outfit:
@@ -144,6 +150,14 @@ class _Dresser:
                 **options,
             )
 
+    def _wear_pair(self, category: str, draw, side: int) -> None:
+        if category in self.outfit:
+            number = instance_number(category, side)
+            draw(self.canvas, self.figure, self.outfit[category], number, side)
+
+    def _farthest_leg_first(self) -> list[int]:
+        return sorted(SIDES, key=lambda side: self.figure.legs[side][2][1])
+
     def _draw_ground_shadow(self) -> None:
         feet = [self.figure.legs[side][2] for side in SIDES]
         unit = self.figure.unit
@@ -155,28 +169,14 @@ class _Dresser:
         self.canvas.darken([ellipse(middle, (0.24 * unit, 0.035 * unit))], 0.3, 0.03)
 
     def _draw_legs(self) -> None:
-        farthest_first = sorted(SIDES, key=lambda s: self.figure.legs[s][2][1])
-        boots_outside = "boots" in self.outfit
-        for side in farthest_first:
+        for side in self._farthest_leg_first():
             body.draw_leg(self.canvas, self.figure, self.looks, side)
-            if not boots_outside:
+            if "footwear" in self.outfit:
                 if self.post.socks and self.outfit["footwear"].kind == "sneaker":
                     lower_garments.draw_sock(self.canvas, self.figure, side, (240, 238, 234))
-                number = instance_number("footwear", side)
-                lower_garments.draw_shoe(
-                    self.canvas, self.figure, self.outfit["footwear"], number, side
-                )
-        if boots_outside:
-            if "pants" in self.outfit:
-                slim = replace(self.outfit["pants"], kind="slim")
-                lower_garments.draw_trousers(
-                    self.canvas, self.figure, slim, instance_number("pants")
-                )
-            for side in farthest_first:
-                number = instance_number("boots", side)
-                lower_garments.draw_boot(
-                    self.canvas, self.figure, self.outfit["boots"], number, side
-                )
+                self._wear_pair("footwear", lower_garments.draw_shoe, side)
+            elif "pants" not in self.outfit:
+                self._wear_pair("boots", lower_garments.draw_boot, side)
 
     def _draw_trunk(self) -> None:
         canvas, figure = self.canvas, self.figure
@@ -184,10 +184,10 @@ class _Dresser:
         body.draw_neck(canvas, figure, self.looks)
         if self.tucked:
             self._wear("top", upper_garments.draw_top, tucked=True)
-        if "boots" not in self.outfit:
-            self._wear("pants", lower_garments.draw_trousers)
-        elif "pants" in self.outfit:
-            self._draw_seat_over_tucked_top()
+        self._wear("pants", lower_garments.draw_trousers)
+        if "pants" in self.outfit:  # slim ones, in the boots
+            for side in self._farthest_leg_first():
+                self._wear_pair("boots", lower_garments.draw_boot, side)
         self._wear("shorts", lower_garments.draw_trousers)
         self._wear("skirt", lower_garments.draw_skirt, self.sway)
         self._wear("dress", upper_garments.draw_dress, self.sway)
@@ -196,10 +196,6 @@ class _Dresser:
         self._wear("belt", lower_garments.draw_belt)
         if "scarf/tie" in self.outfit and self.outfit["scarf/tie"].kind == "tie":
             self._wear("scarf/tie", accessories.draw_tie)
-
-    def _draw_seat_over_tucked_top(self) -> None:
-        slim = replace(self.outfit["pants"], category="shorts", length=0.0, fullness=0.0)
-        lower_garments.draw_trousers(self.canvas, self.figure, slim, instance_number("pants"))
 
     def _draw_head(self) -> None:
         canvas, figure, looks = self.canvas, self.figure, self.looks
@@ -218,7 +214,7 @@ class _Dresser:
         self._wear("outer", upper_garments.draw_sleeve, side)
         bag = self.outfit.get("bag")
         if bag and side == self.bag_side and bag.kind in ("handbag", "bucket"):
-            self._wear("bag", accessories.draw_bag_in_hand, side)
+            self._wear("bag", bags.draw_bag_in_hand, side)
         body.draw_hand(self.canvas, self.figure, self.looks, side)
 
 
@@ -245,6 +241,6 @@ def _developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     vignette = 1.02 - rng.uniform(0.03, 0.1) * (x * x + y * y)
     photo = image * (vignette[..., None] * np.float32(balance))
-    grain = rng.normal(0, rng.uniform(1.0, 3.0), (height // 2, width // 2)).astype(np.float32)
-    photo += cv2.resize(grain, (width, height))[..., None]
+    grain = rng.standard_normal((height, width), np.float32) * np.float32(rng.uniform(0.8, 2.2))
+    photo += grain[..., None]
     return np.clip(photo, 0, 255).astype(np.uint8)
