@@ -110,7 +110,7 @@ def _header_error(image_bytes: tf.Tensor, headers, max_pixels: int) -> tf.Tensor
 
 
 def _to_rgb(image: tf.Tensor) -> tf.Tensor:
-    """Turns uint8 [height, width, 1..4] (grey, grey + alpha, RGB, RGB + alpha) into RGB on white."""
+    """Turns uint8 [height, width, 1..4] (grey or RGB, alpha or not) into RGB on white."""
     image = tf.ensure_shape(image, [None, None, None])
     num_channels = tf.shape(image)[2]
 

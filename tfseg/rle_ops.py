@@ -35,7 +35,7 @@ def rle_from_box_masks(
 
 
 def _run_lengths(mask_probs, box_yxyx, image_size_hw) -> tf.Tensor:
-    """Returns int32 [num_runs], COCO's run lengths of one pasted mask: zeros first, column-major."""
+    """Returns int32 [num_runs], COCO's run lengths (down columns, zeros first) of one mask."""
     top, left, bottom, right = tf.unstack(box_yxyx)
     height, width = tf.unstack(image_size_hw)
     num_rows, num_columns = mask_probs.shape

@@ -13,7 +13,7 @@ DEFAULT_MAX_PIXELS = 100_000_000
 
 
 class ServingModule(tf.Module):
-    """Detects garments in encoded images; holds the model's variables and one function.
+    """Detects garments in encoded images.
 
     `detect(image_bytes)` takes string [batch], each the bytes of a JPEG, PNG, BMP, GIF (its first
     frame) or WebP file, of any sizes, and also an empty batch. An image that cannot be decoded
@@ -67,8 +67,6 @@ class ServingModule(tf.Module):
             raise ValueError(f"score_threshold: got {score_threshold}, expected 0 to 1.")
         self.category_names = tuple(category_names)
         self.input_size_hw = tuple(int(side) for side in input_size_hw)
-        # The variables alone: tracking the model would save Keras's own graphs with it.
-        self.model_variables = model.variables
 
         def detect(image_bytes):
             return _detect(
