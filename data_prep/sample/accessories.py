@@ -8,6 +8,17 @@ from data_prep.sample.figure import SIDES, Figure
 from data_prep.sample.outfit import Garment
 from data_prep.sample.shapes import closed_curve, ellipse, mirrored, open_curve, tube
 
+# the lens and rim on the +1 side, measured from the middle of the head
+LENS_OUTLINES = {
+    "round": ellipse((0.032, 0.006), (0.03, 0.027)),
+    "square": closed_curve(
+        [(0.003, -0.016), (0.06, -0.018), (0.064, 0.012), (0.052, 0.03), (0.014, 0.03),
+         (0.004, 0.012)], 3),
+    "cat_eye": closed_curve(
+        [(0.004, -0.01), (0.03, -0.017), (0.072, -0.03), (0.066, 0.006), (0.046, 0.03),
+         (0.014, 0.027), (0.003, 0.01)], 4),
+}  # fmt: skip
+
 
 def draw_tie(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
     """A broad tie from the collar to the waist."""
@@ -46,8 +57,10 @@ def draw_scarf(canvas: Canvas, figure: Figure, garment: Garment, instance: int) 
                 roundness=0.004,
                 shadow=0,
             )
-    loops = [[(-0.066, 0.188), (-0.036, 0.216), (0, 0.226), (0.036, 0.216), (0.066, 0.188)],
-             [(-0.056, 0.178), (-0.03, 0.194), (0, 0.2), (0.03, 0.194), (0.056, 0.178)]]  # fmt: skip
+    loops = (
+        [(-0.066, 0.188), (-0.036, 0.216), (0, 0.226), (0.036, 0.216), (0.066, 0.188)],
+        [(-0.056, 0.178), (-0.03, 0.194), (0, 0.2), (0.03, 0.194), (0.056, 0.178)],
+    )
     for points, radius in zip(loops, (0.03, 0.022), strict=True):
         path = figure.on_torso(open_curve(points))
         radii = np.array([0.6, 1, 1.05, 1, 0.6]) * radius * unit
@@ -67,12 +80,7 @@ def draw_scarf(canvas: Canvas, figure: Figure, garment: Garment, instance: int) 
 def draw_sunglasses(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
     """Large dark glasses with a frame, over both eyes."""
     frame = (246, 242, 232) if garment.length > 0.65 else shifted(garment.fabric.rgb, 0.7)
-    outlines = {
-        "round": ellipse((0.032, 0.006), (0.03, 0.027)),
-        "square": closed_curve([(0.003, -0.016), (0.06, -0.018), (0.064, 0.012), (0.052, 0.03), (0.014, 0.03), (0.004, 0.012)], 3),
-        "cat_eye": closed_curve([(0.004, -0.01), (0.03, -0.017), (0.072, -0.03), (0.066, 0.006), (0.046, 0.03), (0.014, 0.027), (0.003, 0.01)], 4),
-    }  # fmt: skip
-    rim = outlines[garment.kind]
+    rim = LENS_OUTLINES[garment.kind]
     middle = rim.mean(axis=0)
     bridge = np.array([(-0.01, -0.008), (0.01, -0.008), (0.01, 0.001), (-0.01, 0.001)])
     arms = [
@@ -187,8 +195,9 @@ def _draw_cap(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -
             tube(figure.in_head(seam), [0.002 * figure.unit]), shifted(garment.fabric.rgb, 0.6)
         )
     canvas.flat([figure.in_head(ellipse((0, -0.088), (0.017, 0.015)))], garment.accent)
-    canvas.paint([figure.in_head(closed_curve(visor * (side, 1), 4))], Fabric(shifted(garment.fabric.rgb, 0.75)), instance,
-                 roundness=0.01, shadow=0.5)  # fmt: skip
+    darker = Fabric(shifted(garment.fabric.rgb, 0.75))
+    visor = figure.in_head(closed_curve(visor * (side, 1), 4))
+    canvas.paint([visor], darker, instance, roundness=0.01, shadow=0.5)
 
 
 def _draw_beret(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:

@@ -148,7 +148,8 @@ def _shelves(rng, height: int, width: int) -> np.ndarray:
 def _park(rng, height: int, width: int) -> np.ndarray:
     picture = _vertical_gradient(height, width, (188, 218, 240), (214, 230, 206))
     ground = int(height * HORIZON)
-    autumn = rng.random() < 0.3
+    summer, autumn = ((50, 110, 50), (130, 180, 100)), ((150, 90, 30), (230, 160, 70))
+    leaves = autumn if rng.random() < 0.3 else summer
     for _ in range(rng.integers(3, 7)):
         x = int(rng.uniform(0, 1) * width)
         trunk = int(width * rng.uniform(0.02, 0.05))
@@ -157,8 +158,7 @@ def _park(rng, height: int, width: int) -> np.ndarray:
         )
         for _ in range(26):
             at = (int(x + rng.normal(0, 0.11) * width), int(rng.uniform(0.0, 0.45) * height))
-            leaf = (rng.uniform(150, 230), rng.uniform(90, 160), rng.uniform(30, 70)) if autumn else (
-                rng.uniform(50, 130), rng.uniform(110, 180), rng.uniform(50, 100))  # fmt: skip
+            leaf = tuple(float(c) for c in rng.uniform(*leaves))
             cv2.circle(picture, at, int(width * rng.uniform(0.03, 0.075)), leaf, -1)
     for _ in range(10):
         at = (int(rng.uniform(0, 1) * width), ground)

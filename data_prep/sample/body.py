@@ -10,13 +10,22 @@ from data_prep.sample.figure import NECK_Y, SHOULDER_Y, SIDES, WAIST_Y, Figure
 from data_prep.sample.shapes import closed_curve, ellipse, mirrored, open_curve, tube
 
 SKIN_RGB = (
-    (250, 218, 196), (241, 194, 160), (224, 172, 125), (198, 138, 94), (157, 102, 66), (108, 68, 45),
+    (250, 218, 196), (241, 194, 160), (224, 172, 125), (198, 138, 94), (157, 102, 66),
+    (108, 68, 45),
 )  # fmt: skip
 HAIR_RGB = (
     (38, 28, 26), (72, 46, 34), (116, 74, 44), (168, 108, 58), (214, 172, 104), (150, 62, 34),
     (120, 116, 120),
 )  # fmt: skip
 HAIR_STYLES = ("short", "bob", "long", "bun", "ponytail", "curls")
+# right halves, measured from the middle of the head
+HAIR_BEHIND = {
+    "bob": [(0, -0.09), (0.066, -0.06), (0.08, 0.01), (0.082, 0.075), (0.06, 0.1), (0.02, 0.09)],
+    "long": [(0, -0.09), (0.068, -0.06), (0.082, 0.02), (0.098, 0.11), (0.1, 0.19), (0.05, 0.2)],
+    "curls": [
+        (0, -0.115), (0.07, -0.095), (0.108, -0.03), (0.108, 0.04), (0.085, 0.09), (0.03, 0.1),
+    ],
+}  # fmt: skip
 HEAD = mirrored(
     [(0, -0.08), (0.04, -0.07), (0.06, -0.032), (0.06, 0.012), (0.046, 0.054), (0.02, 0.079)]
 )
@@ -44,7 +53,7 @@ def draw_torso(canvas: Canvas, figure: Figure, looks: Looks) -> None:
 
 
 def draw_neck(canvas: Canvas, figure: Figure, looks: Looks) -> None:
-    """The neck, over the edge of nothing: necklines are drawn after it."""
+    """The neck; necklines are drawn after it."""
     top = figure.in_head([(0, 0.04)])[0]
     bottom = figure.on_torso([(0, SHOULDER_Y)])[0]
     neck = tube(np.linspace(top, bottom, 4), np.array([0.031, 0.030, 0.036]) * figure.unit)
@@ -81,8 +90,7 @@ def draw_hand(canvas: Canvas, figure: Figure, looks: Looks, side: int) -> None:
 def draw_head(canvas: Canvas, figure: Figure, looks: Looks, gaze: float) -> None:
     """Head, ears and face; `gaze` -1 to 1 is where the eyes look."""
     skin = Fabric(looks.skin)
-    ears = [ellipse(figure.in_head([(side * 0.061, 0.008)])[0], np.array([0.011, 0.017]) * figure.unit)
-            for side in SIDES]  # fmt: skip
+    ears = [figure.in_head(ellipse((side * 0.061, 0.008), (0.011, 0.017))) for side in SIDES]
     canvas.paint(ears, Fabric(shifted(looks.skin, 0.9)), roundness=0.01)
     canvas.paint([figure.in_head(closed_curve(HEAD))], skin, roundness=0.035, shadow=0.4)
     for side in SIDES:
@@ -113,11 +121,7 @@ def _draw_eye(canvas: Canvas, figure: Figure, looks: Looks, side: int, gaze: flo
 
 def draw_hair_behind(canvas: Canvas, figure: Figure, looks: Looks) -> None:
     """The part of the hair that falls behind the neck and shoulders."""
-    outline = {
-        "bob": [(0, -0.09), (0.066, -0.06), (0.08, 0.01), (0.082, 0.075), (0.06, 0.1), (0.02, 0.09)],
-        "long": [(0, -0.09), (0.068, -0.06), (0.082, 0.02), (0.098, 0.11), (0.1, 0.19), (0.05, 0.2)],
-        "curls": [(0, -0.115), (0.07, -0.095), (0.108, -0.03), (0.108, 0.04), (0.085, 0.09), (0.03, 0.1)],
-    }.get(looks.hair_style)  # fmt: skip
+    outline = HAIR_BEHIND.get(looks.hair_style)
     if outline:
         curve = _curly(closed_curve(mirrored(outline)), looks)
         canvas.paint([figure.in_head(curve)], Fabric(shifted(looks.hair, 0.8)), shadow=0.0)
@@ -132,9 +136,10 @@ def draw_hair_front(canvas: Canvas, figure: Figure, looks: Looks, *, under_hat: 
     low = {"bob": 0.075, "long": 0.06, "curls": 0.045}.get(looks.hair_style, 0.012)
     top = -0.085 if under_hat else -0.1
     cap = [
-        (0, top), (0.042, top + 0.012), (0.068, -0.045), (0.07, low * 0.4), (0.066, low), (0.055, low - 0.005),
-        (0.054, -0.012), (0.043, -0.038), (0.008, -0.06), (-0.03, -0.04), (-0.053, -0.012),
-        (-0.055, low - 0.005), (-0.066, low), (-0.07, low * 0.4), (-0.068, -0.045), (-0.042, top + 0.012),
+        (0, top), (0.042, top + 0.012), (0.068, -0.045), (0.07, low * 0.4), (0.066, low),
+        (0.055, low - 0.005), (0.054, -0.012), (0.043, -0.038), (0.008, -0.06), (-0.03, -0.04),
+        (-0.053, -0.012), (-0.055, low - 0.005), (-0.066, low), (-0.07, low * 0.4),
+        (-0.068, -0.045), (-0.042, top + 0.012),
     ]  # fmt: skip
     shapes = [figure.in_head(_curly(closed_curve(cap), looks))]
     if looks.hair_style == "bun" and not under_hat:

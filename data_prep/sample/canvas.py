@@ -16,7 +16,7 @@ Polygon = np.ndarray  # float [num_points, 2], (x, y), pixels; pixel i covers [i
 
 
 class Fold(NamedTuple):
-    """A crease: a polyline in pixels, how much it lightens (> 0) or darkens, its width in pixels."""
+    """A crease: a polyline and its width in pixels, and how much it lightens (> 0) or darkens."""
 
     points: np.ndarray
     strength: float

@@ -42,8 +42,12 @@ def draw_outer_front(canvas: Canvas, figure: Figure, garment: Garment, instance:
     unit, build, hem_y = figure.unit, figure.build, _outer_hem(garment)
     opening = 0.048 + 0.014 * garment.fullness
     for side in SIDES:
-        outer_edge = [(build.shoulder - 0.008, SHOULDER_Y - 0.02), (build.shoulder + 0.012, 0.245),
-                      (0.92 * build.shoulder + 0.018, BUST_Y), (build.waist + 0.024, WAIST_Y)]  # fmt: skip
+        outer_edge = [
+            (build.shoulder - 0.008, SHOULDER_Y - 0.02),
+            (build.shoulder + 0.012, 0.245),
+            (0.92 * build.shoulder + 0.018, BUST_Y),
+            (build.waist + 0.024, WAIST_Y),
+        ]
         if hem_y > HIP_Y:
             outer_edge += [(build.hip + 0.026, HIP_Y)]
         outer_edge += [(_outer_half(figure, garment), hem_y)]
@@ -63,8 +67,10 @@ def draw_outer_front(canvas: Canvas, figure: Figure, garment: Garment, instance:
                 (build.hip, hem_y),
             ]
         )
-        folds = [Fold(figure.on_torso(line * (side, 1)), -0.17, 0.012 * unit),
-                 Fold(figure.on_torso((line + (0.012, 0)) * (side, 1)), 0.12, 0.01 * unit)]  # fmt: skip
+        folds = [
+            Fold(figure.on_torso(line * (side, 1)), -0.17, 0.012 * unit),
+            Fold(figure.on_torso((line + (0.012, 0)) * (side, 1)), 0.12, 0.01 * unit),
+        ]
         canvas.paint(
             [figure.on_torso(panel * (side, 1))],
             garment.fabric,

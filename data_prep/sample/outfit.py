@@ -43,7 +43,8 @@ DENIM = ((52, 80, 128), (86, 124, 170), (38, 50, 82), (140, 172, 204))
 PALETTES = {
     "bag": LEATHER + BRIGHT, "belt": LEATHER + BRIGHT[:3], "boots": LEATHER + BRIGHT[:3],
     "footwear": MUTED + BRIGHT, "outer": MUTED + BRIGHT, "dress": BRIGHT + MUTED[:4],
-    "sunglasses": ((18, 18, 24), (52, 26, 20), (16, 30, 60), (60, 10, 30)), "pants": MUTED + BRIGHT[6:8],
+    "sunglasses": ((18, 18, 24), (52, 26, 20), (16, 30, 60), (60, 10, 30)),
+    "pants": MUTED + BRIGHT[6:8],
     "top": BRIGHT + MUTED[:4], "shorts": BRIGHT + MUTED, "skirt": BRIGHT + MUTED,
     "headwear": MUTED + BRIGHT, "scarf/tie": BRIGHT,
 }  # fmt: skip
@@ -60,6 +61,9 @@ PATTERN_CHANCES = {
 PATTERN_SIZES = {
     "stripes_across": 0.032, "stripes_down": 0.028, "stripes_diagonal": 0.045, "checks": 0.026,
     "plaid": 0.06, "dots": 0.027, "blossoms": 0.045, "denim": 0.016, "knit": 0.013, "ribs": 0.012,
+}  # fmt: skip
+ADDED_CHANCES = {
+    "outer": 0.34, "bag": 0.5, "sunglasses": 0.42, "headwear": 0.42, "scarf/tie": 0.36,
 }  # fmt: skip
 # whose colours must differ from whose: what lies on or beside it
 NEIGHBOURS = {
@@ -118,9 +122,7 @@ def _choose_categories(rng: np.random.Generator) -> set[str]:
     if lower != "dress":
         categories.add("top")
     categories.add("boots" if rng.random() < 0.42 else "footwear")
-    for category, chance in (
-        ("outer", 0.34), ("bag", 0.5), ("sunglasses", 0.42), ("headwear", 0.42), ("scarf/tie", 0.36),
-    ):  # fmt: skip
+    for category, chance in ADDED_CHANCES.items():
         if rng.random() < chance:
             categories.add(category)
     hidden = 0.25 if "outer" in categories else 0.6

@@ -2,34 +2,17 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
-from data_prep.sample import (
-    accessories,
-    bags,
-    body,
-    lower_garments,
-    outer_garments,
-    upper_garments,
-)
+from data_prep.sample import body
 from data_prep.sample.backgrounds import draw_background
 from data_prep.sample.canvas import Canvas, Light
+from data_prep.sample.dresser import Dresser, Post
 from data_prep.sample.figure import ARM_POSES, LEG_POSES, SIDES, Build, Figure, Pose
-from data_prep.sample.outfit import CATEGORY_NAMES, Outfit, choose_outfit
-from data_prep.sample.shapes import ellipse
+from data_prep.sample.outfit import choose_outfit
 
 MIN_VISIBLE_PIXELS = 24
-
-
-@dataclass(frozen=True)
-class Post:
-    """What the photos of one post share: the person, the outfit and the size of the photos."""
-
-    looks: body.Looks
-    build: Build
-    outfit: Outfit
-    size_hw: tuple[int, int]
-    socks: bool
 
 
 @dataclass(frozen=True)
@@ -70,8 +53,8 @@ def draw_photo(post: Post, rng: np.random.Generator) -> tuple[np.ndarray, list[V
         float(rng.choice([-1, 1]) * rng.uniform(0.6, 1)), -0.5, float(rng.uniform(0.3, 0.6))
     )
     canvas = Canvas(draw_background(rng, height, width), figure.unit, light)
-    _Dresser(canvas, figure, post, bag_side, rng).draw()
-    return _developed(canvas.image, rng), _visible_garments(canvas, post)
+    Dresser(canvas, figure, post, bag_side, rng).draw()
+    return _developed(canvas.image, rng), _visible_garments(canvas)
 
 
 def draw_empty_scene(post: Post, rng: np.random.Generator) -> np.ndarray:
@@ -106,131 +89,26 @@ def _place_figure(post: Post, rng: np.random.Generator, bag_side: int) -> Figure
     return Figure(post.build, pose, float(unit), (float(x), float(top)))
 
 
-class _Dresser:
-    """Draws a dressed person back to front; an instance's number is its place in `instances`."""
-
-    def __init__(self, canvas: Canvas, figure: Figure, post: Post, bag_side: int, rng):
-        self.canvas, self.figure, self.post = canvas, figure, post
-        self.outfit, self.looks, self.bag_side = post.outfit, post.looks, bag_side
-        self.sway = float(rng.uniform(-0.025, 0.025))
-        self.gaze = float(rng.uniform(-1, 1))
-        self.tucked = "belt" in post.outfit or (
-            "top" in post.outfit and post.outfit["top"].length > 0.5
-        )
-
-    def draw(self) -> None:
-        """Draws everything, the farthest first."""
-        self._draw_ground_shadow()
-        body.draw_hair_behind(self.canvas, self.figure, self.looks)
-        for side in SIDES:
-            if not self.figure.arm_is_in_front(side):
-                self._draw_arm(side)
-        self._wear("outer", outer_garments.draw_outer_back)
-        self._draw_legs()
-        self._draw_trunk()
-        self._wear("outer", outer_garments.draw_outer_front)
-        self._draw_head()
-        bag = self.outfit.get("bag")
-        if bag and bag.kind == "tote":
-            self._wear("bag", bags.draw_bag_on_strap, self.bag_side)
-        for side in SIDES:
-            if self.figure.arm_is_in_front(side):
-                self._draw_arm(side)
-        if bag and bag.kind == "crossbody":
-            self._wear("bag", bags.draw_bag_on_strap, self.bag_side)
-
-    def _wear(self, category: str, draw, *args, **options) -> None:
-        if category in self.outfit:
-            draw(
-                self.canvas,
-                self.figure,
-                self.outfit[category],
-                instance_number(category),
-                *args,
-                **options,
-            )
-
-    def _wear_pair(self, category: str, draw, side: int) -> None:
-        if category in self.outfit:
-            number = instance_number(category, side)
-            draw(self.canvas, self.figure, self.outfit[category], number, side)
-
-    def _farthest_leg_first(self) -> list[int]:
-        return sorted(SIDES, key=lambda side: self.figure.legs[side][2][1])
-
-    def _draw_ground_shadow(self) -> None:
-        feet = [self.figure.legs[side][2] for side in SIDES]
-        unit = self.figure.unit
-        for foot in feet:
-            self.canvas.darken(
-                [ellipse(foot + (0, 0.03 * unit), (0.11 * unit, 0.022 * unit))], 0.45, 0.014
-            )
-        middle = 0.5 * (feet[0] + feet[1]) + (0, 0.025 * unit)
-        self.canvas.darken([ellipse(middle, (0.24 * unit, 0.035 * unit))], 0.3, 0.03)
-
-    def _draw_legs(self) -> None:
-        for side in self._farthest_leg_first():
-            body.draw_leg(self.canvas, self.figure, self.looks, side)
-            if "footwear" in self.outfit:
-                if self.post.socks and self.outfit["footwear"].kind == "sneaker":
-                    lower_garments.draw_sock(self.canvas, self.figure, side, (240, 238, 234))
-                self._wear_pair("footwear", lower_garments.draw_shoe, side)
-            elif "pants" not in self.outfit:
-                self._wear_pair("boots", lower_garments.draw_boot, side)
-
-    def _draw_trunk(self) -> None:
-        canvas, figure = self.canvas, self.figure
-        body.draw_torso(canvas, figure, self.looks)
-        body.draw_neck(canvas, figure, self.looks)
-        if self.tucked:
-            self._wear("top", upper_garments.draw_top, tucked=True)
-        self._wear("pants", lower_garments.draw_trousers)
-        if "pants" in self.outfit:  # slim ones, in the boots
-            for side in self._farthest_leg_first():
-                self._wear_pair("boots", lower_garments.draw_boot, side)
-        self._wear("shorts", lower_garments.draw_trousers)
-        self._wear("skirt", lower_garments.draw_skirt, self.sway)
-        self._wear("dress", upper_garments.draw_dress, self.sway)
-        if not self.tucked:
-            self._wear("top", upper_garments.draw_top, tucked=False)
-        self._wear("belt", lower_garments.draw_belt)
-        if "scarf/tie" in self.outfit and self.outfit["scarf/tie"].kind == "tie":
-            self._wear("scarf/tie", accessories.draw_tie)
-
-    def _draw_head(self) -> None:
-        canvas, figure, looks = self.canvas, self.figure, self.looks
-        body.draw_head(canvas, figure, looks, self.gaze)
-        body.draw_hair_front(canvas, figure, looks, under_hat="headwear" in self.outfit)
-        self._wear("sunglasses", accessories.draw_sunglasses)
-        self._wear("headwear", accessories.draw_headwear)
-        if "scarf/tie" in self.outfit and self.outfit["scarf/tie"].kind == "scarf":
-            self._wear("scarf/tie", accessories.draw_scarf)
-        body.draw_hair_locks(canvas, figure, looks)
-
-    def _draw_arm(self, side: int) -> None:
-        body.draw_arm(self.canvas, self.figure, self.looks, side)
-        for category in ("top", "dress"):
-            self._wear(category, upper_garments.draw_sleeve, side)
-        self._wear("outer", upper_garments.draw_sleeve, side)
-        bag = self.outfit.get("bag")
-        if bag and side == self.bag_side and bag.kind in ("handbag", "bucket"):
-            self._wear("bag", bags.draw_bag_in_hand, side)
-        body.draw_hand(self.canvas, self.figure, self.looks, side)
-
-
-def instance_number(category: str, side: int = -1) -> int:
-    """The owner number of a garment: the category's id, plus 100 for the second of a pair."""
-    return CATEGORY_NAMES.index(category) + 1 + (100 if side == 1 else 0)
-
-
-def _visible_garments(canvas: Canvas, post: Post) -> list[VisibleGarment]:
+def _visible_garments(canvas: Canvas) -> list[VisibleGarment]:
     garments = []
     counts = np.bincount(canvas.owner.ravel(), minlength=256)
-    for number in np.flatnonzero(counts >= MIN_VISIBLE_PIXELS):
-        if number:
-            mask = (canvas.owner == number).astype(np.uint8)
+    for number in np.flatnonzero(counts):
+        mask = _without_specks((canvas.owner == number).view(np.uint8)) if number else None
+        if mask is not None and mask.any():
             garments.append(VisibleGarment(int(number) % 100, mask))
     return garments
+
+
+def _without_specks(mask: np.ndarray) -> np.ndarray:
+    """A mask without the parts too small for anybody to have drawn round."""
+    x, y, width, height = cv2.boundingRect(mask)
+    inside = mask[y : y + height, x : x + width]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=4)
+    keep = stats[:, cv2.CC_STAT_AREA] >= MIN_VISIBLE_PIXELS
+    keep[0] = False
+    kept = np.zeros_like(mask)
+    kept[y : y + height, x : x + width] = keep[labels]
+    return kept
 
 
 def _developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -240,7 +118,8 @@ def _developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     vignette = 1.02 - rng.uniform(0.03, 0.1) * (x * x + y * y)
-    photo = image * (vignette[..., None] * np.float32(balance))
-    grain = rng.standard_normal((height, width), np.float32) * np.float32(rng.uniform(0.8, 2.2))
-    photo += grain[..., None]
-    return np.clip(photo, 0, 255).astype(np.uint8)
+    photo = image * vignette[..., None]
+    photo *= np.float32(balance)
+    photo += rng.standard_normal((height, width, 1), np.float32) * np.float32(rng.uniform(0.8, 2.2))
+    np.clip(photo, 0, 255, out=photo)
+    return photo.astype(np.uint8)

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-TOLERANCE_PX = 0.6
-MIN_PART_AREA = 8.0
+TOLERANCE_PX = 0.5
+MIN_PART_AREA = 2.0
 
 
 def polygons_from_mask(mask: np.ndarray) -> list[list[int]]:
@@ -18,11 +18,10 @@ def polygons_from_mask(mask: np.ndarray) -> list[list[int]]:
     Returns:
         Flat [x0, y0, x1, y1, ...] lists of pixel corners, each of three points or more.
     """
-    ys, xs = np.nonzero(mask)
-    if not len(ys):
+    left, top, width, height = cv2.boundingRect(mask)
+    if not width:
         return []
-    top, left = int(ys.min()), int(xs.min())
-    crop = mask[top : ys.max() + 1, left : xs.max() + 1]
+    crop = mask[top : top + height, left : left + width]
     return [
         polygon
         for points in _trace(crop)

@@ -1,4 +1,7 @@
-"""Curves the figure and its garments are made of; every polygon is float [num_points, 2], (x, y)."""
+"""Curves that figure and garments are made of.
+
+Every polygon and path is float [num_points, 2], (x, y).
+"""
 
 from collections.abc import Sequence
 
