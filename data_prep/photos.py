@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
 _EXIF_MARKER, _SCAN_MARKER = 0xE1, 0xDA  # of JPEG segments

@@ -27,7 +27,7 @@ class SplitPlan:
 
     def __post_init__(self):
         if self.num_folds is None and self.fold is None:
-            if self.val_percent < 0 or self.test_percent < 0:
+            if not min(self.val_percent, self.test_percent) >= 0:  # NaN too
                 raise ValueError(
                     f"got --val_percent={self.val_percent} --test_percent={self.test_percent}, "
                     "expected 0 or more."
