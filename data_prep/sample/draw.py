@@ -9,6 +9,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from data_prep.ordered_pool import WorkerDiedError
 from data_prep.sample.raw_sample import SampleFacts, draw_sample, is_drawn
 
 _OUT_DIR = flags.DEFINE_string(
@@ -28,7 +29,8 @@ _NUM_WORKERS = flags.DEFINE_integer(
 
 def main(argv: list[str]) -> None:
     """Draws the sample, unless the folder already holds it."""
-    del argv
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
     num_challenge = _NUM_CHALLENGE.value
     if num_challenge is None:
         num_challenge = max(8, _NUM_IMAGES.value // 25)
@@ -39,9 +41,12 @@ def main(argv: list[str]) -> None:
             print(f"{out_dir}: already drawn, kept.")
             return
         draw_sample(out_dir, facts, _NUM_WORKERS.value)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, WorkerDiedError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command again to start anew", file=sys.stderr)
+        sys.exit(130)
     print(f"{out_dir}: {facts.num_images} annotated photos, {num_challenge} without annotations.")
 
 

@@ -1,8 +1,8 @@
 """A whole raw data set of drawn photos: which there are, drawing them, writing them."""
 
+import contextlib
 import functools
 import json
-import multiprocessing
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.ordered_pool import OrderedPool
 from data_prep.sample import faults as faults_module
 from data_prep.sample.photo import choose_post, draw_empty_scene, draw_photo
 from data_prep.sample.polygons import polygons_from_mask
@@ -85,6 +86,7 @@ def draw_sample(out_dir: Path, facts: SampleFacts, num_workers: int) -> None:
 
     Raises:
         ValueError: Too few images asked for.
+        WorkerDiedError: A worker process was killed.
     """
     if facts.num_images < MIN_IMAGES:
         raise ValueError(f"--num_images: got {facts.num_images}, expected {MIN_IMAGES} or more.")
@@ -104,8 +106,12 @@ def _write_sample(raw_dir: Path, facts: SampleFacts, num_workers: int) -> None:
     faults = faults_module.choose_faults(facts.num_images, facts.seed)
     slots = _plan(facts, faults)
     photos, annotations = [], []
-    with PhotoStore(raw_dir, len(slots)) as store:
-        for drawn in tqdm(_draw_all(slots, facts, num_workers), total=len(slots), unit="photo"):
+    draw = functools.partial(_draw_slot, facts.seed)
+    with (
+        contextlib.closing(OrderedPool(draw, num_workers)) as pool,
+        PhotoStore(raw_dir, len(slots)) as store,
+    ):
+        for drawn in tqdm(pool.map(slots), "drawing", len(slots), unit="photo"):
             slot = drawn.slot
             height, width = drawn.size_hw
             photos.append(RawPhoto(slot.photo_id, slot.post_id, width, height, len(drawn.jpeg)))
@@ -133,20 +139,16 @@ def _plan(facts: SampleFacts, faults: faults_module.Faults) -> list[_Slot]:
     return slots
 
 
-def _draw_all(slots: list[_Slot], facts: SampleFacts, num_workers: int):
-    draw = functools.partial(_draw_slot, facts.seed)
-    if num_workers <= 1:
-        yield from map(draw, slots)
-        return
-    with multiprocessing.get_context("spawn").Pool(num_workers, _limit_threads) as pool:
-        yield from pool.imap(draw, slots, chunksize=8)
-
-
-def _limit_threads() -> None:
-    cv2.setNumThreads(1)
-
-
 def _draw_slot(seed: int, slot: _Slot) -> _DrawnPhoto:
+    num_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # OpenCV's blurs differ in the last bits with the number of threads
+    try:
+        return _drawn_photo(seed, slot)
+    finally:
+        cv2.setNumThreads(num_threads)
+
+
+def _drawn_photo(seed: int, slot: _Slot) -> _DrawnPhoto:
     post = choose_post(np.random.default_rng((seed, 1, slot.post_id)))
     rng = np.random.default_rng((seed, 2, slot.number))
     if slot.unannotated:
