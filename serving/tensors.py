@@ -21,6 +21,15 @@ _WIRE_TYPES = {
     22: ("<u4", "uint32_val"),
     23: ("<u8", "uint64_val"),
 }
+_FIELD_TYPES = {
+    "float_val": "f4",
+    "double_val": "f8",
+    "int_val": "i4",
+    "int64_val": "i8",
+    "bool_val": "?",
+    "uint32_val": "u4",
+    "uint64_val": "u8",
+}
 _TYPE_NUMBERS = {np.dtype(dtype): number for number, (dtype, _) in _WIRE_TYPES.items()}
 
 # A message of 20 bytes can ask for one value repeated to any shape; more than this is refused.
@@ -53,7 +62,7 @@ def array_from_tensor(tensor: Any) -> np.ndarray:
     if tensor.tensor_content and dtype != "O":
         flat = np.frombuffer(tensor.tensor_content, dtype=_whole_items(tensor, dtype))
     else:
-        flat = _array_of_values(getattr(tensor, field), dtype, num_values)
+        flat = _array_of_values(tensor, field, dtype, num_values)
     if flat.size != num_values:
         raise ValueError(
             f"tensor shape {list(shape)} holds {num_values} values, but {flat.size} were sent"
@@ -72,21 +81,19 @@ def _whole_items(tensor: Any, dtype: str) -> np.dtype:
     return item
 
 
-def _array_of_values(values: Any, dtype: str, num_values: int) -> np.ndarray:
+def _array_of_values(tensor: Any, field: str, dtype: str, num_values: int) -> np.ndarray:
     """Flat array of a *_val field, its last value (or zero) repeated up to num_values."""
+    values = getattr(tensor, field)
     num_missing = num_values - len(values)
     if num_missing > MAX_REPEATED_VALUES:
         raise ValueError(f"tensor asks for {num_missing} repeated values; send them all instead")
     if dtype == "O":
         flat = np.empty(len(values), dtype=object)
         flat[:] = values
-    elif dtype == "<f2":
+    elif field == "half_val":
         flat = np.array(values, dtype="<u2").view("<f2")
-    else:
-        try:
-            flat = np.array(values, dtype=dtype)
-        except OverflowError as error:
-            raise ValueError(f"tensor value out of range for {np.dtype(dtype)}: {error}") from error
+    else:  # a value too large for the dtype wraps around, as in TensorFlow
+        flat = np.array(values, dtype=_FIELD_TYPES[field]).astype(dtype, copy=False)
     if num_missing <= 0:
         return flat
     last = flat[-1] if flat.size else (b"" if dtype == "O" else 0)
