@@ -65,6 +65,11 @@ PATTERN_SIZES = {
 ADDED_CHANCES = {
     "outer": 0.34, "bag": 0.5, "sunglasses": 0.42, "headwear": 0.42, "scarf/tie": 0.36,
 }  # fmt: skip
+# a garment's neighbours come before it
+CHOOSING_ORDER = (
+    "boots", "pants", "shorts", "skirt", "dress", "top", "outer", "footwear", "belt", "bag",
+    "scarf/tie", "headwear", "sunglasses",
+)  # fmt: skip
 # whose colours must differ from whose: what lies on or beside it
 NEIGHBOURS = {
     "belt": ("top", "pants", "shorts", "skirt"),
@@ -108,9 +113,9 @@ def choose_outfit(rng: np.random.Generator, min_categories: int = 3) -> Outfit:
         if min_categories <= len(categories) <= 7:
             break
     outfit: Outfit = {}
-    order = ("boots", "pants", "shorts", "skirt", "dress", "top", "outer")
-    for category in sorted(categories, key=lambda c: order.index(c) if c in order else len(order)):
-        outfit[category] = _choose_garment(rng, category, outfit)
+    for category in CHOOSING_ORDER:
+        if category in categories:
+            outfit[category] = _choose_garment(rng, category, outfit)
     if "scarf/tie" in outfit and outfit["scarf/tie"].kind == "tie":
         outfit["top"] = replace(outfit["top"], kind="blouse")
     return outfit
