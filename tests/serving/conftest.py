@@ -1,32 +1,15 @@
 """One real SavedModel and one real server process for all tests of this folder."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
-
-
-def start_server(*arguments, **environment):
-    """Starts the embedded server with its output readable line by line."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "serving.server", *arguments],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
+from tests.serving.server_process import start_server
 
 
 @pytest.fixture(scope="session")
 def export_dir(tmp_path_factory):
-    import color_block_model
+    from tests.serving import color_block_model
 
     path = tmp_path_factory.mktemp("export")
     color_block_model.export(path / "3")

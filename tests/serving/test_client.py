@@ -10,7 +10,6 @@ import cv2
 import grpc
 import numpy as np
 import pytest
-from conftest import REPOSITORY
 from pycocotools import mask as coco_mask
 
 from serving import tf_serving_pb2
@@ -22,6 +21,7 @@ from serving.connection import (
     RequestRefusedError,
     ServerUnreachableError,
 )
+from tests.serving.server_process import REPOSITORY
 
 
 def _closed_port():

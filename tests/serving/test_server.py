@@ -9,7 +9,6 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import start_server
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -19,6 +18,8 @@ from tensorflow_serving.apis import (
     prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
+
+from tests.serving.server_process import start_server
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
