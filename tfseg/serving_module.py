@@ -97,41 +97,36 @@ def module_from_trained(
 
 def _detect(model, inputs: image_inputs.NetworkInputs, class_names, score_threshold):
     """Runs the model on the decoded images and lays the answer out by image of the batch."""
-    features, detections = _detect_boxes(model, inputs, score_threshold)
-    num_detections = detections.pop("num_detections")
-    max_detections = tf.reduce_max(num_detections)
-    kept = tf.sequence_mask(num_detections, max_detections)
-    mask_probs = _mask_probs(
-        model, features, detections["network_boxes"], detections["class_ids"], kept
-    )
-
-    scale = tf.cast(inputs.scaled_size_hw, tf.float32) / tf.cast(inputs.image_size_hw, tf.float32)
-    boxes_yxyx = detections["network_boxes"] / tf.tile(scale, [1, 2])[:, None]
-    size = tf.cast(inputs.image_size_hw, tf.float32)
-    boxes_yxyx = tf.clip_by_value(boxes_yxyx, 0.0, tf.tile(size, [1, 2])[:, None])
-    image_of_mask = tf.where(kept)[:, 0]
+    features, boxes, class_ids, scores, kept = _detect_boxes(model, inputs, score_threshold)
+    mask_probs = _mask_probs(model, features, boxes, class_ids, kept)
     with tf.device("cpu:0"):
-        rles = rle_ops.rle_from_box_masks(
-            mask_probs, boxes_yxyx[kept], tf.gather(inputs.image_size_hw, image_of_mask)
-        )
-        # -1 (padding) becomes the "" at the end.
-        rle_index = tf.cumsum(tf.cast(tf.reshape(kept, [-1]), tf.int32)) - 1
-        rle_index = tf.where(kept, tf.reshape(rle_index, tf.shape(kept)), tf.size(rles))
-        mask_rle = tf.gather(tf.concat([rles, [""]], 0), rle_index)
+        scaled_size = tf.cast(inputs.scaled_size_hw, tf.float32)
+        image_size = tf.cast(inputs.image_size_hw, tf.float32)
+        boxes_yxyx = boxes / tf.tile(scaled_size / image_size, [1, 2])[:, None]
+        boxes_yxyx = tf.clip_by_value(boxes_yxyx, 0.0, tf.tile(image_size, [1, 2])[:, None])
+        mask_rle = _mask_rle(mask_probs, boxes_yxyx, inputs.image_size_hw, kept)
 
-        ok = tf.equal(inputs.error, "")
         # Rows by decoded image -> rows by image of the batch, blank where it was not decoded.
+        ok = tf.equal(inputs.error, "")
         kept = tf.gather(kept, inputs.row) & ok[:, None]
-        class_ids = tf.where(kept, tf.gather(detections["class_ids"], inputs.row), 0)
+        num_detections = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
+        # The reduction over no image at all gives int32's lowest value.
+        kept = kept[:, : tf.maximum(tf.reduce_max(num_detections), 0)]
+
+        def by_image(values, padding):
+            values = tf.gather(values, inputs.row)[:, : tf.shape(kept)[1]]
+            return tf.where(kept if values.shape.rank == 2 else kept[..., None], values, padding)
+
+        class_ids = by_image(class_ids, 0)
         return {
             "ok": ok,
             "error": inputs.error,
-            "num_detections": tf.where(ok, tf.gather(num_detections, inputs.row), 0),
-            "boxes_yxyx": tf.where(kept[..., None], tf.gather(boxes_yxyx, inputs.row), 0.0),
+            "num_detections": num_detections,
+            "boxes_yxyx": by_image(boxes_yxyx, 0.0),
             "class_ids": class_ids,
             "class_names": tf.gather(class_names, class_ids),
-            "scores": tf.where(kept, tf.gather(detections["scores"], inputs.row), 0.0),
-            "mask_rle": tf.where(kept, tf.gather(mask_rle, inputs.row), ""),
+            "scores": by_image(scores, 0.0),
+            "mask_rle": by_image(mask_rle, ""),
             "image_size_hw": tf.where(ok[:, None], tf.gather(inputs.image_size_hw, inputs.row), 0),
         }
 
@@ -140,9 +135,9 @@ def _detect_boxes(model, inputs: image_inputs.NetworkInputs, score_threshold: fl
     """Runs all but the mask head.
 
     Returns:
-        The feature pyramid, and num_detections int32 [num_rows], network_boxes float32
-        [num_rows, K, 4] (network-input pixels), class_ids int32 [num_rows, K] and scores float32
-        [num_rows, K] of the detections that are kept, the others cut off or left as padding.
+        The feature pyramid; boxes float32 [num_rows, n, 4] (network-input pixels), class ids int32
+        [num_rows, n], scores float32 [num_rows, n] and whether they are kept, bool [num_rows, n];
+        the kept ones come first. n is the largest number of kept ones, but at least 1.
     """
     # The part that shows the image, so that no box reaches into the padding.
     image_shape = tf.cast(inputs.scaled_size_hw, tf.float32)
@@ -150,31 +145,40 @@ def _detect_boxes(model, inputs: image_inputs.NetworkInputs, score_threshold: fl
     outputs, _ = model._call_box_outputs(inputs.images, image_shape, training=False)
     boxes = tf.cast(outputs["detection_boxes"], tf.float32)
     scores = tf.cast(outputs["detection_scores"], tf.float32)
+    class_ids = tf.cast(outputs["detection_classes"], tf.int32)
     has_area = (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
     valid = tf.sequence_mask(outputs["num_detections"], tf.shape(scores)[1])
     kept = valid & has_area & (scores >= score_threshold) & ~inputs.is_blank[:, None]
-    num_detections = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
-    # The kept ones first, in the order of their scores.
-    order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)
-    order = order[:, : tf.reduce_max(num_detections)]
-    return outputs["decoder_features"], {
-        "num_detections": num_detections,
-        "network_boxes": tf.gather(boxes, order, batch_dims=1),
-        "class_ids": tf.gather(
-            tf.cast(outputs["detection_classes"], tf.int32), order, batch_dims=1
-        ),
-        "scores": tf.gather(scores, order, batch_dims=1),
-    }
+    most = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=1))
+    order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)[:, : tf.maximum(most, 1)]
+    boxes, class_ids, scores, kept = (
+        tf.gather(values, order, batch_dims=1) for values in (boxes, class_ids, scores, kept)
+    )
+    return outputs["decoder_features"], boxes, class_ids, scores, kept
 
 
-def _mask_probs(model, features, network_boxes, class_ids, kept) -> tf.Tensor:
+def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
     """Runs the mask head on the kept detections only.
 
     Returns:
         float32 [num_kept, rows, columns], 0..1, in the order of the batch.
     """
-    roi_features = model.mask_roi_aligner(features, network_boxes)
+    kept_at = tf.where(kept)
+    num_kept = tf.shape(kept_at)[0]
+    # At least one: oneDNN's convolutions return a wrong shape for none (TensorFlow 2.20).
+    run_at = tf.pad(kept_at, [[0, 1], [0, 0]])[: tf.maximum(num_kept, 1)]
+    roi_features = tf.gather_nd(model.mask_roi_aligner(features, boxes), run_at)
     # One instance a row, because the mask head wants their number to be static.
-    roi_features = roi_features[kept][:, None]
-    logits = model.mask_head([roi_features, class_ids[kept][:, None]])
-    return tf.sigmoid(tf.cast(logits[:, 0], tf.float32))
+    logits = model.mask_head([roi_features[:, None], tf.gather_nd(class_ids, run_at)[:, None]])
+    return tf.sigmoid(tf.cast(logits[:num_kept, 0], tf.float32))
+
+
+def _mask_rle(mask_probs, boxes_yxyx, image_size_hw, kept) -> tf.Tensor:
+    """Returns string [num_rows, n], the RLE of the kept detections' masks, "" for the others."""
+    kept_at = tf.where(kept)
+    rles = rle_ops.rle_from_box_masks(
+        mask_probs, tf.gather_nd(boxes_yxyx, kept_at), tf.gather(image_size_hw, kept_at[:, 0])
+    )
+    position = tf.cumsum(tf.cast(tf.reshape(kept, [-1]), tf.int32), exclusive=True)
+    position = tf.where(kept, tf.reshape(position, tf.shape(kept)), tf.size(rles))
+    return tf.gather(tf.concat([rles, [""]], 0), position)

@@ -70,6 +70,7 @@ class Canvas:
         roundness: float = 0.03,
         shadow: float = 0.3,
         shine: float = 0.0,
+        seam: np.ndarray | None = None,
     ) -> None:
         """Paints the union of `shapes` less `cuts`, shaded as a rounded solid.
 
@@ -82,15 +83,20 @@ class Canvas:
             roundness: Width of the shaded border, in figure heights.
             shadow: Darkness of the soft shadow on what is already painted of the figure, 0 to 1.
             shine: Strength of the glossy highlight, 0 to 1.
+            seam: Where (pixel) the shape goes over into what is painted of the same instance, as
+                a sleeve does at the shoulder: no border is shaded there.
         """
         margin = int(0.02 * self.unit) + 2
         patch = self._rasterise(shapes, cuts, margin)
         if patch is None:
             return
+        joined = None if seam is None else self._joined(patch, instance, seam)
         if shadow:
-            self._cast_shadow(patch, shadow)
+            self._cast_shadow(patch, shadow, joined)
         colour = fabric_rgb(fabric, patch.alpha.shape, (patch.x, patch.y), shapes[0], self.unit)
-        brightness = self._shade(patch.alpha, roundness, shine)
+        brightness = self._shade(
+            patch.alpha if joined is None else np.maximum(patch.alpha, joined), roundness, shine
+        )
         if folds:
             brightness *= self._crease(patch, folds)
         colour *= brightness[..., None]
@@ -140,11 +146,21 @@ class Canvas:
         small = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
         return _Patch(small.astype(np.float32) / 255, int(x0), int(y0))
 
-    def _cast_shadow(self, patch: _Patch, strength: float) -> None:
+    def _joined(self, patch: _Patch, instance: int, seam: np.ndarray) -> np.ndarray:
+        """What is there of the instance already, less and less the farther from the seam."""
+        height, width = patch.alpha.shape
+        dx = np.arange(width, dtype=np.float32)[None, :] + np.float32(patch.x - seam[0])
+        dy = np.arange(height, dtype=np.float32)[:, None] + np.float32(patch.y - seam[1])
+        distance = np.sqrt(dx * dx + dy * dy) / np.float32(0.05 * self.unit)
+        return (self.owner[patch.roi] == instance) * np.clip(2 - distance, 0, 1)
+
+    def _cast_shadow(self, patch: _Patch, strength: float, joined) -> None:
         reach = 0.012 * self.unit
         move = np.float32([[1, 0, -self.light.x * reach], [0, 1, 0.8 * reach]])
         moved = cv2.warpAffine(patch.alpha, move, patch.alpha.shape[::-1])
         soft = _soften(moved, reach) * self._figure[patch.roi]
+        if joined is not None:
+            soft *= 1 - joined
         self.image[patch.roi] *= 1 - strength * soft[..., None]
 
     def _shade(self, alpha: np.ndarray, roundness: float, shine: float) -> np.ndarray:

@@ -142,9 +142,9 @@ class Dresser:
 
     def _draw_arm(self, side: int) -> None:
         body.draw_arm(self.canvas, self.figure, self.looks, side)
-        for category in ("top", "dress"):
+        outermost = ("outer",) if "outer" in self.outfit else ("top", "dress")
+        for category in outermost:
             self._wear(category, upper_garments.draw_sleeve, side)
-        self._wear("outer", upper_garments.draw_sleeve, side)
         bag = self.outfit.get("bag")
         if bag and side == self.bag_side and bag.kind in ("handbag", "bucket"):
             self._wear("bag", bags.draw_bag_in_hand, side)

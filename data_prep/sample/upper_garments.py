@@ -36,9 +36,8 @@ def draw_sleeve(canvas: Canvas, figure: Figure, garment: Garment, instance: int,
                 [path[step] - across, path[step] + 0.2 * across + 0.01 * unit * direction]
             )
             folds.append(Fold(line, strength, 0.006 * unit))
-    canvas.paint(
-        tube(path, radii, round_start=True), garment.fabric, instance, folds=folds, roundness=0.02
-    )
+    sleeve = tube(path, radii, round_start=True)
+    canvas.paint(sleeve, garment.fabric, instance, folds=folds, roundness=0.02, seam=path[0])
     cuff = tube(path[-2:] - 0.2 * (path[-1] - path[-2]), [radii[-1]])
     canvas.flat(cuff, shifted(garment.fabric.rgb, 0.65), opacity=0.35)
 

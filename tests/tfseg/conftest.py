@@ -4,6 +4,7 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_model():
     """A random Mask R-CNN for 3 categories, 64x96 pixels (stride 32), at most 6 detections."""
+    import tensorflow as tf
     import tf_keras
     from official.vision.configs import backbones, decoders, maskrcnn
     from official.vision.modeling import factory
@@ -23,7 +24,12 @@ def tiny_model():
         detection_generator=maskrcnn.DetectionGenerator(max_num_detections=6),
     )
     input_specs = tf_keras.layers.InputSpec(shape=[None, 64, 96, 3])
-    return factory.build_maskrcnn(input_specs, config)
+    model = factory.build_maskrcnn(input_specs, config)
+    model(tf.zeros([1, 64, 96, 3]), image_shape=tf.constant([[64.0, 96.0]]), training=False)
+    # Fresh weights give masks of 0.5 all over: make them decided.
+    kernel = model.mask_head._mask_regressor.kernel
+    kernel.assign(1000 * kernel)
+    return model
 
 
 @pytest.fixture(scope="session")

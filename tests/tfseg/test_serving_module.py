@@ -1,0 +1,211 @@
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from pycocotools import mask as coco_mask
+
+from tfseg.image_inputs import network_inputs
+from tfseg.serving_module import ServingModule
+
+PER_BOX = ("boxes_yxyx", "class_ids", "class_names", "scores", "mask_rle")
+
+
+def make_photo(height, width, seed=0, extension=".png"):
+    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3)).astype(np.uint8)
+    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return cv2.imencode(extension, image)[1].tobytes()
+
+
+def detect(module, images):
+    outputs = module.detect(tf.constant(images, tf.string))
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+def count_mask_differences(counts, other_counts, image_size_hw):
+    masks = [
+        coco_mask.decode({"size": list(image_size_hw), "counts": c}) for c in (counts, other_counts)
+    ]
+    return np.count_nonzero(masks[0] != masks[1])
+
+
+def paste(probs, box_yxyx, image_size_hw):
+    """Every pixel of the photo: linear between cell centres, zero outside (as Detectron2)."""
+
+    def weights(low, high, num_pixels, num_cells):
+        cell = (np.arange(num_pixels) + 0.5 - low) / (high - low) * num_cells - 0.5
+        return np.maximum(0, 1 - np.abs(cell[:, None] - np.arange(num_cells)))
+
+    rows = weights(box_yxyx[0], box_yxyx[2], image_size_hw[0], probs.shape[0])
+    columns = weights(box_yxyx[1], box_yxyx[3], image_size_hw[1], probs.shape[1])
+    return rows @ probs @ columns.T >= 0.5
+
+
+def test_detect_signature(tiny_module):
+    outputs = detect(tiny_module, [make_photo(50, 80)])
+
+    layout = {name: (value.dtype.name, value.shape) for name, value in outputs.items()}
+    assert layout == {
+        "ok": ("bool", (1,)),
+        "error": ("object", (1,)),
+        "num_detections": ("int32", (1,)),
+        "boxes_yxyx": ("float32", (1, 6, 4)),
+        "class_ids": ("int32", (1, 6)),
+        "class_names": ("object", (1, 6)),
+        "scores": ("float32", (1, 6)),
+        "mask_rle": ("object", (1, 6)),
+        "image_size_hw": ("int32", (1, 2)),
+    }
+
+
+def test_detect_equals_the_full_model(tiny_module, tiny_model):
+    sizes = [(150, 230), (90, 40)]
+    photos = [make_photo(*size, seed=seed) for seed, size in enumerate(sizes)]
+    inputs = network_inputs(tf.constant(photos), (64, 96), max_level=5, max_pixels=10**6)
+    scaled_size_hw = tf.cast(inputs.scaled_size_hw, tf.float32)
+    full = tiny_model(inputs.images, image_shape=scaled_size_hw, training=False)
+    full = {name: full[name].numpy() for name in full if name.startswith("detection_")}
+
+    outputs = detect(tiny_module, photos)
+
+    for index, size in enumerate(sizes):
+        scale = np.tile(scaled_size_hw[index].numpy() / np.array(size, np.float32), 2)
+        boxes = full["detection_boxes"][index] / scale
+        (real,) = np.nonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))  # some have no area
+        assert outputs["num_detections"][index] == len(real) >= 3
+        found = {name: outputs[name][index, : len(real)] for name in outputs if name in PER_BOX}
+        assert found["class_ids"].tolist() == full["detection_classes"][index, real].tolist()
+        np.testing.assert_allclose(
+            found["scores"], full["detection_scores"][index, real], atol=1e-5
+        )
+        np.testing.assert_allclose(found["boxes_yxyx"], boxes[real], atol=0.01)
+        for j, box, counts in zip(real, found["boxes_yxyx"], found["mask_rle"], strict=True):
+            mask = paste(full["detection_masks"][index, j], box, size)
+            decoded = coco_mask.decode({"size": list(size), "counts": counts})
+            assert np.count_nonzero(decoded != mask) <= 0.002 * mask.size
+
+
+def test_detect_values(tiny_module):
+    outputs = detect(tiny_module, [make_photo(150, 230)])
+
+    assert outputs["image_size_hw"].tolist() == [[150, 230]]
+    boxes, scores = outputs["boxes_yxyx"][0], outputs["scores"][0]
+    assert (boxes >= 0).all()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert (boxes[:, 2] <= 150).all()
+    assert (boxes[:, 3] <= 230).all()
+    assert boxes[:, 2].max() > 96  # original pixels, not the network's 64
+    assert (np.diff(scores) <= 0).all()
+    names = {1: b"bag", 2: b"belt", 3: b"boots"}
+    assert outputs["class_names"][0].tolist() == [names[i] for i in outputs["class_ids"][0]]
+    for counts, box in zip(outputs["mask_rle"][0], boxes, strict=True):
+        mask = coco_mask.decode({"size": [150, 230], "counts": counts})
+        ys, xs = np.nonzero(mask)
+        assert ys.min() + 0.5 >= box[0]
+        assert xs.min() + 0.5 >= box[1]
+        assert ys.max() + 0.5 <= box[2]
+        assert xs.max() + 0.5 <= box[3]
+
+
+def test_detect_mixed_batch_answers_as_alone(tiny_module):
+    first, second = make_photo(150, 230), make_photo(90, 40, seed=1, extension=".jpg")
+    alone = [detect(tiny_module, [photo]) for photo in (first, second)]
+
+    outputs = detect(tiny_module, [b"broken", first, b"", second])
+
+    assert outputs["ok"].tolist() == [False, True, False, True]
+    assert outputs["error"][0].startswith(b"not an image")
+    assert outputs["error"][2].startswith(b"the image is empty")
+    assert outputs["error"][[1, 3]].tolist() == [b"", b""]
+    assert outputs["image_size_hw"].tolist() == [[0, 0], [150, 230], [0, 0], [90, 40]]
+    for index, expected in ((1, alone[0]), (3, alone[1])):
+        num_detections = expected["num_detections"][0]
+        assert outputs["num_detections"][index] == num_detections
+        for name in ("boxes_yxyx", "scores"):
+            np.testing.assert_allclose(
+                outputs[name][index, :num_detections], expected[name][0], rtol=1e-3, atol=1e-2
+            )
+        assert (
+            outputs["class_names"][index, :num_detections].tolist()
+            == expected["class_names"][0].tolist()
+        )
+        for counts, expected_counts in zip(
+            outputs["mask_rle"][index], expected["mask_rle"][0], strict=False
+        ):
+            size = outputs["image_size_hw"][index]
+            assert count_mask_differences(counts, expected_counts, size) <= 0.01 * size.prod()
+
+
+def test_detect_padding_of_failed_images(tiny_module):
+    outputs = detect(tiny_module, [b"broken", make_photo(50, 80)])
+
+    assert outputs["num_detections"][0] == 0
+    assert not outputs["boxes_yxyx"][0].any()
+    assert not outputs["scores"][0].any()
+    assert not outputs["class_ids"][0].any()
+    assert set(outputs["class_names"][0].tolist()) == {b""}
+    assert set(outputs["mask_rle"][0].tolist()) == {b""}
+
+
+@pytest.mark.parametrize("images", [[], [b"broken"], [b"", b"broken"]])
+def test_detect_nothing_to_do(tiny_module, images):
+    outputs = detect(tiny_module, images)
+
+    assert outputs["ok"].tolist() == [False] * len(images)
+    assert outputs["boxes_yxyx"].shape == (len(images), 0, 4)
+    assert outputs["mask_rle"].shape == (len(images), 0)
+    assert outputs["image_size_hw"].tolist() == [[0, 0]] * len(images)
+
+
+@pytest.fixture
+def eager_functions():
+    """Runs functions without building their graphs, which would take longer than the test."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_detect_leaves_out_what_scores_less(tiny_model, tiny_module, eager_functions):
+    photos = [make_photo(150, 230), make_photo(90, 40, seed=1)]
+    everything = detect(tiny_module, photos)
+    threshold = float(np.sort(everything["scores"].ravel())[-4]) - 1e-6
+
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), threshold)
+    outputs = detect(module, photos)
+
+    assert outputs["num_detections"].sum() == 4
+    assert outputs["scores"].shape[1] == outputs["num_detections"].max() < 6
+    for index, num_detections in enumerate(outputs["num_detections"]):
+        np.testing.assert_allclose(
+            outputs["scores"][index, :num_detections],
+            everything["scores"][index, :num_detections],
+            atol=1e-6,
+        )
+        assert (outputs["scores"][index, num_detections:] == 0).all()
+        assert set(outputs["mask_rle"][index, num_detections:].tolist()) <= {b""}
+
+
+def test_detect_photo_without_detections(tiny_model, eager_functions):
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=1.0)
+
+    outputs = detect(module, [make_photo(150, 230)])
+
+    assert outputs["ok"].tolist() == [True]
+    assert outputs["num_detections"].tolist() == [0]
+    assert outputs["scores"].shape == (1, 0)
+    assert outputs["image_size_hw"].tolist() == [[150, 230]]
+
+
+def test_detect_refuses_images_over_max_pixels(tiny_model, eager_functions):
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), max_pixels=1000)
+
+    outputs = detect(module, [make_photo(50, 80), make_photo(20, 30)])
+
+    assert outputs["ok"].tolist() == [False, True]
+    assert outputs["error"][0] == (
+        b"the image has 80x50 pixels; at most 1000 pixels are accepted, send it smaller"
+    )
+
+
+def test_serving_module_threshold_out_of_range(tiny_model):
+    with pytest.raises(ValueError, match="score_threshold: got 1.5, expected 0 to 1"):
+        ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=1.5)

@@ -1,0 +1,40 @@
+"""How our entry points end: one clear line for a user's error, a traceback for a bug of ours."""
+
+import contextlib
+import os
+import sys
+
+from absl import flags, logging
+
+
+def quiet_libraries() -> None:
+    """Hides the libraries' log lines; call it before TensorFlow is imported.
+
+    TF_CPP_MIN_LOG_LEVEL=0 and --verbosity=0 bring them back.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if flags.FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.ERROR)
+
+
+def refuse_arguments(argv: list[str]) -> None:
+    """Exits with 1 where an entry point that takes flags only was given a bare argument."""
+    if len(argv) > 1:
+        sys.exit(f"error: unexpected argument {argv[1]!r}; this command takes flags only (--help).")
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Turns ValueError and OSError into one line on stderr and exit code 1, an interrupt into 130.
+
+    The project raises ValueError for bad input alone. Set TFSEG_DEBUG=1 to see the traceback.
+    """
+    quiet_libraries()
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, OSError) as error:
+        if os.environ.get("TFSEG_DEBUG"):
+            raise
+        sys.exit(f"error: {error}")

@@ -1,0 +1,114 @@
+"""Trains a Mask R-CNN on a prepared data set.
+
+python -m tfseg.train --flagfile=configs/demo.flags --data_dir=DIR --model_dir=DIR
+
+Run it again with the same --model_dir to go on where it stopped.
+"""
+
+import signal
+import sys
+
+from absl import app, flags, logging
+
+from tfseg import cli
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("experiment", "maskrcnn_resnetfpn_fashion", "Registered experiment.")
+flags.DEFINE_multi_string("config_file", [], "YAML file over the experiment; later ones win.")
+flags.DEFINE_multi_string(
+    "params_override", [], "KEY=VALUE over the YAML, as trainer.train_steps=9."
+)
+flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
+flags.DEFINE_string("train_split", "train", "Split to train on.")
+flags.DEFINE_string(
+    "model_dir", None, "Folder for checkpoints, params and summaries.", required=True
+)
+flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
+
+
+def train(params, model_dir: str, num_gpus: int | None = None) -> None:
+    """Trains until `trainer.train_steps`, from model_dir's latest checkpoint if there is one.
+
+    Args:
+        params: A locked ExperimentConfig from experiment.build_params.
+        model_dir: Gets params.yaml, checkpoints and TensorBoard summaries.
+        num_gpus: How many GPUs to use; None means all, 0 means the CPU.
+
+    Raises:
+        ValueError: model_dir belongs to another data set, or a loss is not finite.
+        KeyboardInterrupt: Interrupted; a checkpoint of the current step has been saved.
+    """
+    import orbit
+    from official.core import task_factory, train_lib
+
+    from tfseg import experiment, strategy
+    from tfseg.progress import ProgressAction
+
+    strategy.set_precision(params.runtime.mixed_precision_dtype, params.task.bfloat16_on_cpu)
+    orbit.controller._log = logging.info  # it also prints a line a loop; the progress bar says more
+    distribution = strategy.make_strategy(num_gpus)
+    experiment.check_resumable(params, model_dir)
+    experiment.save_params(params, model_dir)
+    with distribution.scope():
+        task = task_factory.get_task(params.task, logging_dir=model_dir)
+    train_steps = params.trainer.train_steps
+    progress = ProgressAction(train_steps, params.task.train_data.global_batch_size)
+    runner = train_lib.OrbitExperimentRunner(
+        distribution_strategy=distribution,
+        task=task,
+        mode="train",
+        params=params,
+        model_dir=model_dir,
+        train_actions=[progress],
+    )
+    global_step = progress.global_step = runner.trainer.global_step
+    start = int(global_step.numpy())
+    if start >= train_steps:
+        print(f"{model_dir}: already trained for {start} of {train_steps} steps.")
+        return
+    if start:
+        print(f"{model_dir}: going on from step {start} of {train_steps}.")
+    try:
+        runner.run()
+    except KeyboardInterrupt:
+        runner.checkpoint_manager.save(checkpoint_number=global_step)
+        print(
+            f"\n{model_dir}: interrupted, saved at step {int(global_step.numpy())}; run the same "
+            "command to go on.",
+            file=sys.stderr,
+        )
+        raise
+    finally:
+        progress.close()
+    print(f"{model_dir}: trained for {train_steps} steps.")
+
+
+def _raise_interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def main(argv) -> None:
+    """Reads the flags, checks everything that is quick to check, trains."""
+    cli.refuse_arguments(argv)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
+    with cli.one_line_errors():
+        from data_prep import prepared
+
+        data = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
+        data.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
+
+        from tfseg import experiment
+
+        params = experiment.build_params(
+            FLAGS.experiment, FLAGS.config_file, FLAGS.params_override, data, FLAGS.train_split
+        )
+        print(
+            f"{data.name}: {params.task.train_data.num_examples} examples of {FLAGS.train_split}, "
+            f"{len(data.category_names)} categories"
+        )
+        train(params, FLAGS.model_dir, FLAGS.num_gpus)
+
+
+if __name__ == "__main__":
+    app.run(main)
