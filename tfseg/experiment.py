@@ -256,7 +256,7 @@ def check_checkpoint_classes(checkpoint_path: str, num_classes: int) -> None:
         num_classes: Expected number, background included.
     """
     for name, shape in tf.train.list_variables(checkpoint_path):
-        if "_classifier/bias" in name and ".OPTIMIZER_SLOT" not in name and shape != [num_classes]:
+        if name.startswith("detection_head/0/_classifier/bias/.ATTR") and shape != [num_classes]:
             raise ValueError(
                 f"{checkpoint_path}: holds {shape[0] - 1} categories, expected {num_classes - 1}; "
                 "the checkpoint belongs to another data set."
