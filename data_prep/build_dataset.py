@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import shard_utils
 
 from data_prep.builder import PreparedDatasetBuilder
 from data_prep.preparation import PrepOptions
@@ -66,7 +67,7 @@ def _builder(
 
 
 def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -> None:
-    config = tfds.download.DownloadConfig(
+    config = _DownloadConfig(
         manual_dir=str(raw_dir),
         try_download_gcs=False,
         num_shards=options.num_shards,
@@ -77,6 +78,19 @@ def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -
         tempfile.TemporaryDirectory() as download_dir,  # it makes one though nothing is downloaded
     ):
         builder.download_and_prepare(download_dir=download_dir, download_config=config)
+
+
+class _DownloadConfig(tfds.download.DownloadConfig):
+    """TFDS stops at a split with fewer examples than shards; such a split gets fewer shards."""
+
+    def get_shard_config(self) -> shard_utils.ShardConfig:
+        return _ShardConfig(num_shards=self.num_shards)
+
+
+class _ShardConfig(shard_utils.ShardConfig):
+    def get_number_shards(self, total_size, num_examples, uses_precise_sharding=True) -> int:
+        number = super().get_number_shards(total_size, num_examples, uses_precise_sharding)
+        return min(number, num_examples)
 
 
 @contextlib.contextmanager

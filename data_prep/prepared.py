@@ -113,7 +113,7 @@ def open_prepared(data_dir: str | Path, dataset: str | None = None) -> PreparedD
     found = [path for path in _version_dirs(data_dir) if dataset in (None, path.parent.name)]
     if not found:
         wanted = f"prepared data set '{dataset}'" if dataset else "prepared data set"
-        if _is_incomplete(data_dir) or any(map(_is_incomplete, data_dir.glob("*/*"))):
+        if any(map(_is_incomplete, (data_dir, *data_dir.glob("*"), *data_dir.glob("*/*")))):
             raise ValueError(
                 f"{data_dir}: the {wanted} is incomplete: its build has not ended or was killed; "
                 "run data_prep.build_tfrecords again."

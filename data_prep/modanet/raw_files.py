@@ -38,10 +38,7 @@ class ModanetPaths:
     @property
     def files(self) -> list[Path]:
         """The files themselves."""
-        lmdb_file = self.photos_lmdb
-        if lmdb_file.is_dir():
-            lmdb_file = lmdb_file / "data.mdb"
-        files = [self.train_json, self.photos_db, lmdb_file]
+        files = [self.train_json, self.photos_db, _lmdb_file(self.photos_lmdb)]
         return files if self.challenge_json is None else [*files, self.challenge_json]
 
 
@@ -94,7 +91,8 @@ class PhotoStore:
     """
 
     def __init__(self, path: Path):
-        self._path = path
+        """Takes the folder with data.mdb, or that file."""
+        self._path = _lmdb_file(path)
 
     def read(self, photo_id: int) -> bytes | None:
         """The photo's bytes; None where it is not there.
@@ -159,19 +157,18 @@ def _photo_key(photo_id: int) -> bytes:
     return str(photo_id).encode("ascii")
 
 
+def _lmdb_file(path: Path) -> Path:
+    return path / "data.mdb" if path.is_dir() else path
+
+
 @functools.cache
 def _open_lmdb(path: Path, process_id: int) -> lmdb.Environment:
     del process_id  # an environment must not be used across a fork
-    environment = lmdb.open(
-        str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False
-    )
-    data_path = path / "data.mdb" if path.is_dir() else path
-    num_pages = environment.info()["last_pgno"] + 1
-    expected = num_pages * environment.stat()["psize"]
-    got = data_path.stat().st_size
+    environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
+    expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    got = path.stat().st_size
     if got < expected:
         # Reading past the end of a mapped file would kill the process.
-        raise ValueError(
-            f"{data_path}: cut short, got {got} bytes, expected {expected}; get it again."
-        )
+        environment.close()
+        raise ValueError(f"{path}: cut short, got {got} bytes, expected {expected}; get it again.")
     return environment

@@ -1,4 +1,3 @@
-import os
 import pickle
 import re
 import sqlite3
@@ -75,7 +74,7 @@ def test_photo_store_needs_no_write_permission(tmp_path):
     folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
         assert PhotoStore(folder).read(7) == b"seven"
-        assert os.listdir(folder) == ["data.mdb"]
+        assert [path.name for path in folder.iterdir()] == ["data.mdb"]
     finally:
         folder.chmod(stat.S_IRWXU)
 
