@@ -4,16 +4,16 @@ import contextlib
 import os
 import sys
 
-from absl import flags, logging
+from absl import logging
 
 
 def quiet_libraries() -> None:
     """Hides the libraries' log lines; call it before TensorFlow is imported.
 
-    TF_CPP_MIN_LOG_LEVEL=0 and --verbosity=0 bring them back.
+    TFSEG_DEBUG=1 leaves them.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if flags.FLAGS["verbosity"].using_default_value:
+    if not os.environ.get("TFSEG_DEBUG"):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.set_verbosity(logging.ERROR)
 
 
