@@ -1,0 +1,107 @@
+"""Counts on real photos, taken from the raw files by hand and not by the code under test."""
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+import tensorflow as tf
+from official.vision.dataloaders.tf_example_decoder import TfExampleDecoder
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from data_prep.build_dataset import build_dataset
+from data_prep.modanet.modanet_dataset_builder import Builder
+from data_prep.preparation import PrepOptions
+from data_prep.prepared import open_prepared
+
+REPO_DIR = Path(__file__).resolve().parents[2]
+STREET_DIR = (REPO_DIR / os.environ.get("TFSEG_STREET_DIR", "../shared/street")).resolve()
+
+pytestmark = pytest.mark.skipif(
+    not STREET_DIR.is_dir(), reason=f"the real photos are not at {STREET_DIR}"
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("street")
+    build_dataset(Builder, STREET_DIR, data_dir, PrepOptions(num_workers=2))
+    return open_prepared(data_dir)
+
+
+def test_street_counts(prepared):
+    assert prepared.splits == ("train", "val")
+    assert prepared.num_examples("train") == 340
+    assert prepared.num_examples("val") == 52
+    assert prepared.max_num_instances == 9
+    report = json.loads((prepared.path / "prep_report.json").read_text())
+    train, challenge = report["sources"]
+    missing = [200084, 201470, 202765, 204172, 204249, 204830, 205327]
+    assert train["photos"] == {
+        "in_json": 400,
+        "kept": 392,
+        "left_out": {
+            "photo_missing": {"count": 7, "example_ids": missing},
+            "no_annotations": {"count": 1, "example_ids": [203752]},
+        },
+    }
+    assert (train["annotations"]["in_json"], train["annotations"]["kept"]) == (2056, 2023)
+    assert train["annotations"]["dropped"]["photo_left_out"]["count"] == 33
+    # 219 boxes of footwear and 12 of boots have their mask's size and another place.
+    repairs = {reason: entry["count"] for reason, entry in train["repairs"].items()}
+    assert repairs == {"box_of_another_instance": 231, "polygon_under_3_points": 5}
+    assert challenge["photos"]["in_json"] == 2799
+    assert challenge["photos"]["left_out"]["photo_missing"]["count"] == 2799
+    assert report["splits"]["val"]["instances_by_category"] == {
+        "bag": 36,
+        "belt": 9,
+        "boots": 4,
+        "footwear": 79,
+        "outer": 31,
+        "dress": 15,
+        "sunglasses": 8,
+        "pants": 30,
+        "top": 30,
+        "shorts": 3,
+        "skirt": 11,
+        "headwear": 3,
+        "scarf/tie": 6,
+    }
+
+
+def test_street_records_equal_the_raw_files(prepared, tmp_path):
+    """Every mask of val is that of the raw polygons, every photo that of the LMDB."""
+    path = STREET_DIR / "modanet/annotations/modanet2018_instances_train.json"
+    raw = {}
+    for annotation in json.loads(path.read_text())["annotations"]:
+        raw.setdefault(annotation["image_id"], []).append(annotation)
+    # A copy: this process has opened the LMDB already, which it can only once.
+    shutil.copyfile(STREET_DIR / "paperdoll/photos.lmdb/data.mdb", tmp_path / "data.mdb")
+    photos = lmdb.open(str(tmp_path), readonly=True, lock=False)
+    decoder = TfExampleDecoder(include_mask=True)
+    num_masks = 0
+    with photos.begin() as transaction:
+        for record in tf.data.TFRecordDataset(prepared.record_paths("val")):
+            example = decoder.decode(record)
+            image_id = int(example["source_id"].numpy())
+            photo_bytes = transaction.get(str(image_id).encode())
+            photo = Image.open(io.BytesIO(photo_bytes))
+            size = (photo.width, photo.height)
+            assert (int(example["width"]), int(example["height"])) == size
+            stored = tf.train.Example.FromString(record.numpy()).features.feature
+            assert stored["image/encoded"].bytes_list.value[0] == photo_bytes
+            masks = example["groundtruth_instance_masks"].numpy()
+            assert len(masks) == len(raw[image_id])
+            for mask, annotation in zip(masks, raw[image_id], strict=True):
+                polygons = [p for p in annotation["segmentation"] if len(p) >= 6]
+                rles = coco_mask.frPyObjects(polygons, photo.height, photo.width)
+                expected = coco_mask.decode(rles).max(axis=2)
+                np.testing.assert_array_equal(mask, expected)
+                num_masks += 1
+    photos.close()
+    assert num_masks == 265
