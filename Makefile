@@ -1,0 +1,65 @@
+# make demo   draw, prepare, train, evaluate, export, serve and look at it; goes on where it stopped
+# make test   run the tests
+# make lint   check style and format
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: demo test lint clean-demo
+
+PYTHON311 := $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+DEMO := build/demo
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.venv/installed: requirements.txt
+	@$(PYTHON311) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if v.startswith("3.11.") else f"error: Python 3.11 is needed, found {v}; install python3.11 and run make again.")'
+	test -x $(PY) || $(PYTHON311) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+test: .venv/installed
+	$(PY) -m pytest
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+demo: $(DEMO)/index.html
+	@echo "Look at $(DEMO)/index.html (pictures in $(DEMO)/pictures, metrics in $(DEMO)/metrics.json)."
+
+clean-demo:
+	rm -rf $(DEMO)
+
+$(DEMO)/raw/sample.json: | .venv/installed
+	$(PY) -m data_prep.sample.draw --out_dir=$(DEMO)/raw --num_images=400 --seed=1
+
+$(DEMO)/prepared.done: $(DEMO)/raw/sample.json
+	$(PY) -m data_prep.build_tfrecords --dataset=modanet --raw_dir=$(DEMO)/raw --data_dir=$(DEMO)/prepared
+	touch $@
+
+$(DEMO)/trained.done: $(DEMO)/prepared.done configs/demo.flags configs/demo.yaml configs/r50_256_light.yaml
+	$(PY) -m tfseg.train --flagfile=configs/demo.flags --data_dir=$(DEMO)/prepared --model_dir=$(DEMO)/model
+	touch $@
+
+$(DEMO)/metrics.json: $(DEMO)/trained.done
+	$(PY) -m tfseg.evaluate --model_dir=$(DEMO)/model --data_dir=$(DEMO)/prepared --split=val --metrics_path=$@
+
+$(DEMO)/exported.done: $(DEMO)/trained.done
+	$(PY) -m tfseg.export --model_dir=$(DEMO)/model --export_dir=$(DEMO)/export/fashion --keep=2
+	touch $@
+
+$(DEMO)/photos.done: $(DEMO)/prepared.done
+	$(PY) -m data_prep.extract_photos --data_dir=$(DEMO)/prepared --split=challenge --num_photos=8 --output_dir=$(DEMO)/photos
+	touch $@
+
+$(DEMO)/pictures/detections.json: $(DEMO)/exported.done $(DEMO)/photos.done
+	$(PY) -m serving.server --model_name=fashion --model_base_path=$(DEMO)/export/fashion --port=0 > $(DEMO)/server.log 2>&1 & \
+	server=$$!; trap 'kill $$server 2>/dev/null || true' EXIT; \
+	until grep -q '^serving fashion' $(DEMO)/server.log; do \
+	  kill -0 $$server 2>/dev/null || { cat $(DEMO)/server.log; exit 1; }; sleep 0.5; done; \
+	address=$$(sed -n 's/^serving fashion .* at //p' $(DEMO)/server.log); \
+	$(PY) -m serving.client --server=$$address --model_name=fashion --output_dir=$(DEMO)/pictures $(DEMO)/photos/*.jpg
+
+$(DEMO)/index.html: $(DEMO)/metrics.json $(DEMO)/pictures/detections.json
+	$(PY) -m tfseg.report --metrics_path=$(DEMO)/metrics.json --model_dir=$(DEMO)/model --pictures_dir=$(DEMO)/pictures --output_path=$@
