@@ -32,7 +32,7 @@ clean-demo:
 	rm -rf $(DEMO)
 
 $(DEMO)/raw/sample.json: | .venv/installed
-	$(PY) -m data_prep.sample.draw --out_dir=$(DEMO)/raw --num_images=400 --seed=1
+	$(PY) -m data_prep.sample.draw --out_dir=$(DEMO)/raw --num_images=600 --seed=1
 
 $(DEMO)/prepared.done: $(DEMO)/raw/sample.json
 	$(PY) -m data_prep.build_tfrecords --dataset=modanet --raw_dir=$(DEMO)/raw --data_dir=$(DEMO)/prepared

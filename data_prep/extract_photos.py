@@ -1,0 +1,62 @@
+"""Writes photos of a prepared data set as image files, for trying a model on them.
+
+python -m data_prep.extract_photos --data_dir=DIR --split=challenge --num_photos=8 --output_dir=DIR
+"""
+
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+from data_prep import prepared
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
+flags.DEFINE_string("split", "val", "Split to take photos of.")
+flags.DEFINE_integer("num_photos", 0, "How many, from the first; 0 for all.", 0)
+flags.DEFINE_string("output_dir", None, "Where the photos go.", required=True)
+
+
+def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 0) -> list[Path]:
+    """Writes the encoded photos of TFRecord shards, byte for byte.
+
+    Args:
+        record_paths: Shards of one split.
+        output_dir: Made where it is missing; gets one file a photo, by its `image/filename`.
+        num_photos: How many, from the first; 0 means all.
+
+    Returns:
+        The files, in the order of the records.
+    """
+    import tensorflow as tf
+
+    features = {
+        "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        "image/filename": tf.io.FixedLenFeature([], tf.string),
+    }
+    output_dir.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for record in tf.data.TFRecordDataset(record_paths).take(num_photos or -1):
+        example = tf.io.parse_single_example(record, features)
+        path = output_dir / Path(example["image/filename"].numpy().decode()).name
+        path.write_bytes(example["image/encoded"].numpy())
+        paths.append(path)
+    return paths
+
+
+def main(argv) -> None:
+    """Reads the flags and writes the photos."""
+    if len(argv) > 1:
+        sys.exit(f"error: unexpected argument {argv[1]!r}; this command takes flags only (--help).")
+    try:
+        data = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
+        record_paths = data.record_paths(FLAGS.split)
+        paths = extract_photos(record_paths, Path(FLAGS.output_dir), FLAGS.num_photos)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    print(f"{FLAGS.output_dir}: {len(paths)} photos of {data.name}/{FLAGS.split}")
+
+
+if __name__ == "__main__":
+    app.run(main)
