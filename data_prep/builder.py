@@ -20,7 +20,7 @@ from data_prep.raw_dataset import RawDataset
 # TFDS holds this many bytes before it sorts by way of temporary files. Its own 1 GB would let
 # memory grow with the data set for long; its own 1000 files reach the usual limit of open ones.
 # Neither changes what is written.
-_SHUFFLE_BUFFER_BYTES = 32 << 20
+_SHUFFLE_BUFFER_BYTES = 8 << 20
 _SHUFFLE_NUM_FILES = 256
 
 

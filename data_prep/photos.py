@@ -1,7 +1,9 @@
 """Photo bytes of any kind -> RGB JPEG bytes of a known size."""
 
 import io
+import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -10,6 +12,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
 _EXIF_MARKER, _SCAN_MARKER = 0xE1, 0xDA  # of JPEG segments
+_STRAY_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_STRAY_MARKER_PROGRESSIVE = re.compile(rb"\xff[^\x00\xc4\xd0-\xd7\xda\xdb\xdd\xfe\xff]")
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -66,6 +70,8 @@ def prepare_photo(
     changes = []
     if image.format not in ("JPEG", "MPO") or image.mode != "RGB":
         changes.append(f"photo_{_kind(image, encoded)}_to_rgb_jpeg")
+    elif not _is_clean_jpeg(encoded, bool(image.info.get("progressive"))):
+        changes.append("photo_stray_markers_reencoded")
     keeps_pixels = not changes
     orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     if orientation in _TRANSPOSE:
@@ -109,6 +115,18 @@ def _decode(encoded: bytes) -> Image.Image:
     return image
 
 
+def _is_clean_jpeg(encoded: bytes, is_progressive: bool) -> bool:
+    """Whether TensorFlow's decoder, stricter than Pillow's, reads the compressed data.
+
+    That data may hold only stuffed zeros, restart markers and, if progressive, the segments
+    between scans; it must end with the end marker (ITU T.81, B.1.1).
+    """
+    *_, (_, scan_start, _) = _segments(encoded)
+    stray = _STRAY_MARKER_PROGRESSIVE if is_progressive else _STRAY_MARKER
+    found = stray.search(encoded, scan_start + 2, len(encoded) - 2)
+    return found is None and encoded.endswith(b"\xff\xd9")
+
+
 def _kind(image: Image.Image, encoded: bytes) -> str:
     is_png16 = image.format == "PNG" and encoded[24:25] == b"\x10"  # IHDR's bit depth
     if image.mode.startswith(("I", "F")) or is_png16:
@@ -146,11 +164,16 @@ def _to_jpeg(image: Image.Image) -> bytes:
 
 def _without_exif(jpeg: bytes) -> bytes:
     """Cuts the EXIF segments out; the pixels stay as they are."""
-    kept = [jpeg[:2]]
+    return jpeg[:2] + b"".join(
+        jpeg[start:end] for marker, start, end in _segments(jpeg) if marker != _EXIF_MARKER
+    )
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of each header segment; the last runs from the scan to the end."""
     position = 2
     while position + 4 <= len(jpeg) and jpeg[position + 1] != _SCAN_MARKER:
         end = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
-        if jpeg[position + 1] != _EXIF_MARKER:
-            kept.append(jpeg[position:end])
+        yield jpeg[position + 1], position, end
         position = end
-    return b"".join((*kept, jpeg[position:]))
+    yield _SCAN_MARKER, position, len(jpeg)

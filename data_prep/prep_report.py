@@ -1,5 +1,6 @@
 """What was kept, put right and left out, by reason: prep_report.json and the table."""
 
+import bisect
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ _NUM_EXAMPLE_IDS = 10
 
 @dataclass
 class Tally:
-    """Counts by reason, with the ids of the first few."""
+    """Counts by reason, with the smallest few ids: the same whatever the order of the work."""
 
     counts: dict[str, int] = field(default_factory=dict)
     ids: dict[str, list[int]] = field(default_factory=dict)
@@ -22,8 +23,8 @@ class Tally:
         for reason, record_id in entries:
             self.counts[reason] = self.counts.get(reason, 0) + 1
             ids = self.ids.setdefault(reason, [])
-            if len(ids) < _NUM_EXAMPLE_IDS:
-                ids.append(record_id)
+            bisect.insort(ids, record_id)
+            del ids[_NUM_EXAMPLE_IDS:]
 
     @property
     def total(self) -> int:

@@ -4,11 +4,9 @@ Sources: https://github.com/eBay/modanet (annotations, CC BY-NC 4.0) and
 https://github.com/kyamagu/paperdoll/tree/master/data/chictopia (photos.lmdb, chictopia.sqlite3).
 """
 
-import functools
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +15,7 @@ import lmdb
 
 _TRAIN_JSON = "modanet2018_instances_train.json"
 _CHALLENGE_JSON = "modanet2018_instances_val.json"
+_READS_PER_OPENING = 50
 
 
 @dataclass(frozen=True)
@@ -94,29 +93,26 @@ class PhotoStore:
         """Takes the folder with data.mdb, or that file."""
         self._path = _lmdb_file(path)
 
+    def check(self) -> None:
+        """Opens the file.
+
+        Raises:
+            ValueError: It is not an LMDB or a damaged one.
+        """
+        self._call(lambda transaction: None)
+
     def read(self, photo_id: int) -> bytes | None:
         """The photo's bytes; None where it is not there.
 
         Raises:
             ValueError: It is not an LMDB or a damaged one.
         """
-        with self._transaction() as transaction:
-            return transaction.get(_photo_key(photo_id))
+        return self._call(lambda transaction: transaction.get(str(photo_id).encode("ascii")))
 
-    def missing(self, photo_ids: Iterable[int]) -> set[int]:
-        """Those of the ids that are not there; reads no photo.
-
-        Raises:
-            ValueError: It is not an LMDB or a damaged one.
-        """
-        with self._transaction(buffers=True) as transaction:
-            return {i for i in photo_ids if transaction.get(_photo_key(i)) is None}
-
-    @contextmanager
-    def _transaction(self, buffers: bool = False) -> Iterator[lmdb.Transaction]:
+    def _call(self, use: Callable[[lmdb.Transaction], bytes | None]) -> bytes | None:
         try:
-            with _open_lmdb(self._path, os.getpid()).begin(buffers=buffers) as transaction:
-                yield transaction
+            with _environment(self._path).begin() as transaction:
+                return use(transaction)
         except lmdb.Error as error:
             raise ValueError(
                 f"{self._path}: not an LMDB, or a damaged one ({error}); expected PaperDoll's "
@@ -153,17 +149,27 @@ def read_post_ids(path: Path, photo_ids: set[int]) -> dict[int, int | None]:
         ) from error
 
 
-def _photo_key(photo_id: int) -> bytes:
-    return str(photo_id).encode("ascii")
-
-
 def _lmdb_file(path: Path) -> Path:
     return path / "data.mdb" if path.is_dir() else path
 
 
-@functools.cache
-def _open_lmdb(path: Path, process_id: int) -> lmdb.Environment:
-    del process_id  # an environment must not be used across a fork
+# The open files of this process: LMDB allows each to be open once.
+_environments: dict[tuple[Path, int], tuple[lmdb.Environment, Iterator[int]]] = {}
+
+
+def _environment(path: Path) -> lmdb.Environment:
+    key = (path, os.getpid())  # an environment must not be used across a fork
+    environment, uses = _environments.get(key, (None, iter(())))
+    if next(uses, None) is None:
+        # What was read stays mapped, and counts as this process's memory, until it is closed.
+        if environment is not None:
+            environment.close()
+        environment, uses = _open_lmdb(path), iter(range(_READS_PER_OPENING))
+        _environments[key] = (environment, uses)
+    return environment
+
+
+def _open_lmdb(path: Path) -> lmdb.Environment:
     environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
     expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     got = path.stat().st_size

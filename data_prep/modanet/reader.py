@@ -57,7 +57,7 @@ class ModanetConverter:
 
 
 def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
-    """Reads the json files and the post ids, and finds out which photos there are.
+    """Reads the json files and the post ids; no photos yet.
 
     Args:
         paths: from find_raw_files.
@@ -67,13 +67,12 @@ def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
         ValueError: A file is not what it should be; the message names it.
     """
     photos = PhotoStore(paths.photos_lmdb)
+    photos.check()
     train = _open_json(paths.train_json)
     train_ids = {image.image_id for image in train.images}
-    sources = [_train_source(train, photos.missing(train_ids), paths)]
+    sources = [_train_source(train, read_post_ids(paths.photos_db, train_ids))]
     if paths.challenge_json is not None:
-        challenge = _open_json(paths.challenge_json)
-        missing = photos.missing(image.image_id for image in challenge.images)
-        sources.append(_challenge_source(challenge, missing, train_ids))
+        sources.append(_challenge_source(_open_json(paths.challenge_json), train_ids))
     converter = ModanetConverter(photos, max_side)
     return RawDataset(CATEGORY_NAMES, sources, converter, paths.files)
 
@@ -94,14 +93,10 @@ def _open_json(path) -> CocoJson:
     return coco
 
 
-def _train_source(coco: CocoJson, missing: set[int], paths: ModanetPaths) -> ModanetSource:
-    post_ids = read_post_ids(paths.photos_db, {image.image_id for image in coco.images})
-
+def _train_source(coco: CocoJson, post_ids: dict[int, int | None]) -> ModanetSource:
     def unusable_reason(image: CocoImage) -> str | None:
         if not coco.annotation_ids(image.image_id):
             return "no_annotations"
-        if image.image_id in missing:
-            return "photo_missing"
         if image.image_id not in post_ids:  # it could be of the same outfit as any other
             return "not_in_photos_table"
         return None
@@ -113,11 +108,9 @@ def _train_source(coco: CocoJson, missing: set[int], paths: ModanetPaths) -> Mod
     return _source("train json", coco, None, unusable_reason, split_key)
 
 
-def _challenge_source(coco: CocoJson, missing: set[int], train_ids: set[int]) -> ModanetSource:
+def _challenge_source(coco: CocoJson, train_ids: set[int]) -> ModanetSource:
     def unusable_reason(image: CocoImage) -> str | None:
-        if image.image_id in train_ids:
-            return "also_in_train_json"
-        return "photo_missing" if image.image_id in missing else None
+        return "also_in_train_json" if image.image_id in train_ids else None
 
     return _source("val json (challenge)", coco, "challenge", unusable_reason, lambda image: "")
 

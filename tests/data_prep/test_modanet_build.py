@@ -170,7 +170,7 @@ def test_report_counts_everything(data_dir):
         "in_json": 29,
         "kept": 20,
         "dropped": {
-            "photo_left_out": {"count": 5, "example_ids": [20, 21, 24, 22, 23]},
+            "photo_left_out": {"count": 5, "example_ids": [20, 21, 22, 23, 24]},
             "duplicate_merged": {"count": 1, "example_ids": [6]},
             "image_not_in_json": {"count": 1, "example_ids": [25]},
             "no_polygon_of_3_points": {"count": 1, "example_ids": [8]},

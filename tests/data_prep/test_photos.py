@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from data_prep.photos import PhotoError, prepare_photo
@@ -126,3 +127,39 @@ def test_prepare_photo_of_unknown_size_follows_exif():
 def test_prepare_photo_keeps_bytes_with_exif_but_no_rotation():
     encoded = with_orientation(1)
     assert prepare_photo(encoded, None, (16, 8)).encoded == encoded
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_prepare_photo_keeps_bytes_whose_thumbnail_is_a_jpeg_itself(progressive):
+    exif = encode(red_over_blue())[2:]
+    segment = b"\xff\xe1" + (len(exif) + 8).to_bytes(2, "big") + b"Exif\0\0" + exif
+    jpeg = encode(red_over_blue(64, 64), progressive=progressive)
+    jpeg = jpeg[:2] + segment + jpeg[2:]
+    assert prepare_photo(jpeg, None, (64, 64)).encoded == jpeg
+
+
+def test_prepare_photo_encodes_anew_what_only_pillow_reads():
+    jpeg = encode(red_over_blue(64, 64))[:-2] + bytes(8)  # without the end marker
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_image(jpeg)
+    photo = prepare_photo(jpeg, None, (64, 64))
+    assert photo.changes == ("photo_stray_markers_reencoded",)
+    assert_close(tf.io.decode_image(photo.encoded).numpy()[10, 10].tolist(), RED)
+
+
+def test_prepare_photo_never_keeps_what_tensorflow_refuses():
+    noise = np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)
+    jpeg = encode(Image.fromarray(noise))
+    rng = np.random.default_rng(1)
+    num_kept = 0
+    for _ in range(300):
+        damaged = bytearray(jpeg)
+        for place in rng.integers(0, len(jpeg), 2):
+            damaged[place] = rng.integers(0, 256)
+        try:
+            photo = prepare_photo(bytes(damaged), None, None)
+        except PhotoError:
+            continue
+        tf.io.decode_image(photo.encoded, channels=3)  # raises what it cannot read
+        num_kept += 1
+    assert 50 < num_kept < 300

@@ -11,9 +11,9 @@ def kept(num_annotations, **conversion):
     )
 
 
-def test_tally_keeps_the_first_ten_ids():
+def test_tally_keeps_the_ten_smallest_ids():
     tally = Tally()
-    tally.add(Note("photo_missing", i) for i in range(12))
+    tally.add(Note("photo_missing", i) for i in reversed(range(12)))
     tally.add([Note("photo_unreadable", 99)])
     assert tally.as_json() == {
         "photo_missing": {"count": 12, "example_ids": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]},
