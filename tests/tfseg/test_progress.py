@@ -1,0 +1,46 @@
+import io
+
+import numpy as np
+import pytest
+
+from tfseg.progress import ProgressAction
+
+LOSSES = {
+    "total_loss": 1.5,
+    "rpn_score_loss": 0.25,
+    "rpn_box_loss": 0.125,
+    "frcnn_cls_loss": 0.5,
+    "frcnn_box_loss": 0.375,
+    "mask_loss": 0.25,
+}
+
+
+class Step:
+    def __init__(self, value):
+        self.value = value
+
+    def numpy(self):
+        return np.int64(self.value)
+
+
+def test_progress_shows_step_losses_rate_and_time_left():
+    screen = io.StringIO()
+    progress = ProgressAction(train_steps=40, global_batch_size=4, file=screen)
+    progress.global_step = Step(10)
+    progress(LOSSES)
+    progress.global_step = Step(20)
+    progress(LOSSES)
+    progress.close()
+
+    last = screen.getvalue().split("\r")[-1]
+    assert "20/40" in last
+    assert "images/s" in last
+    assert "loss=1.500 rpn_score=0.250 rpn_box=0.125 class=0.500 box=0.375 mask=0.250" in last
+
+
+def test_progress_stops_at_a_loss_that_is_not_finite():
+    progress = ProgressAction(train_steps=40, global_batch_size=4, file=io.StringIO())
+    progress.global_step = Step(30)
+
+    with pytest.raises(ValueError, match="step 30: the mask loss is not finite"):
+        progress({**LOSSES, "mask_loss": float("nan")})
