@@ -1,0 +1,168 @@
+"""Draws, prepares, trains two steps, evaluates, exports, serves and asks, as a user would."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+TINY = [
+    "--params_override=task.model.input_size=[64,64,3]",
+    "--params_override=task.model.backbone.resnet.model_id=18",
+    "--params_override=task.train_data.global_batch_size=2",
+    "--params_override=trainer.steps_per_loop=1",
+    "--params_override=trainer.summary_interval=1",
+    "--params_override=trainer.checkpoint_interval=1",
+]
+
+
+def run(module, *arguments):
+    """Runs an entry point; returns its exit code and all it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def must_run(module, *arguments):
+    returncode, printed = run(module, *arguments)
+    assert returncode == 0, printed
+    return printed
+
+
+@pytest.fixture(scope="module")
+def prepared_dir(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    must_run("data_prep.sample.draw", f"--out_dir={root}/raw", "--num_images=24", "--seed=1")
+    must_run(
+        "data_prep.build_tfrecords",
+        "--dataset=modanet",
+        f"--raw_dir={root}/raw",
+        f"--data_dir={root}/prepared",
+        "--val_percent=30",
+        "--max_bad_percent=20",
+    )
+    return root / "prepared"
+
+
+@pytest.fixture(scope="module")
+def model_dir(prepared_dir):
+    model_dir = prepared_dir.parent / "model"
+    must_run(
+        "tfseg.train",
+        "--flagfile=configs/demo.flags",
+        f"--data_dir={prepared_dir}",
+        f"--model_dir={model_dir}",
+        "--params_override=trainer.train_steps=2",
+        *TINY,
+    )
+    return model_dir
+
+
+@pytest.fixture(scope="module")
+def export_dir(model_dir):
+    export_dir = model_dir.parent / "export"
+    must_run(
+        "tfseg.export",
+        f"--model_dir={model_dir}",
+        f"--export_dir={export_dir}",
+        "--score_threshold=0.0",
+    )
+    return export_dir
+
+
+def test_training_goes_on_where_it_was(prepared_dir, model_dir):
+    printed = must_run(
+        "tfseg.train",
+        "--flagfile=configs/demo.flags",
+        f"--data_dir={prepared_dir}",
+        f"--model_dir={model_dir}",
+        "--params_override=trainer.train_steps=3",
+        *TINY,
+    )
+
+    assert "going on from step 2 of 3" in printed
+    assert (model_dir / "ckpt-3.index").is_file()
+    assert list((model_dir / "train").glob("events.out.tfevents.*"))
+
+
+def test_evaluation_writes_all_metrics(prepared_dir, model_dir, tmp_path):
+    metrics_path = tmp_path / "metrics.json"
+    printed = must_run(
+        "tfseg.evaluate",
+        f"--model_dir={model_dir}",
+        f"--data_dir={prepared_dir}",
+        "--split=val",
+        f"--metrics_path={metrics_path}",
+    )
+
+    metrics = json.loads(metrics_path.read_text())
+    assert "mask AP50" in printed
+    assert metrics["split"] == "val"
+    for key in ("box/AP", "box/AP50", "mask/AP", "mask/AP50"):
+        assert 0 <= metrics[key] <= 1
+    assert {"mask/AP50/bag", "mask/AP50/scarf/tie", "box/AP/footwear"} <= metrics.keys()
+
+
+def test_evaluation_of_an_unknown_split_names_those_there_are(prepared_dir, model_dir):
+    returncode, printed = run(
+        "tfseg.evaluate", f"--model_dir={model_dir}", f"--data_dir={prepared_dir}", "--split=night"
+    )
+
+    assert returncode == 1
+    assert "no split 'night'" in printed
+    assert "train, val" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_served_model_answers_the_client(prepared_dir, export_dir, tmp_path):
+    must_run(
+        "data_prep.extract_photos",
+        f"--data_dir={prepared_dir}",
+        "--split=challenge",
+        "--num_photos=2",
+        f"--output_dir={tmp_path}/photos",
+    )
+    photos = sorted((tmp_path / "photos").glob("*.jpg"))
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not a photo")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "serving.server", "--model_name=fashion", "--port=0"]
+        + [f"--model_base_path={export_dir}"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        ready = server.stdout.readline()
+        assert ready.startswith("serving fashion version 1 at 127.0.0.1:")
+        returncode, printed = run(
+            "serving.client",
+            f"--server={ready.split()[-1]}",
+            "--model_name=fashion",
+            f"--output_dir={tmp_path}/out",
+            "--score_threshold=0",
+            *map(str, photos),
+            str(broken),
+        )
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+    assert returncode == 1, printed  # one of the photos is broken, the others are done
+    assert "broken.jpg" in printed
+    assert len(photos) == 2
+    detections = json.loads((tmp_path / "out" / "detections.json").read_text())
+    sizes = {path.name: cv2.imread(str(path)).shape[:2] for path in photos}
+    for detection in detections:
+        assert tuple(detection["segmentation"]["size"]) == sizes[Path(detection["file_name"]).name]
+    assert all((tmp_path / "out" / path.name).is_file() for path in photos)

@@ -1,0 +1,169 @@
+from pathlib import Path
+
+import pytest
+
+from data_prep.prepared import PreparedDataset
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+EXPERIMENT = "maskrcnn_resnetfpn_fashion"
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    return PreparedDataset(
+        path=tmp_path,
+        name="modanet",
+        category_names=("bag", "belt", "scarf/tie"),
+        splits=("train",),
+        max_num_instances=7,
+        fingerprint="abc",
+        _shard_lengths={"train": (30, 12)},
+    )
+
+
+def build(prepared, *overrides, config_paths=()):
+    from tfseg import experiment
+
+    return experiment.build_params(EXPERIMENT, list(config_paths), list(overrides), prepared)
+
+
+def test_facts_come_from_the_data_set(prepared):
+    params = build(prepared)
+
+    assert params.task.model.num_classes == 4
+    assert params.task.category_names == ["bag", "belt", "scarf/tie"]
+    assert params.task.train_data.num_examples == 42
+    assert params.task.train_data.parser.max_num_instances == 7
+    assert params.task.train_data.input_path == (
+        f"{prepared.path}/modanet-train.tfrecord-00000-of-00002,"
+        f"{prepared.path}/modanet-train.tfrecord-00001-of-00002"
+    )
+
+
+def test_overrides_win_over_yaml_and_yaml_over_the_experiment(prepared, tmp_path):
+    config_path = tmp_path / "a.yaml"
+    config_path.write_text("trainer: {train_steps: 5}\ntask: {num_train_examples: 32}\n")
+
+    params = build(prepared, "trainer.train_steps=9", config_paths=[str(config_path)])
+
+    assert params.trainer.train_steps == 9
+    assert params.task.train_data.num_examples == 32
+
+
+@pytest.mark.parametrize("flagfile", sorted(CONFIGS.glob("*.flags")), ids=lambda path: path.stem)
+def test_every_config_fits_the_experiment(prepared, flagfile):
+    paths = [line.removeprefix("--config_file=") for line in flagfile.read_text().split()]
+
+    params = build(prepared, config_paths=[str(CONFIGS.parent / path) for path in paths])
+
+    cosine = params.trainer.optimizer_config.learning_rate.cosine
+    assert cosine.decay_steps == params.trainer.train_steps > 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("trainer: {train_stepz: 5}", r"a\.yaml: .*train_stepz"),
+        ("trainer: [", r"a\.yaml: not valid YAML"),
+        ("- 1", r"a\.yaml: expected a mapping at the top, got list"),
+        (
+            "task: {model: {input_size: [64]}}",
+            r"input_size: got \[64\], expected \[height, width, 3\]",
+        ),
+        ("trainer: {steps_per_loop: 7}", "summary_interval: got 10, expected a multiple"),
+    ],
+)
+def test_a_bad_config_is_refused(prepared, tmp_path, content, message):
+    config_path = tmp_path / "a.yaml"
+    config_path.write_text(content)
+
+    with pytest.raises(ValueError, match=message):
+        build(prepared, config_paths=[str(config_path)])
+
+
+def test_a_missing_config_is_named(prepared):
+    with pytest.raises(ValueError, match=r"nowhere\.yaml: cannot read the config file"):
+        build(prepared, config_paths=["nowhere.yaml"])
+
+
+def test_an_override_without_a_value_is_refused(prepared):
+    with pytest.raises(ValueError, match="trainer.train_steps: expected KEY=VALUE"):
+        build(prepared, "trainer.train_steps")
+
+
+def test_an_unknown_experiment_is_refused(prepared):
+    from tfseg import experiment
+
+    with pytest.raises(ValueError, match="--experiment=yolo: not a registered experiment"):
+        experiment.build_params("yolo", [], [], prepared)
+
+
+def test_params_survive_saving_and_loading(prepared, tmp_path):
+    from tfseg import experiment
+
+    params = build(prepared, "trainer.train_steps=9")
+    experiment.save_params(params, str(tmp_path / "model"))
+
+    assert experiment.load_params(str(tmp_path / "model")).as_dict() == params.as_dict()
+
+
+def test_load_trained_without_a_folder_or_params_or_checkpoint(prepared, tmp_path):
+    from tfseg import experiment
+
+    model_dir = str(tmp_path / "model")
+    with pytest.raises(ValueError, match="model: no such folder; train first"):
+        experiment.load_trained(model_dir)
+    Path(model_dir).mkdir()
+    with pytest.raises(ValueError, match=r"model: no params\.yaml inside"):
+        experiment.load_trained(model_dir)
+    experiment.save_params(build(prepared), model_dir)
+    with pytest.raises(ValueError, match="model: holds no checkpoint yet"):
+        experiment.load_trained(model_dir)
+    with pytest.raises(ValueError, match="ckpt-7: no such checkpoint"):
+        experiment.load_trained(model_dir, f"{model_dir}/ckpt-7")
+
+
+def test_a_checkpoint_of_other_categories_is_refused(tmp_path):
+    import tensorflow as tf
+
+    from tfseg import experiment
+
+    bias = tf.Variable(tf.zeros([14]))
+    path = str(tmp_path / "ckpt-1")
+    tf.raw_ops.SaveV2(
+        prefix=path,
+        tensor_names=["detection_head/0/_classifier/bias/.ATTRIBUTES/VARIABLE_VALUE"],
+        shape_and_slices=[""],
+        tensors=[bias.value()],
+    )
+
+    experiment.check_checkpoint_classes(path, 14)
+    with pytest.raises(ValueError, match="ckpt-1: holds 13 categories, expected 3"):
+        experiment.check_checkpoint_classes(path, 4)
+
+
+def test_a_model_of_other_categories_is_refused(prepared):
+    from tfseg import experiment
+
+    params = build(prepared)
+    other = PreparedDataset(
+        path=Path("other"),
+        name="fgvc6",
+        category_names=("shirt", "hat"),
+        splits=(),
+        max_num_instances=1,
+        fingerprint="",
+        _shard_lengths={},
+    )
+
+    with pytest.raises(
+        ValueError, match=r"trained on 3 categories \(bag, belt, scarf/tie\).*has 2"
+    ):
+        experiment.check_same_categories(params, other, "model")
+
+
+def test_make_strategy_refuses_more_gpus_than_there_are():
+    from tfseg import strategy
+
+    with pytest.raises(ValueError, match="--num_gpus=99: this machine has"):
+        strategy.make_strategy(99)
