@@ -1,0 +1,206 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from tfseg import export
+
+OUTPUT_NAMES = {
+    "ok", "error", "num_detections", "boxes_yxyx", "class_ids", "class_names", "scores",
+    "mask_rle", "image_size_hw",
+}  # fmt: skip
+
+
+def make_photo(height, width, seed=0):
+    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3)).astype(np.uint8)
+    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+@pytest.fixture(scope="module")
+def version_dir(tiny_module, tmp_path_factory):
+    return export.export_module(tiny_module, tmp_path_factory.mktemp("export"))
+
+
+@pytest.fixture(scope="module")
+def run_eagerly(version_dir):
+    loaded = tf.saved_model.load(str(version_dir))
+    signature = loaded.signatures["serving_default"]
+
+    def run(images):
+        outputs = signature(image_bytes=tf.constant(images, tf.string))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    yield run
+    del loaded  # until here: the signature does not keep it alive
+
+
+@pytest.fixture(scope="module")
+def run_in_session(version_dir):
+    """Loads as TensorFlow Serving does: the graph of tag `serve` in a session."""
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():  # not beyond the loading: the tests run eagerly
+        meta_graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(version_dir))
+    signature = meta_graph.signature_def["serving_default"]
+    fetches = {name: info.name for name, info in signature.outputs.items()}
+
+    def run(image_bytes):
+        return session.run(fetches, {signature.inputs["image_bytes"].name: image_bytes})
+
+    run.signature = signature
+    yield run
+    session.close()
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        pytest.param([make_photo(150, 230)], id="one"),
+        pytest.param([make_photo(50, 80), b"broken", make_photo(300, 100, 1), b""], id="mixed"),
+        pytest.param([b"broken"], id="broken"),
+        pytest.param([], id="empty"),
+    ],
+)
+def test_exported_answers_as_before(tiny_module, run_in_session, run_eagerly, images):
+    expected = {k: v.numpy() for k, v in tiny_module.detect(tf.constant(images, tf.string)).items()}
+
+    for outputs in (run_in_session(np.array(images, object)), run_eagerly(images)):
+        assert outputs.keys() == OUTPUT_NAMES
+        for name, values in expected.items():
+            assert outputs[name].shape == values.shape, name
+            if values.dtype == np.float32:
+                np.testing.assert_allclose(outputs[name], values, atol=1e-3)
+            else:
+                assert outputs[name].tolist() == values.tolist(), name
+
+
+def test_exported_signature(run_in_session):
+    signature = run_in_session.signature
+
+    assert list(signature.inputs) == ["image_bytes"]
+    assert signature.inputs["image_bytes"].dtype == tf.string.as_datatype_enum
+    assert [d.size for d in signature.inputs["image_bytes"].tensor_shape.dim] == [-1]
+    assert set(signature.outputs) == OUTPUT_NAMES
+    assert signature.method_name == "tensorflow/serving/predict"
+
+
+def test_exported_graph_needs_no_python_and_no_xla(version_dir):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved_model = saved_model_pb2.SavedModel.FromString(
+        (version_dir / "saved_model.pb").read_bytes()
+    )
+    (meta_graph,) = saved_model.meta_graphs
+    functions = meta_graph.graph_def.library.function
+    ops = {node.op for node in meta_graph.graph_def.node}
+    ops |= {node.op for function in functions for node in function.node_def}
+
+    assert not {"PyFunc", "EagerPyFunc", "PyFuncStateless", "NumpyFunction"} & ops
+    assert not any("_XlaMustCompile" in function.attr for function in functions)
+    assert len(saved_model.SerializeToString()) < 8_000_000
+
+
+def test_exported_category_names(version_dir):
+    assert (version_dir / "assets/category_names.txt").read_text() == "bag\nbelt\nboots\n"
+
+
+def test_exported_warmup_can_be_replayed(version_dir, run_in_session):
+    path = version_dir / "assets.extra/tf_serving_warmup_requests"
+    (record,) = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+
+    request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+
+    assert request.model_spec.signature_name == "serving_default"
+    outputs = run_in_session(tf.make_ndarray(request.inputs["image_bytes"]))
+    assert outputs["ok"].tolist() == [True]
+    assert outputs["image_size_hw"].tolist() == [[640, 480]]
+
+
+def test_exported_folder(version_dir):
+    assert version_dir.name == "1"
+    names = {path.name for path in version_dir.iterdir()}
+    assert names >= {"saved_model.pb", "variables", "assets", "assets.extra"}
+    assert [path.name for path in version_dir.parent.iterdir()] == ["1"]
+
+
+@pytest.fixture
+def fast_save(monkeypatch):
+    """Writes a file in place of a SavedModel: these tests are about folders."""
+
+    def save(module, saved_model_dir):
+        (saved_model_dir / "saved_model.pb").write_text(module)
+
+    monkeypatch.setattr(export, "_save", save)
+
+
+def test_export_module_takes_the_next_number(fast_save, tmp_path):
+    for name in ("2", "10", ".export-x", "best", "3.bak"):
+        (tmp_path / name).mkdir()
+
+    version_dir = export.export_module("new", tmp_path)
+
+    assert version_dir == tmp_path / "11"
+    assert (version_dir / "saved_model.pb").read_text() == "new"
+
+
+def test_export_module_makes_the_folder(fast_save, tmp_path):
+    assert export.export_module("new", tmp_path / "a/b") == tmp_path / "a/b/1"
+
+
+def test_export_module_keeps_the_newest(fast_save, tmp_path):
+    for name in ("2", "9", "10", "best"):
+        (tmp_path / name).mkdir()
+
+    export.export_module("new", tmp_path, keep=2)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "11", "best"]
+
+
+def test_export_module_when_another_export_takes_the_number(fast_save, tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def rename_late(self, target):
+        if target.name == "1":
+            (target / "variables").mkdir(parents=True)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_late)
+
+    assert export.export_module("new", tmp_path) == tmp_path / "2"
+
+
+def test_export_module_leaves_nothing_when_it_fails(tmp_path, monkeypatch):
+    def save(module, saved_model_dir):
+        (saved_model_dir / "saved_model.pb").write_text("half")
+        raise RuntimeError("no space left")
+
+    monkeypatch.setattr(export, "_save", save)
+
+    with pytest.raises(RuntimeError, match="no space left"):
+        export.export_module("new", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_module_into_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ValueError, match="--export_dir=.*file: is a file; expected a folder"):
+        export.export_module("new", tmp_path / "file")
+
+
+def test_main_without_a_trained_model(tmp_path):
+    command = [sys.executable, "-m", "tfseg.export", f"--export_dir={tmp_path}/export"]
+
+    ended = subprocess.run(
+        [*command, f"--model_dir={tmp_path}/nothing"], capture_output=True, text=True
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"error: --model_dir={tmp_path}/nothing: no")
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "export").exists()
