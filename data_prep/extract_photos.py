@@ -11,11 +11,15 @@ from absl import app, flags
 from data_prep import prepared
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
-flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
-flags.DEFINE_string("split", "val", "Split to take photos of.")
-flags.DEFINE_integer("num_photos", 0, "How many, from the first; 0 for all.", 0)
-flags.DEFINE_string("output_dir", None, "Where the photos go.", required=True)
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+    flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
+    flags.DEFINE_string("split", "val", "Split to take photos of.")
+    flags.DEFINE_integer("num_photos", 0, "How many, from the first; 0 for all.", 0)
+    flags.DEFINE_string("output_dir", None, "Where the photos go.", required=True)
 
 
 def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 0) -> list[Path]:
@@ -59,4 +63,5 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

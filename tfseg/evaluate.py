@@ -13,15 +13,23 @@ from absl import app, flags
 from tfseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
-flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
-flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
-flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
-flags.DEFINE_string("split", "val", "Split to evaluate on.")
-flags.DEFINE_integer("num_examples", 0, "Evaluate on the first so many examples only; 0 for all.")
-flags.DEFINE_integer("batch_size", 8, "Photos a call.")
-flags.DEFINE_string("metrics_path", None, "Where to write the metrics as json.")
-flags.DEFINE_string("detections_path", None, "Where to write the detections as COCO results json.")
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
+    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+    flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
+    flags.DEFINE_string("split", "val", "Split to evaluate on.")
+    flags.DEFINE_integer(
+        "num_examples", 0, "Evaluate on the first so many examples only; 0 for all."
+    )
+    flags.DEFINE_integer("batch_size", 8, "Photos a call.")
+    flags.DEFINE_string("metrics_path", None, "Where to write the metrics as json.")
+    flags.DEFINE_string(
+        "detections_path", None, "Where to write the detections as COCO results json."
+    )
 
 
 def detect_records(module, record_paths: list[str], num_examples: int = 0, batch_size: int = 8):
@@ -134,4 +142,5 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

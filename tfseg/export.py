@@ -16,11 +16,16 @@ from absl import app, flags
 from tfseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
-flags.DEFINE_string("export_dir", None, "Folder of the numbered versions.", required=True)
-flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
-flags.DEFINE_float("score_threshold", 0.05, "Leave out detections below it.", 0.0, 1.0)
-flags.DEFINE_integer("keep", 0, "Delete all but so many newest versions; 0 keeps all.", 0)
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
+    flags.DEFINE_string("export_dir", None, "Folder of the numbered versions.", required=True)
+    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    flags.DEFINE_float("score_threshold", 0.05, "Leave out detections below it.", 0.0, 1.0)
+    flags.DEFINE_integer("keep", 0, "Delete all but so many newest versions; 0 keeps all.", 0)
+
 
 CATEGORY_NAMES_FILE = "category_names.txt"
 # tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
@@ -144,4 +149,5 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

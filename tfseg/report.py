@@ -17,11 +17,16 @@ from absl import app, flags
 from tfseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("metrics_path", None, "Written by tfseg.evaluate.", required=True)
-flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
-flags.DEFINE_string("pictures_dir", None, "Folder written by serving.client.", required=True)
-flags.DEFINE_string("output_path", None, "The page.", required=True)
-flags.DEFINE_string("title", "Fashion instance segmentation", "Heading of the page.")
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("metrics_path", None, "Written by tfseg.evaluate.", required=True)
+    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
+    flags.DEFINE_string("pictures_dir", None, "Folder written by serving.client.", required=True)
+    flags.DEFINE_string("output_path", None, "The page.", required=True)
+    flags.DEFINE_string("title", "Fashion instance segmentation", "Heading of the page.")
+
 
 _COLUMNS = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
 _STYLE = """
@@ -189,4 +194,5 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

@@ -13,18 +13,22 @@ from absl import app, flags, logging
 from tfseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("experiment", "maskrcnn_resnetfpn_fashion", "Registered experiment.")
-flags.DEFINE_multi_string("config_file", [], "YAML file over the experiment; later ones win.")
-flags.DEFINE_multi_string(
-    "params_override", [], "KEY=VALUE over the YAML, as trainer.train_steps=9."
-)
-flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
-flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
-flags.DEFINE_string("train_split", "train", "Split to train on.")
-flags.DEFINE_string(
-    "model_dir", None, "Folder for checkpoints, params and summaries.", required=True
-)
-flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("experiment", "maskrcnn_resnetfpn_fashion", "Registered experiment.")
+    flags.DEFINE_multi_string("config_file", [], "YAML file over the experiment; later ones win.")
+    flags.DEFINE_multi_string(
+        "params_override", [], "KEY=VALUE over the YAML, as trainer.train_steps=9."
+    )
+    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+    flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
+    flags.DEFINE_string("train_split", "train", "Split to train on.")
+    flags.DEFINE_string(
+        "model_dir", None, "Folder for checkpoints, params and summaries.", required=True
+    )
+    flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
 
 
 def train(params, model_dir: str, num_gpus: int | None = None) -> None:
@@ -111,4 +115,5 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)
