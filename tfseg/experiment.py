@@ -1,4 +1,4 @@
-"""One locked ExperimentConfig from a registered experiment, YAML, overrides and a prepared data set.
+"""One locked ExperimentConfig from an experiment, YAML, overrides and a prepared data set.
 
 Facts (category names, counts, file paths) come from the prepared data set and are never written in
 a config; choices (sizes, learning rates, lengths) come from `configs/`. What was used is saved as
@@ -181,7 +181,8 @@ def load_params(model_dir: str) -> cfg.ExperimentConfig:
     params_path = Path(model_dir) / PARAMS_FILE
     if not params_path.is_file():
         raise ValueError(
-            f"--model_dir={model_dir}: no {PARAMS_FILE} inside; expected a folder that tfseg.train wrote."
+            f"--model_dir={model_dir}: no {PARAMS_FILE} inside; expected a folder "
+            "that tfseg.train wrote."
         )
     params = exp_factory.get_exp_config(fashion_task.EXPERIMENT_NAME)
     _override(params, _read_yaml(str(params_path)), source=str(params_path))
@@ -194,9 +195,9 @@ def check_same_categories(params: cfg.ExperimentConfig, prepared: PreparedDatase
     trained, found = tuple(params.task.category_names), tuple(prepared.category_names)
     if trained != found:
         raise ValueError(
-            f"--model_dir={model_dir}: trained on {len(trained)} categories ({_shorten(trained)}), but "
-            f"the data set {prepared.path} has {len(found)} ({_shorten(found)}); use the data set it "
-            "was trained on, or another --model_dir."
+            f"--model_dir={model_dir}: trained on {len(trained)} categories ({_shorten(trained)}), "
+            f"but the data set {prepared.path} has {len(found)} ({_shorten(found)}); use the data "
+            "set it was trained on, or another --model_dir."
         )
 
 
@@ -213,8 +214,8 @@ def find_checkpoint(model_dir: str, checkpoint_path: str | None = None) -> str:
     if checkpoint_path:
         if not Path(f"{checkpoint_path}.index").is_file():
             raise ValueError(
-                f"--checkpoint_path={checkpoint_path}: no such checkpoint; expected a prefix such as "
-                f"{model_dir}/ckpt-1000 (without .index)."
+                f"--checkpoint_path={checkpoint_path}: no such checkpoint; expected a prefix such "
+                f"as {model_dir}/ckpt-1000 (without .index)."
             )
         return checkpoint_path
     latest = tf.train.latest_checkpoint(model_dir)
@@ -279,5 +280,6 @@ def check_resumable(params: cfg.ExperimentConfig, model_dir: str) -> None:
     if before.task.model.as_dict() != params.task.model.as_dict():
         raise ValueError(
             f"--model_dir={model_dir}: its model differs from the config's (task.model in "
-            f"{model_dir}/{PARAMS_FILE}); give another --model_dir, or the config it was trained with."
+            f"{model_dir}/{PARAMS_FILE}); give another --model_dir, or the config it was "
+            "trained with."
         )

@@ -42,8 +42,8 @@ class ProgressAction:
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
         if bad:
             raise ValueError(
-                f"step {step}: the {bad[0]} loss is not finite; lower the learning rate or lengthen "
-                "the warm-up in the config, then start from the last checkpoint."
+                f"step {step}: the {bad[0]} loss is not finite; lower the learning rate or "
+                "lengthen the warm-up in the config, then start from the last checkpoint."
             )
         now = time.monotonic()
         if self._bar is None:

@@ -62,10 +62,10 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 def centre_gt_masks(gt_masks: tf.Tensor, target_size: int) -> tf.Tensor:
     """Moves ground-truth masks so that Model Garden's mask targets come out unbiased.
 
-    spatial_transform_ops.crop_mask_in_target_box takes the cell (i + 0.5) * crop_size / target_size
-    for target i, where that cell's centre is half a cell further: its targets lie
-    (crop_size / target_size - 1) / 2 cells too far down and right, 1.3 % of the box at the usual 112
-    and 28. Moving the masks up and left by as much undoes it.
+    For target i, spatial_transform_ops.crop_mask_in_target_box takes the cell
+    (i + 0.5) * crop_size / target_size, where that cell's centre is half a cell further: its
+    targets lie (crop_size / target_size - 1) / 2 cells too far down and right, 1.3 % of the box at
+    the usual 112 and 28. Moving the masks up and left by as much undoes it.
 
     Args:
         gt_masks: float32 [..., crop_size, crop_size], from the parser; what moves in from beyond
