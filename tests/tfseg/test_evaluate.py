@@ -1,0 +1,61 @@
+import cv2
+import numpy as np
+import pytest
+
+from tfseg import evaluate
+
+
+@pytest.fixture
+def write_records(tmp_path):
+    import tensorflow as tf
+
+    def write(*photos):
+        path = str(tmp_path / "modanet-val.tfrecord-00000-of-00001")
+        with tf.io.TFRecordWriter(path) as writer:
+            for source_id, encoded in photos:
+                values = {"image/encoded": encoded, "image/source_id": str(source_id).encode()}
+                features = {
+                    key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                    for key, value in values.items()
+                }
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+        return [path]
+
+    return write
+
+
+def draw_jpeg(height, width, seed):
+    photo = np.random.default_rng(seed).integers(0, 255, (height, width, 3)).astype(np.uint8)
+    return cv2.imencode(".jpg", photo)[1].tobytes()
+
+
+def test_detect_records_gives_results_in_original_pixels(tiny_module, write_records):
+    paths = write_records((7, draw_jpeg(90, 60, 1)), (41, draw_jpeg(30, 120, 2)))
+
+    image_ids, coco_results = evaluate.detect_records(tiny_module, paths)
+
+    assert image_ids == [7, 41]
+    assert {result["image_id"] for result in coco_results} == {7, 41}
+    sizes = {7: [90, 60], 41: [30, 120]}
+    for result in coco_results:
+        height, width = sizes[result["image_id"]]
+        x, y, box_width, box_height = result["bbox"]
+        assert result["segmentation"]["size"] == [height, width]
+        assert 0 <= x <= x + box_width <= width + 1e-3
+        assert 0 <= y <= y + box_height <= height + 1e-3
+
+
+def test_detect_records_stops_after_num_examples(tiny_module, write_records):
+    paths = write_records(*((i, draw_jpeg(40, 40, i)) for i in (3, 4, 5)))
+
+    image_ids, _ = evaluate.detect_records(tiny_module, paths, num_examples=2, batch_size=1)
+
+    assert image_ids == [3, 4]
+
+
+def test_detect_records_names_a_photo_that_cannot_be_decoded(tiny_module, write_records):
+    paths = write_records((3, draw_jpeg(40, 40, 3)), (4, b"not a photo"))
+
+    with pytest.raises(ValueError, match="image 4 of the data set: .*; build it again"):
+        evaluate.detect_records(tiny_module, paths)
