@@ -3,6 +3,7 @@
 python -m data_prep.extract_photos --data_dir=DIR --split=challenge --num_photos=8 --output_dir=DIR
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,6 +33,9 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
 
     Returns:
         The files, in the order of the records.
+
+    Raises:
+        ValueError: A shard is damaged or lacks a photo or its name, or two photos have one name.
     """
     import tensorflow as tf
 
@@ -41,11 +45,24 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
     }
     output_dir.mkdir(parents=True, exist_ok=True)
     paths = []
-    for record in tf.data.TFRecordDataset(record_paths).take(num_photos or -1):
-        example = tf.io.parse_single_example(record, features)
-        path = output_dir / Path(example["image/filename"].numpy().decode()).name
-        path.write_bytes(example["image/encoded"].numpy())
-        paths.append(path)
+    try:
+        for record in tf.data.TFRecordDataset(record_paths).take(num_photos or -1):
+            example = tf.io.parse_single_example(record, features)
+            path = output_dir / Path(example["image/filename"].numpy().decode()).name
+            if path in paths:
+                raise ValueError(
+                    f"{path}: two photos of the split have this name; expected image/filename to "
+                    "differ in its last part, build the data set again."
+                )
+            path.write_bytes(example["image/encoded"].numpy())
+            paths.append(path)
+    except tf.errors.OpError as error:
+        reason = " ".join((error.message or type(error).__name__).split())
+        raise ValueError(
+            f"{Path(record_paths[0]).parent}: photo {len(paths)} of {Path(record_paths[0]).name} "
+            f"and its other shards cannot be read ({reason}); expected records with image/encoded "
+            "and image/filename, run data_prep.build_tfrecords --overwrite."
+        ) from error
     return paths
 
 
@@ -53,6 +70,7 @@ def main(argv) -> None:
     """Reads the flags and writes the photos."""
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; this command takes flags only (--help).")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         data = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
         record_paths = data.record_paths(FLAGS.split)
