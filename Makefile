@@ -11,11 +11,17 @@ PYTHON311 := $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 DEMO := build/demo
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+NEEDS_311 := 'import sys; v = sys.version.split()[0]; sys.exit(0 if v.startswith("3.11.") else \
+  f"error: Python 3.11 is needed, {sys.executable} is {v}; install python3.11, remove .venv, run make again.")'
 
+# A .venv whose making was interrupted is made again, in place. pip only runs in a true one: a
+# python without its pyvenv.cfg would install into the machine's own Python.
 .venv/installed: requirements.txt
-	@$(PYTHON311) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if v.startswith("3.11.") else f"error: Python 3.11 is needed, found {v}; install python3.11 and run make again.")'
-	test -x $(PY) || $(PYTHON311) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@test -n "$(PYTHON311)" || { echo "error: no python3.11 found; install Python 3.11 and run make again." >&2; exit 1; }
+	@{ test -f .venv/pyvenv.cfg && $(PY) -m pip --version > /dev/null 2>&1; } || \
+	  { $(PYTHON311) -c $(NEEDS_311) && $(PYTHON311) -m venv .venv; }
+	@$(PY) -c $(NEEDS_311)
+	PIP_REQUIRE_VIRTUALENV=1 $(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
 test: .venv/installed
@@ -50,13 +56,15 @@ $(DEMO)/exported.done: $(DEMO)/trained.done
 	touch $@
 
 $(DEMO)/photos.done: $(DEMO)/prepared.done
+	rm -rf $(DEMO)/photos
 	$(PY) -m data_prep.extract_photos --data_dir=$(DEMO)/prepared --split=challenge --num_photos=8 --output_dir=$(DEMO)/photos
 	touch $@
 
 $(DEMO)/pictures/detections.json: $(DEMO)/exported.done $(DEMO)/photos.done
+	rm -rf $(DEMO)/pictures $(DEMO)/server.log
 	$(PY) -m serving.server --model_name=fashion --model_base_path=$(DEMO)/export/fashion --port=0 > $(DEMO)/server.log 2>&1 & \
 	server=$$!; trap 'kill $$server 2>/dev/null || true' EXIT; \
-	until grep -q '^serving fashion' $(DEMO)/server.log; do \
+	until grep -qs '^serving fashion' $(DEMO)/server.log; do \
 	  kill -0 $$server 2>/dev/null || { cat $(DEMO)/server.log; exit 1; }; sleep 0.5; done; \
 	address=$$(sed -n 's/^serving fashion .* at //p' $(DEMO)/server.log); \
 	$(PY) -m serving.client --server=$$address --model_name=fashion --output_dir=$(DEMO)/pictures $(DEMO)/photos/*.jpg
