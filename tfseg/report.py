@@ -37,6 +37,7 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.5rem }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 1rem }
 figure { margin: 0 } figure img { width: 100%; border-radius: 6px; display: block }
 figcaption { font-size: .8rem; opacity: .8; margin-top: .3rem }
+.table { overflow-x: auto }
 table { border-collapse: collapse } th, td { padding: .25rem .9rem; text-align: right }
 th:first-child, td:first-child { text-align: left } tr { border-bottom: 1px solid var(--line) }
 td.best { width: 9rem } .bar { height: .5rem; border-radius: 3px; background: var(--ink) }
@@ -112,13 +113,25 @@ def metrics_table(metrics: dict) -> str:
         bar = f'<div class="bar" style="width:{100 * (values[-1] or 0):.0f}%"></div>'
         label = html.escape(name) if name else "<b>all</b>"
         rows.append(f'<tr><td>{label}</td>{cells}<td class="best">{bar}</td></tr>')
-    return f"<table>{''.join(rows)}</table>"
+    return f'<div class="table"><table>{"".join(rows)}</table></div>'
 
 
 def picture_figures(pictures_dir: str) -> str:
-    """Inlines the pictures of pictures_dir, each with what was found (detections.json)."""
+    """Inlines the pictures of pictures_dir, each with what was found (detections.json).
+
+    Raises:
+        ValueError: There are no pictures, or detections.json is missing or not serving.client's.
+    """
     found = {}
-    for detection in _read_json(Path(pictures_dir) / "detections.json", list):
+    detections_path = Path(pictures_dir) / "detections.json"
+    for index, detection in enumerate(_read_json(detections_path, list)):
+        keys = detection.keys() if isinstance(detection, dict) else ()
+        missing = [key for key in ("file_name", "category_name", "score") if key not in keys]
+        if missing:
+            raise ValueError(
+                f"{detections_path}: detection {index} has no {', '.join(missing)}; expected "
+                "serving.client's file, run it again."
+            )
         found.setdefault(Path(detection["file_name"]).stem, []).append(detection)
     figures = []
     for path in sorted(Path(pictures_dir).glob("*.jpg")):
@@ -139,7 +152,9 @@ def _read_json(path: Path, expected_type: type):
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); run the command that writes it first."
+        ) from None
     except ValueError as error:
         raise ValueError(f"{path}: not valid json ({error}).") from None
     if not isinstance(content, expected_type):

@@ -74,6 +74,34 @@ def test_picture_figures_name_what_was_found_escaped(pictures_dir):
     assert 'src="data:image/jpeg;base64,/9j/' in figures
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('[{"file_name": "a.jpg", "score": 0.5}]', "detection 0 has no category_name"),
+        ('["a.jpg"]', "detection 0 has no file_name, category_name, score"),
+        ("{}", "expected a json list"),
+        ("[", "not valid json"),
+    ],
+)
+def test_picture_figures_of_other_json_name_the_file(pictures_dir, content, expected):
+    (pictures_dir / "detections.json").write_text(content)
+
+    with pytest.raises(ValueError, match=rf"detections\.json: {expected}"):
+        report.picture_figures(str(pictures_dir))
+
+
+def test_picture_without_detections_says_so(pictures_dir):
+    (pictures_dir / "detections.json").write_text("[]")
+
+    assert "<figcaption>nothing found</figcaption>" in report.picture_figures(str(pictures_dir))
+
+
+def test_metrics_table_escapes_names():
+    table = report.metrics_table({"box/AP": 0.5, "mask/AP50/<b>": 0.5})
+
+    assert "<td>&lt;b&gt;</td>" in table
+
+
 def test_write_report_needs_no_other_file(tmp_path, pictures_dir):
     metrics_path = tmp_path / "metrics.json"
     metrics_path.write_text(json.dumps(METRICS))
@@ -86,7 +114,9 @@ def test_write_report_needs_no_other_file(tmp_path, pictures_dir):
 
     page = output_path.read_text()
     assert "<h1>A &amp; B</h1>" in page
-    assert "http" not in page.replace("https://cocodataset", "")
+    assert "http" not in page
+    assert "url(" not in page
+    assert "(step 7)" in page
 
 
 def test_write_report_of_other_json_names_the_file(tmp_path, pictures_dir):
