@@ -38,6 +38,11 @@ class CocoJson:
     The annotations are kept as the file's own text (a tenth of what parsed polygons take) and cut
     out when asked for.
 
+    Args:
+        path: the file.
+        needs_annotations: False accepts a file without the list `annotations`, as one of photos
+            alone may be.
+
     Attributes:
         images: in file order, ids may repeat.
         category_names: by category id.
@@ -47,7 +52,7 @@ class CocoJson:
         ValueError: The file is missing, a Git LFS pointer, not json or not COCO.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, needs_annotations: bool = True):
         self.path = path
         self.images: list[CocoImage] = []
         self.category_names: dict[int, str] = {}
@@ -63,8 +68,9 @@ class CocoJson:
                 spans.append((value["image_id"], value["id"], start, end))
             elif key == "categories" and index is not None:
                 self._add_category(index, value)
+        optional = set() if needs_annotations else {"annotations"}
         for key in ("images", "annotations", "categories"):
-            if key not in found:
+            if key not in found | optional:
                 raise self._error(f"has no list '{key}'")
         table = np.array(spans, np.int64).reshape(-1, 4)
         self._spans = table[np.argsort(table[:, 0], kind="stable")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from data_prep.annotated_image import MAX_IMAGE_ID
 from data_prep.coco_image import convert_coco_record
@@ -72,13 +73,15 @@ def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
     train_ids = {image.image_id for image in train.images}
     sources = [_train_source(train, read_post_ids(paths.photos_db, train_ids))]
     if paths.challenge_json is not None:
-        sources.append(_challenge_source(_open_json(paths.challenge_json), train_ids))
+        # It was a challenge's test set: some copies have an empty list of annotations, some none.
+        challenge = _open_json(paths.challenge_json, needs_annotations=False)
+        sources.append(_challenge_source(challenge, train_ids))
     converter = ModanetConverter(photos, max_side)
     return RawDataset(CATEGORY_NAMES, sources, converter, paths.files)
 
 
-def _open_json(path) -> CocoJson:
-    coco = CocoJson(path)
+def _open_json(path: Path, needs_annotations: bool = True) -> CocoJson:
+    coco = CocoJson(path, needs_annotations)
     expected = dict(enumerate(CATEGORY_NAMES, start=1))
     if coco.category_names != expected:
         raise ValueError(

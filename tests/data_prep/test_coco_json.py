@@ -55,6 +55,17 @@ def test_coco_json_without_annotations(tmp_path):
     assert read.record(read.images[0]).annotation_texts == ()
 
 
+def test_coco_json_without_the_list_of_annotations_only_where_none_are_needed(tmp_path):
+    contents = coco()
+    del contents["annotations"]
+    path = write(tmp_path, contents)
+    with pytest.raises(ValueError, match="has no list 'annotations'"):
+        CocoJson(path)
+    read = CocoJson(path, needs_annotations=False)
+    assert read.record(read.images[0]).annotation_texts == ()
+    assert read.num_annotations == 0
+
+
 def test_orphan_annotation_ids(tmp_path):
     orphan = {**ANNOTATION, "id": 77, "image_id": 8}
     assert CocoJson(

@@ -339,6 +339,23 @@ def test_categories_of_another_data_set_are_refused(tmp_path):
         build(raw_dir, tmp_path / "prepared")
 
 
+@pytest.mark.parametrize(("split", "accepted"), [("val", True), ("train", False)])
+def test_only_the_challenge_json_may_lack_annotations(tmp_path, split, accepted):
+    raw = many_photos(9)
+    raw.add_challenge_photo(301)
+    raw_dir = raw.write(tmp_path / "raw")
+    path = raw_dir / f"modanet/annotations/modanet2018_instances_{split}.json"
+    contents = json.loads(path.read_text())
+    del contents["annotations"]
+    path.write_text(json.dumps(contents))
+    if accepted:
+        build(raw_dir, tmp_path / "prepared")
+        assert sorted(decode(tmp_path / "prepared", "challenge")) == [301]
+    else:
+        with pytest.raises(ValueError, match=r"_train\.json: .*has no list 'annotations'"):
+            build(raw_dir, tmp_path / "prepared")
+
+
 def test_repeated_and_shared_images_are_used_once(tmp_path):
     raw = many_photos(9)
     raw.images.append(dict(raw.images[0]))
