@@ -124,8 +124,10 @@ def open_prepared(data_dir: str | Path, dataset: str | None = None) -> PreparedD
         )
     if len(found) > 1:
         listed = ", ".join(str(path.relative_to(data_dir)) for path in found)
+        differ = len({path.parent.name for path in found}) > 1
+        how = "choose one with --dataset=NAME, or give" if differ else "give"
         raise ValueError(
-            f"{data_dir}: several prepared data sets ({listed}); give the folder of one of them."
+            f"{data_dir}: several prepared data sets ({listed}); {how} the folder of one of them."
         )
     return _open_version(found[0])
 
@@ -146,17 +148,17 @@ def _is_incomplete(path: Path) -> bool:
 
 
 def _open_version(path: Path) -> PreparedDataset:
-    info = _read_json(path / _DATASET_INFO_NAME)
+    dataset_info = _read_json(path / _DATASET_INFO_NAME)
     report = _read_json(path / REPORT_NAME)
     try:
         shard_lengths = {
             split["name"]: tuple(int(length) for length in split["shardLengths"])
-            for split in info["splits"]
+            for split in dataset_info["splits"]
         }
         facts = [report["splits"][split] for split in shard_lengths]
         prepared = PreparedDataset(
             path=path,
-            name=info["name"],
+            name=dataset_info["name"],
             category_names=tuple(report["category_names"]),
             splits=tuple(s for s in report["splits"] if s in shard_lengths),
             max_num_instances=max(fact["max_num_instances"] for fact in facts),

@@ -66,10 +66,17 @@ def test_open_prepared_chooses_by_name(tmp_path):
     write_prepared(tmp_path / "modanet" / "1.0.0")
     write_prepared(tmp_path / "fgvc6" / "1.0.0", name="fgvc6")
     assert open_prepared(tmp_path, "fgvc6").name == "fgvc6"
-    with pytest.raises(ValueError, match=r"several prepared data sets \(fgvc6/1.0.0, modanet"):
+    with pytest.raises(ValueError, match=r"several .* \(fgvc6/1.0.0, modanet.*--dataset=NAME"):
         open_prepared(tmp_path)
     with pytest.raises(ValueError, match="no prepared data set 'product' here"):
         open_prepared(tmp_path, "product")
+
+
+def test_open_prepared_of_two_versions_asks_for_the_folder(tmp_path):
+    write_prepared(tmp_path / "modanet" / "1.0.0")
+    write_prepared(tmp_path / "modanet" / "1.1.0")
+    with pytest.raises(ValueError, match=r"1.0.0, modanet/1.1.0\); give the folder of one of them"):
+        open_prepared(tmp_path, "modanet")
 
 
 def test_open_prepared_missing_or_empty_folder(tmp_path):
