@@ -14,9 +14,10 @@ from tensorflow_datasets.core.utils import shard_utils
 
 from data_prep.builder import PreparedDatasetBuilder
 from data_prep.preparation import PrepOptions
-from data_prep.prepared import INCOMPLETE, REPORT_NAME
+from data_prep.prepared import INCOMPLETE, REPORT_NAME, open_prepared
 
 _ASIDE = ".overwrite"  # below data_dir: where --overwrite builds before it replaces
+_REPLACED = "replaced."  # below _ASIDE/<name>: prefix of the version that is being replaced
 
 
 def build_dataset(
@@ -46,6 +47,7 @@ def build_dataset(
     final_dir = Path(builder.data_dir)
     state = builder.state(raw_dir)
     with _only_build(data_dir, builder.name):
+        _end_interrupted_replacement(data_dir, builder.name)
         _remove_leftovers(data_dir, builder.name)
         if final_dir.exists() and not overwrite:
             _check_state(final_dir, state)
@@ -108,6 +110,27 @@ def _only_build(data_dir: Path, name: str) -> Iterator[None]:
         yield
 
 
+def _end_interrupted_replacement(data_dir: Path, name: str) -> None:
+    """Where a kill between the renames of _replace left no data set, puts one in its place."""
+    aside = data_dir / _ASIDE / name
+    for old_dir in aside.glob(f"{_REPLACED}*"):
+        version = old_dir.name.removeprefix(_REPLACED)
+        final_dir = data_dir / name / version
+        if not final_dir.exists():
+            whole_dir = aside / version if _is_whole(aside / version) else old_dir
+            print(f"ending an interrupted --overwrite: {whole_dir} -> {final_dir}", flush=True)
+            final_dir.parent.mkdir(parents=True, exist_ok=True)
+            whole_dir.rename(final_dir)
+
+
+def _is_whole(version_dir: Path) -> bool:
+    try:
+        open_prepared(version_dir)
+    except ValueError:
+        return False
+    return True
+
+
 def _remove_leftovers(data_dir: Path, name: str) -> None:
     aside = data_dir / _ASIDE / name
     for path in (*(data_dir / name).glob(f"{INCOMPLETE}*"), aside):
@@ -125,8 +148,6 @@ def _check_state(final_dir: Path, wanted: dict) -> None:
             f"{final_dir}: was not made by this program or is damaged ({error!r}); use "
             "--overwrite or another --data_dir."
         ) from error
-    if made_from == wanted:
-        return
     changes = [
         f"--{name} was {made_from['options'].get(name)}, is {value}"
         for name, value in wanted["options"].items()
@@ -134,15 +155,16 @@ def _check_state(final_dir: Path, wanted: dict) -> None:
     ]
     if made_from["raw_files"] != wanted["raw_files"]:
         changes.append("the raw files have changed")
-    raise ValueError(
-        f"{final_dir}: is complete, but was made differently ({'; '.join(changes)}); use "
-        "--overwrite or another --data_dir."
-    )
+    if changes:
+        raise ValueError(
+            f"{final_dir}: is complete, but was made differently ({'; '.join(changes)}); use "
+            "--overwrite or another --data_dir."
+        )
 
 
 def _replace(final_dir: Path, new_dir: Path, aside: Path) -> None:
-    # Two renames: a kill between them leaves no data set here, never half of one.
-    old_dir = new_dir.with_name("replaced")
+    # A kill between the two renames leaves both sets aside: _end_interrupted_replacement.
+    old_dir = new_dir.with_name(_REPLACED + final_dir.name)
     final_dir.rename(old_dir)
     new_dir.rename(final_dir)
     shutil.rmtree(new_dir.parent)

@@ -39,11 +39,10 @@ class PrepOptions:
     raw_paths: dict[str, Path] = field(default_factory=dict)
 
     def as_json(self) -> dict:
-        """The choices that a prepared data set depends on."""
+        """The choices that what is written depends on; max_bad_percent only stops a build."""
         return {
             "max_side": self.max_side,
             **asdict(self.split_plan),
-            "max_bad_percent": self.max_bad_percent,
             "num_shards": self.num_shards,
         }
 

@@ -241,6 +241,11 @@ def test_build_again_finds_it_complete(raw_dir, data_dir):
     assert {p: p.stat().st_mtime_ns for p in path.iterdir()} == before
 
 
+def test_build_again_with_another_limit_finds_it_complete(raw_dir, data_dir):
+    path = data_dir / "modanet" / VERSION
+    assert build(raw_dir, data_dir, max_bad_percent=40) == (path, True)
+
+
 def test_build_again_with_other_options_refuses(raw_dir, data_dir):
     with pytest.raises(ValueError, match="--max_side was None, is 20.*--overwrite"):
         build(raw_dir, data_dir, max_side=20)
@@ -271,6 +276,36 @@ def test_a_failed_overwrite_keeps_what_was_there(raw_dir, tmp_path):
     with pytest.raises(ValueError, match="cannot be used"):
         build(raw_dir, tmp_path, overwrite=True, max_bad_percent=1)
     assert open_prepared(tmp_path).fingerprint == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected_size"),
+    [(None, (15, 20, 3)), ("instances_val.json", (30, 40, 3))],
+    ids=["the new one is whole", "the new one is not"],
+)
+def test_an_overwrite_killed_while_it_replaces_loses_nothing(
+    raw_dir, tmp_path, monkeypatch, damage, expected_size
+):
+    path, _ = build(raw_dir, tmp_path)
+    renamed = Path.rename
+
+    def rename_once(self, target):
+        if target == path:  # the second of two: the old set has gone aside, the new one comes
+            raise KeyboardInterrupt
+        return renamed(self, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", rename_once)
+        build(raw_dir, tmp_path, overwrite=True, max_side=20)
+    assert not path.exists()
+    if damage:
+        (tmp_path / ".overwrite" / "modanet" / VERSION / damage).unlink()
+
+    max_side = None if damage else 20
+    assert build(raw_dir, tmp_path, max_side=max_side) == (path, True)
+
+    assert decode(tmp_path, "train")[101]["image"].shape == expected_size
+    assert not (tmp_path / ".overwrite" / "modanet").exists()
 
 
 def test_max_side_shrinks_photos_and_masks(raw_dir, tmp_path):
