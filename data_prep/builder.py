@@ -1,6 +1,6 @@
-"""The TFDS builder that all data sets share; the only module that knows TFDS.
+"""The TFDS builder that all data sets share: the feature schema, and what is written how.
 
-A data set is one folder with a class `Builder(PreparedDatasetBuilder)` that opens its raw data.
+A data set's own builder says what its raw files are; build_dataset.py runs either.
 """
 
 import abc

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from data_prep.annotated_image import AnnotatedImage
@@ -85,10 +84,8 @@ class RawDataset:
     Attributes:
         category_names: index 0 is category id 1.
         sources: image ids are unique over all of them.
-        raw_paths: the files whose change makes a prepared set stale.
     """
 
     category_names: tuple[str, ...]
     sources: list[RawSource]
     converter: Converter
-    raw_paths: list[Path]

@@ -77,7 +77,7 @@ def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
         challenge = _open_json(paths.challenge_json, needs_annotations=False)
         sources.append(_challenge_source(challenge, train_ids))
     converter = ModanetConverter(photos, max_side)
-    return RawDataset(CATEGORY_NAMES, sources, converter, paths.files)
+    return RawDataset(CATEGORY_NAMES, sources, converter)
 
 
 def _open_json(path: Path, needs_annotations: bool = True) -> CocoJson:
