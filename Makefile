@@ -37,10 +37,12 @@ demo: $(DEMO)/index.html
 clean-demo:
 	rm -rf $(DEMO)
 
-$(DEMO)/raw/sample.json: | .venv/installed
+# Every step ends by touching a stamp: what an interrupted step leaves is never taken as done.
+$(DEMO)/drawn.done: | .venv/installed
 	$(PY) -m data_prep.sample.draw --out_dir=$(DEMO)/raw --num_images=600 --seed=1
+	touch $@
 
-$(DEMO)/prepared.done: $(DEMO)/raw/sample.json
+$(DEMO)/prepared.done: $(DEMO)/drawn.done
 	$(PY) -m data_prep.build_tfrecords --dataset=modanet --raw_dir=$(DEMO)/raw --data_dir=$(DEMO)/prepared
 	touch $@
 
@@ -48,8 +50,9 @@ $(DEMO)/trained.done: $(DEMO)/prepared.done configs/demo.flags configs/demo.yaml
 	$(PY) -m tfseg.train --flagfile=configs/demo.flags --data_dir=$(DEMO)/prepared --model_dir=$(DEMO)/model
 	touch $@
 
-$(DEMO)/metrics.json: $(DEMO)/trained.done
-	$(PY) -m tfseg.evaluate --model_dir=$(DEMO)/model --data_dir=$(DEMO)/prepared --split=val --metrics_path=$@
+$(DEMO)/evaluated.done: $(DEMO)/trained.done
+	$(PY) -m tfseg.evaluate --model_dir=$(DEMO)/model --data_dir=$(DEMO)/prepared --split=val --metrics_path=$(DEMO)/metrics.json
+	touch $@
 
 $(DEMO)/exported.done: $(DEMO)/trained.done
 	$(PY) -m tfseg.export --model_dir=$(DEMO)/model --export_dir=$(DEMO)/export/fashion --keep=2
@@ -60,7 +63,7 @@ $(DEMO)/photos.done: $(DEMO)/prepared.done
 	$(PY) -m data_prep.extract_photos --data_dir=$(DEMO)/prepared --split=challenge --num_photos=8 --output_dir=$(DEMO)/photos
 	touch $@
 
-$(DEMO)/pictures/detections.json: $(DEMO)/exported.done $(DEMO)/photos.done
+$(DEMO)/served.done: $(DEMO)/exported.done $(DEMO)/photos.done
 	rm -rf $(DEMO)/pictures $(DEMO)/server.log
 	$(PY) -m serving.server --model_name=fashion --model_base_path=$(DEMO)/export/fashion --port=0 > $(DEMO)/server.log 2>&1 & \
 	server=$$!; trap 'kill $$server 2>/dev/null || true' EXIT; \
@@ -68,6 +71,7 @@ $(DEMO)/pictures/detections.json: $(DEMO)/exported.done $(DEMO)/photos.done
 	  kill -0 $$server 2>/dev/null || { cat $(DEMO)/server.log; exit 1; }; sleep 0.5; done; \
 	address=$$(sed -n 's/^serving fashion .* at //p' $(DEMO)/server.log); \
 	$(PY) -m serving.client --server=$$address --model_name=fashion --output_dir=$(DEMO)/pictures $(DEMO)/photos/*.jpg
+	touch $@
 
-$(DEMO)/index.html: $(DEMO)/metrics.json $(DEMO)/pictures/detections.json
+$(DEMO)/index.html: $(DEMO)/evaluated.done $(DEMO)/served.done
 	$(PY) -m tfseg.report --metrics_path=$(DEMO)/metrics.json --model_dir=$(DEMO)/model --pictures_dir=$(DEMO)/pictures --output_path=$@

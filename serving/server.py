@@ -1,6 +1,6 @@
 """Serves a folder of numbered SavedModels over TensorFlow Serving's gRPC services.
 
-    python -m serving.server --model_name=fashion --model_base_path=build/demo/export --port=8500
+    python -m serving.server --model_name=fashion --model_base_path=EXPORT/fashion --port=8500
 
 Prints "serving fashion version 1 at 127.0.0.1:8500" once requests are answered. Ctrl-C or SIGTERM
 lets the running requests finish and ends it.

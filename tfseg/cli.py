@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 
 from absl import logging
@@ -23,13 +24,20 @@ def refuse_arguments(argv: list[str]) -> None:
         sys.exit(f"error: unexpected argument {argv[1]!r}; this command takes flags only (--help).")
 
 
+def _raise_interrupt(*_):
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def one_line_errors():
     """Turns ValueError and OSError into one line on stderr and exit code 1, an interrupt into 130.
 
+    SIGTERM counts as an interrupt: what is half done is cleaned up or saved.
+
     The project raises ValueError for bad input alone. Set TFSEG_DEBUG=1 to see the traceback.
     """
     quiet_libraries()
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         yield
     except KeyboardInterrupt:

@@ -6,11 +6,11 @@ python -m tfseg.evaluate --model_dir=DIR --data_dir=DIR --split=val --metrics_pa
 import json
 import math
 import time
-from pathlib import Path
 
 from absl import app, flags
 
 from tfseg import cli
+from tfseg.whole_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -25,7 +25,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "num_examples", 0, "Evaluate on the first so many examples only; 0 for all."
     )
-    flags.DEFINE_integer("batch_size", 8, "Photos a call.")
+    flags.DEFINE_integer("batch_size", 8, "Photos a call.", 1)
     flags.DEFINE_string("metrics_path", None, "Where to write the metrics as json.")
     flags.DEFINE_string(
         "detections_path", None, "Where to write the detections as COCO results json."
@@ -45,7 +45,7 @@ def detect_records(module, record_paths: list[str], num_examples: int = 0, batch
         The image ids seen, and the COCO results of all their detections, in original pixels.
 
     Raises:
-        ValueError: A photo cannot be decoded.
+        ValueError: A photo cannot be decoded, or a shard is damaged.
     """
     import tensorflow as tf
     import tqdm
@@ -63,26 +63,33 @@ def detect_records(module, record_paths: list[str], num_examples: int = 0, batch
     progress = tqdm.tqdm(
         unit="photo", total=num_examples or None, desc="detect", dynamic_ncols=True
     )
-    for batch in records.batch(batch_size):
-        outputs = {k: v.numpy() for k, v in module.detect(batch["image/encoded"]).items()}
-        for index, source_id in enumerate(batch["image/source_id"].numpy()):
-            image_id = int(source_id)
-            if not outputs["ok"][index]:
-                reason = outputs["error"][index].decode()
-                raise ValueError(f"image {image_id} of the data set: {reason}; build it again.")
-            image_ids.append(image_id)
-            coco_results += detections_from_outputs(outputs, index).to_coco_results(image_id)
-            progress.update()
-    progress.close()
+    try:
+        for batch in records.batch(batch_size):
+            outputs = {k: v.numpy() for k, v in module.detect(batch["image/encoded"]).items()}
+            for index, source_id in enumerate(batch["image/source_id"].numpy()):
+                image_id = int(source_id)
+                if not outputs["ok"][index]:
+                    reason = outputs["error"][index].decode()
+                    raise ValueError(f"image {image_id} of the data set: {reason}; build it again.")
+                image_ids.append(image_id)
+                coco_results += detections_from_outputs(outputs, index).to_coco_results(image_id)
+                progress.update()
+    except tf.errors.DataLossError as error:
+        raise ValueError(
+            f"{record_paths[0]} or a shard beside it is damaged ({error.message}); build the data "
+            "set again with --overwrite."
+        ) from None
+    finally:
+        progress.close()
     return image_ids, coco_results
 
 
-def evaluate(trained, data, split: str, num_examples: int = 0, batch_size: int = 8):
+def evaluate(trained, prepared_set, split: str, num_examples: int = 0, batch_size: int = 8):
     """Evaluates a trained model on one split of a prepared data set.
 
     Args:
         trained: experiment.TrainedModel.
-        data: prepared.PreparedDataset.
+        prepared_set: prepared.PreparedDataset.
         split: Name of the split.
         num_examples: The first so many examples only; 0 means all.
         batch_size: Photos a call.
@@ -93,20 +100,16 @@ def evaluate(trained, data, split: str, num_examples: int = 0, batch_size: int =
     from tfseg import coco_metrics, serving_module
 
     module = serving_module.module_from_trained(trained)
-    num_examples = min(num_examples or math.inf, data.num_examples(split))
+    num_examples = min(num_examples or math.inf, prepared_set.num_examples(split))
     image_ids, coco_results = detect_records(
-        module, data.record_paths(split), num_examples, batch_size
+        module, prepared_set.record_paths(split), num_examples, batch_size
     )
-    ground_truth = coco_metrics.load_ground_truth(data.ground_truth_path(split), image_ids)
+    ground_truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
     return coco_metrics.evaluate_coco(ground_truth, coco_results), coco_results
 
 
 def _write_json(path: str, content) -> None:
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1 if isinstance(content, dict) else None) + "\n")
-    partial.replace(target)
+    write_whole(path, json.dumps(content, indent=1 if isinstance(content, dict) else None) + "\n")
 
 
 def main(argv) -> None:
@@ -115,19 +118,19 @@ def main(argv) -> None:
     with cli.one_line_errors():
         from data_prep import prepared
 
-        data = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
-        data.num_examples(FLAGS.split)  # raises before TensorFlow's slow import
+        prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
+        prepared_set.num_examples(FLAGS.split)  # raises before TensorFlow's slow import
 
         from tfseg import coco_metrics, experiment
 
         trained = experiment.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
-        experiment.check_same_categories(trained.params, data, FLAGS.model_dir)
+        experiment.check_same_categories(trained.params, prepared_set, FLAGS.model_dir)
         start = time.monotonic()
         metrics, coco_results = evaluate(
-            trained, data, FLAGS.split, FLAGS.num_examples, FLAGS.batch_size
+            trained, prepared_set, FLAGS.split, FLAGS.num_examples, FLAGS.batch_size
         )
         print(
-            f"{FLAGS.model_dir} at step {trained.step} on {data.name}/{FLAGS.split}, "
+            f"{FLAGS.model_dir} at step {trained.step} on {prepared_set.name}/{FLAGS.split}, "
             f"{time.monotonic() - start:.0f} s, percent:"
         )
         print(coco_metrics.format_table(metrics))

@@ -17,6 +17,7 @@ from official.modeling import hyperparams
 
 from data_prep.prepared import PreparedDataset
 from tfseg import task as fashion_task
+from tfseg.whole_files import write_whole
 
 PARAMS_FILE = "params.yaml"
 
@@ -45,6 +46,7 @@ def build_params(
     params_overrides: list[str],
     prepared: PreparedDataset,
     train_split: str = "train",
+    num_gpus: int = 0,
 ) -> cfg.ExperimentConfig:
     """Combines a registered experiment with YAML files, overrides and the data set's facts.
 
@@ -54,6 +56,7 @@ def build_params(
         params_overrides: `a.b.c=value` strings, applied after the YAML files.
         prepared: Where names, counts and paths come from.
         train_split: The split to train on.
+        num_gpus: GPUs of this machine that will train; Model Garden uses XLA only where there are.
 
     Returns:
         A locked, validated ExperimentConfig.
@@ -64,16 +67,19 @@ def build_params(
     """
     try:
         params = exp_factory.get_exp_config(experiment)
-    except LookupError as error:
+    except LookupError:
+        params = None
+    if params is None or not isinstance(params.task, fashion_task.FashionMaskRCNN):
         raise ValueError(
-            f"--experiment={experiment}: not a registered experiment; use "
+            f"--experiment={experiment}: not a registered experiment of this project; use "
             f"{fashion_task.EXPERIMENT_NAME}."
-        ) from error
+        )
     for config_path in config_paths:
         _override(params, _read_yaml(config_path), source=config_path)
     for override in params_overrides:
         _override(params, _parse_override(override), source=f"--params_override={override}")
     _set_facts(params, prepared, train_split)
+    params.runtime.num_gpus = num_gpus
     _check(params)
     params.validate()
     params.lock()
@@ -104,7 +110,10 @@ def _parse_override(override: str) -> dict:
         raise ValueError(
             f"--params_override={override}: expected KEY=VALUE, as trainer.train_steps=100."
         )
-    content = yaml.safe_load(value)
+    try:
+        content = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(f"--params_override={override}: the value is not valid YAML.") from None
     for part in reversed(key.strip().split(".")):
         content = {part: content}
     return content
@@ -152,6 +161,8 @@ def _check(params: cfg.ExperimentConfig) -> None:
             f"trainer.train_steps: got {params.trainer.train_steps}, expected at least 1."
         )
     steps_per_loop = params.trainer.steps_per_loop
+    if steps_per_loop <= 0:
+        raise ValueError(f"trainer.steps_per_loop: got {steps_per_loop}, expected at least 1.")
     for name in ("summary_interval", "checkpoint_interval"):
         interval = getattr(params.trainer, name)
         if interval % steps_per_loop:
@@ -163,11 +174,7 @@ def _check(params: cfg.ExperimentConfig) -> None:
 
 def save_params(params: cfg.ExperimentConfig, model_dir: str) -> None:
     """Writes `params.yaml` into model_dir, whole or not at all."""
-    Path(model_dir).mkdir(parents=True, exist_ok=True)
-    target = Path(model_dir) / PARAMS_FILE
-    partial = target.with_suffix(".partial")
-    partial.write_text(yaml.safe_dump(params.as_dict(), sort_keys=False), encoding="utf-8")
-    partial.replace(target)
+    write_whole(Path(model_dir) / PARAMS_FILE, yaml.safe_dump(params.as_dict(), sort_keys=False))
 
 
 def load_params(model_dir: str) -> cfg.ExperimentConfig:
@@ -242,8 +249,14 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     check_checkpoint_classes(checkpoint_path, params.task.model.num_classes)
     model = fashion_task.FashionMaskRCNNTask(params.task).build_model()
     step = tf.Variable(0, dtype=tf.int64)
-    status = tf.train.Checkpoint(model=model, global_step=step).restore(checkpoint_path)
-    status.expect_partial().assert_existing_objects_matched()
+    try:
+        status = tf.train.Checkpoint(model=model, global_step=step).restore(checkpoint_path)
+        status.expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"{checkpoint_path}: does not fit the model of {model_dir}/{PARAMS_FILE}, or is "
+            f"damaged ({str(error).splitlines()[0]}); give another --checkpoint_path."
+        ) from error
     return TrainedModel(
         params, model, tuple(params.task.category_names), int(step.numpy()), checkpoint_path
     )
@@ -256,7 +269,14 @@ def check_checkpoint_classes(checkpoint_path: str, num_classes: int) -> None:
         checkpoint_path: A checkpoint prefix.
         num_classes: Expected number, background included.
     """
-    for name, shape in tf.train.list_variables(checkpoint_path):
+    try:
+        variables = tf.train.list_variables(checkpoint_path)
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"{checkpoint_path}: a damaged checkpoint ({error.message}); give an earlier one, or "
+            "remove its files to go on from the one before."
+        ) from None
+    for name, shape in variables:
         if name.startswith("detection_head/0/_classifier/bias/.ATTR") and shape != [num_classes]:
             raise ValueError(
                 f"{checkpoint_path}: holds {shape[0] - 1} categories, expected {num_classes - 1}; "

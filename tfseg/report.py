@@ -15,6 +15,7 @@ from pathlib import Path
 from absl import app, flags
 
 from tfseg import cli
+from tfseg.whole_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -187,11 +188,7 @@ def write_report(
         f"(step {metrics.get('step', '?')})</h2>{metrics_table(metrics)}"
         f"<h2>Training loss by step</h2>{loss_curve_svg(read_losses(model_dir))}</html>"
     )
-    target = Path(output_path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(target)
+    write_whole(output_path, page)
 
 
 def main(argv) -> None:

@@ -7,25 +7,31 @@ import tensorflow as tf
 import tf_keras
 
 
-def make_strategy(num_gpus: int | None = None) -> tf.distribute.Strategy:
+def count_gpus(wanted: int | None = None) -> int:
+    """Returns how many GPUs of this machine to use: `wanted`, or all where it is None.
+
+    Raises:
+        ValueError: More are wanted than there are.
+    """
+    num_gpus = len(tf.config.list_logical_devices("GPU"))
+    if wanted is not None and not 0 <= wanted <= num_gpus:
+        raise ValueError(f"--num_gpus={wanted}: this machine has {num_gpus}.")
+    return num_gpus if wanted is None else wanted
+
+
+def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
     """Chooses the distribution strategy.
 
     Args:
-        num_gpus: How many GPUs of this machine to use; None means all, 0 means the CPU.
+        num_gpus: How many GPUs of this machine to use (count_gpus); 0 means the CPU.
 
     Returns:
         MultiWorkerMirroredStrategy where TF_CONFIG names a cluster, MirroredStrategy for two GPUs
         or more, OneDeviceStrategy otherwise.
-
-    Raises:
-        ValueError: More GPUs are asked for than there are.
     """
     if json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster"):
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
-    num_gpus = len(gpus) if num_gpus is None else num_gpus
-    if not 0 <= num_gpus <= len(gpus):
-        raise ValueError(f"--num_gpus={num_gpus}: this machine has {len(gpus)}.")
     if num_gpus > 1:
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus[:num_gpus]])
     return tf.distribute.OneDeviceStrategy(gpus[0].name if num_gpus else "/cpu:0")

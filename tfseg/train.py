@@ -5,8 +5,8 @@ python -m tfseg.train --flagfile=configs/demo.flags --data_dir=DIR --model_dir=D
 Run it again with the same --model_dir to go on where it stopped.
 """
 
-import signal
 import sys
+from pathlib import Path
 
 from absl import app, flags, logging
 
@@ -31,19 +31,20 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
 
 
-def train(params, model_dir: str, num_gpus: int | None = None) -> None:
+def train(params, model_dir: str) -> None:
     """Trains until `trainer.train_steps`, from model_dir's latest checkpoint if there is one.
 
     Args:
         params: A locked ExperimentConfig from experiment.build_params.
         model_dir: Gets params.yaml, checkpoints and TensorBoard summaries.
-        num_gpus: How many GPUs to use; None means all, 0 means the CPU.
 
     Raises:
-        ValueError: model_dir belongs to another data set, or a loss is not finite.
+        ValueError: model_dir belongs to another data set, a shard is damaged, a loss is not finite
+            or the memory does not suffice.
         KeyboardInterrupt: Interrupted; a checkpoint of the current step has been saved.
     """
     import orbit
+    import tensorflow as tf
     from official.core import task_factory, train_lib
 
     from tfseg import experiment, strategy
@@ -51,9 +52,8 @@ def train(params, model_dir: str, num_gpus: int | None = None) -> None:
 
     strategy.set_precision(params.runtime.mixed_precision_dtype, params.task.bfloat16_on_cpu)
     orbit.controller._log = logging.info  # it also prints a line a loop; the progress bar says more
-    distribution = strategy.make_strategy(num_gpus)
+    distribution = strategy.make_strategy(params.runtime.num_gpus)
     experiment.check_resumable(params, model_dir)
-    experiment.save_params(params, model_dir)
     with distribution.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
     train_steps = params.trainer.train_steps
@@ -73,6 +73,7 @@ def train(params, model_dir: str, num_gpus: int | None = None) -> None:
         return
     if start:
         print(f"{model_dir}: going on from step {start} of {train_steps}.")
+    experiment.save_params(params, model_dir)
     try:
         runner.run()
     except KeyboardInterrupt:
@@ -83,35 +84,46 @@ def train(params, model_dir: str, num_gpus: int | None = None) -> None:
             file=sys.stderr,
         )
         raise
+    except tf.errors.DataLossError as error:
+        raise ValueError(
+            f"the records in {Path(params.task.train_data.input_path.split(',')[0]).parent} are "
+            f"damaged ({error.message}); build the data set again with --overwrite."
+        ) from None
+    except tf.errors.ResourceExhaustedError as error:
+        raise ValueError(
+            f"out of memory ({error.message.splitlines()[0]}); lower "
+            "task.train_data.global_batch_size, and the learning rate with it."
+        ) from None
     finally:
         progress.close()
     print(f"{model_dir}: trained for {train_steps} steps.")
 
 
-def _raise_interrupt(*_):
-    raise KeyboardInterrupt
-
-
 def main(argv) -> None:
     """Reads the flags, checks everything that is quick to check, trains."""
     cli.refuse_arguments(argv)
-    signal.signal(signal.SIGTERM, _raise_interrupt)
     with cli.one_line_errors():
         from data_prep import prepared
 
-        data = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
-        data.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
+        prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
+        prepared_set.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
 
-        from tfseg import experiment
+        from tfseg import experiment, strategy
 
+        num_gpus = strategy.count_gpus(FLAGS.num_gpus)
         params = experiment.build_params(
-            FLAGS.experiment, FLAGS.config_file, FLAGS.params_override, data, FLAGS.train_split
+            FLAGS.experiment,
+            FLAGS.config_file,
+            FLAGS.params_override,
+            prepared_set,
+            FLAGS.train_split,
+            num_gpus,
         )
         print(
-            f"{data.name}: {params.task.train_data.num_examples} examples of {FLAGS.train_split}, "
-            f"{len(data.category_names)} categories"
+            f"{prepared_set.name}: {params.task.train_data.num_examples} examples of "
+            f"{FLAGS.train_split}, {len(prepared_set.category_names)} categories"
         )
-        train(params, FLAGS.model_dir, FLAGS.num_gpus)
+        train(params, FLAGS.model_dir)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -58,4 +60,13 @@ def test_detect_records_names_a_photo_that_cannot_be_decoded(tiny_module, write_
     paths = write_records((3, draw_jpeg(40, 40, 3)), (4, b"not a photo"))
 
     with pytest.raises(ValueError, match="image 4 of the data set: .*; build it again"):
+        evaluate.detect_records(tiny_module, paths)
+
+
+def test_detect_records_names_a_damaged_shard(tiny_module, write_records):
+    paths = write_records((3, draw_jpeg(40, 40, 3)))
+    with Path(paths[0]).open("r+b") as shard:
+        shard.truncate(100)
+
+    with pytest.raises(ValueError, match="modanet-val.*is damaged .*build the data set again"):
         evaluate.detect_records(tiny_module, paths)

@@ -70,6 +70,7 @@ def test_every_config_fits_the_experiment(prepared, flagfile):
             "task: {model: {input_size: [64]}}",
             r"input_size: got \[64\], expected \[height, width, 3\]",
         ),
+        ("trainer: {steps_per_loop: 0}", "steps_per_loop: got 0, expected at least 1"),
         ("trainer: {steps_per_loop: 7}", "summary_interval: got 10, expected a multiple"),
     ],
 )
@@ -86,16 +87,39 @@ def test_a_missing_config_is_named(prepared):
         build(prepared, config_paths=["nowhere.yaml"])
 
 
+def test_an_override_with_a_broken_value_is_refused(prepared):
+    with pytest.raises(ValueError, match=r"a\.b=\[: the value is not valid YAML"):
+        build(prepared, "a.b=[")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    from tfseg import experiment
+
+    (tmp_path / "ckpt-1.index").write_bytes(b"not an index")
+
+    with pytest.raises(ValueError, match="ckpt-1: a damaged checkpoint"):
+        experiment.check_checkpoint_classes(str(tmp_path / "ckpt-1"), 4)
+
+
 def test_an_override_without_a_value_is_refused(prepared):
     with pytest.raises(ValueError, match="trainer.train_steps: expected KEY=VALUE"):
         build(prepared, "trainer.train_steps")
 
 
-def test_an_unknown_experiment_is_refused(prepared):
+@pytest.mark.parametrize("name", ["yolo", "maskrcnn_resnetfpn_coco"])
+def test_an_experiment_that_is_not_ours_is_refused(prepared, name):
     from tfseg import experiment
 
-    with pytest.raises(ValueError, match="--experiment=yolo: not a registered experiment"):
-        experiment.build_params("yolo", [], [], prepared)
+    with pytest.raises(ValueError, match=f"--experiment={name}: not a registered experiment"):
+        experiment.build_params(name, [], [], prepared)
+
+
+def test_xla_needs_the_number_of_gpus_in_the_params(prepared):
+    from tfseg import experiment
+
+    params = experiment.build_params(EXPERIMENT, [], [], prepared, num_gpus=2)
+
+    assert params.runtime.num_gpus == 2
 
 
 def test_params_survive_saving_and_loading(prepared, tmp_path):
@@ -162,8 +186,8 @@ def test_a_model_of_other_categories_is_refused(prepared):
         experiment.check_same_categories(params, other, "model")
 
 
-def test_make_strategy_refuses_more_gpus_than_there_are():
+def test_count_gpus_refuses_more_than_there_are():
     from tfseg import strategy
 
     with pytest.raises(ValueError, match="--num_gpus=99: this machine has"):
-        strategy.make_strategy(99)
+        strategy.count_gpus(99)

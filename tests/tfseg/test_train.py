@@ -43,14 +43,14 @@ def test_train_refuses_the_model_dir_of_another_data_set(model_dir, changes, mes
     from tfseg import train
 
     with pytest.raises(ValueError, match=message):
-        train.train(build(**changes), model_dir, num_gpus=0)
+        train.train(build(**changes), model_dir)
 
 
 def test_train_refuses_the_model_dir_of_another_model(model_dir):
     from tfseg import train
 
     with pytest.raises(ValueError, match="its model differs from the config's"):
-        train.train(build("task.model.input_size=[64,64,3]"), model_dir, num_gpus=0)
+        train.train(build("task.model.input_size=[64,64,3]"), model_dir)
 
 
 def test_a_longer_training_may_go_on_in_the_same_model_dir(model_dir):
