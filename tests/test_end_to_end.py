@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -40,6 +43,14 @@ def must_run(module, *arguments):
     returncode, printed = run(module, *arguments)
     assert returncode == 0, printed
     return printed
+
+
+def wait_until(condition, process, timeout_s=300):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -83,19 +94,32 @@ def export_dir(model_dir):
     return export_dir
 
 
-def test_training_goes_on_where_it_was(prepared_dir, model_dir):
-    printed = must_run(
-        "tfseg.train",
-        "--flagfile=configs/demo.flags",
-        f"--data_dir={prepared_dir}",
-        f"--model_dir={model_dir}",
-        "--params_override=trainer.train_steps=3",
-        *TINY,
+def test_a_stopped_training_is_saved_and_goes_on(prepared_dir, tmp_path):
+    model_dir = tmp_path / "model"
+    arguments = ["--flagfile=configs/demo.flags", f"--data_dir={prepared_dir}", *TINY]
+    training = subprocess.Popen(
+        [sys.executable, "-m", "tfseg.train", f"--model_dir={model_dir}", *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
+    try:
+        wait_until(lambda: (model_dir / "ckpt-1.index").is_file(), training)
+        training.send_signal(signal.SIGTERM)
+        printed = training.communicate(timeout=120)[0]
+    finally:
+        training.kill()
 
-    assert "going on from step 2 of 3" in printed
-    assert (model_dir / "ckpt-3.index").is_file()
+    assert training.returncode == 130, printed
+    step = int(re.search(r"interrupted, saved at step (\d+)", printed)[1])
+    assert (model_dir / f"ckpt-{step}.index").is_file()
+
+    further = ["tfseg.train", f"--model_dir={model_dir}", *arguments]
+    further.append(f"--params_override=trainer.train_steps={step + 1}")
+    assert f"going on from step {step} of {step + 1}" in must_run(*further)
     assert list((model_dir / "train").glob("events.out.tfevents.*"))
+    assert f"already trained for {step + 1} of {step + 1} steps" in must_run(*further)
 
 
 def test_evaluation_writes_all_metrics(prepared_dir, model_dir, tmp_path):

@@ -1,0 +1,141 @@
+"""A data set that the tests put beside the others: one folder, no edit elsewhere."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_prep import datasets
+from tests.data_prep.raw_modanet import draw_jpeg
+
+REPO_DIR = Path(__file__).resolve().parents[2]
+TOY_INIT = 'RAW_PATH_FLAGS = {"photo": "The photo.", "annotations": "Numbers."}\n'
+TOY_BUILDER = '''
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data_prep import masks
+from data_prep.annotated_image import AnnotatedImage, Instance
+from data_prep.builder import PreparedDatasetBuilder
+from data_prep.raw_dataset import Conversion, ImageKey, RawDataset, RawSource
+
+
+class Source(RawSource):
+    def records(self, image_ids):
+        return iter(image_ids)
+
+
+class Converter:
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, record):
+        rle = masks.rle_from_mask(np.ones((30, 40)))
+        instance = Instance(1, rle, masks.bbox_from_rle(rle), masks.area_from_rle(rle))
+        encoded = self.path.read_bytes()
+        return Conversion(AnnotatedImage(record, f"{record}.jpg", encoded, 30, 40, (instance,)))
+
+
+class Builder(PreparedDatasetBuilder):
+    """Eight times the same sock."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "none"
+    CATEGORY_NAMES = ("sock",)
+
+    def raw_files(self, raw_dir):
+        return [self.prep_options.raw_paths.get("photo", raw_dir / "photo.jpg")]
+
+    def open_raw(self, raw_dir):
+        keys = [ImageKey(i, str(i)) for i in range(8)]
+        source = Source("photo", 8, 8, keys)
+        return RawDataset(self.CATEGORY_NAMES, [source], Converter(self.raw_files(raw_dir)[0]))
+'''
+
+
+@pytest.fixture
+def repo_copy(tmp_path) -> Path:
+    """The project's data_prep/ with one more folder."""
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        REPO_DIR / "data_prep", copy / "data_prep", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    folder = copy / "data_prep" / "toy"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(TOY_INIT)
+    (folder / "toy_dataset_builder.py").write_text(TOY_BUILDER)
+    (folder / "README.md").write_text("# Toy\n")
+    (folder / "CITATIONS.bib").touch()
+    return copy
+
+
+def build(repo_copy, *flags):
+    return subprocess.run(
+        [sys.executable, "-m", "data_prep.build_tfrecords", *flags],
+        cwd=repo_copy,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def test_dataset_names_are_the_folders_with_a_builder():
+    names = datasets.dataset_names()
+    assert "modanet" in names
+    assert "sample" not in names
+
+
+def test_raw_path_flags_of_modanet():
+    assert list(datasets.raw_path_flags("modanet")) == ["annotations", "photos_lmdb", "photos_db"]
+
+
+def test_raw_path_flags_of_a_data_set_without_any():
+    assert datasets.raw_path_flags("sample") == {}
+
+
+def test_a_new_data_set_is_one_folder(repo_copy, tmp_path):
+    (tmp_path / "my.jpg").write_bytes(draw_jpeg(40, 30))
+    ended = build(
+        repo_copy,
+        "--dataset=toy",
+        f"--raw_dir={tmp_path}",
+        f"--data_dir={tmp_path}/prepared",
+        f"--photo={tmp_path}/my.jpg",
+        "--num_workers=2",
+        "--num_folds=2",
+        "--fold=0",
+    )
+    assert ended.returncode == 0, ended.stderr
+    folder = tmp_path / "prepared" / "toy" / "1.0.0"
+    report = json.loads((folder / "prep_report.json").read_text())
+    assert report["category_names"] == ["sock"]
+    assert report["raw_files"][0]["name"] == "my.jpg"
+    assert sum(split["num_instances"] for split in report["splits"].values()) == 8
+
+
+def test_the_place_of_another_data_set_s_files_is_refused(repo_copy, tmp_path):
+    ended = build(
+        repo_copy,
+        "--dataset=toy",
+        f"--raw_dir={tmp_path}",
+        f"--data_dir={tmp_path}/prepared",
+        "--photos_lmdb=photos.lmdb",
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "error: --photos_lmdb: the data set 'toy' has no such place of raw files; expected "
+        "--photo, --annotations.\n"
+    )
+
+
+def test_help_says_what_a_shared_flag_is_to_each_data_set(repo_copy):
+    ended = build(repo_copy, "--helpfull")
+    assert "modanet: The jsons' folder, or the train json. toy: Numbers." in " ".join(
+        ended.stdout.split()
+    )
