@@ -3,13 +3,11 @@
 python -m data_prep.extract_photos --data_dir=DIR --split=challenge --num_photos=8 --output_dir=DIR
 """
 
-import os
-import sys
 from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import prepared
+from data_prep import cli, prepared
 
 FLAGS = flags.FLAGS
 
@@ -66,18 +64,14 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
     return paths
 
 
-def main(argv) -> None:
+def main(argv: list[str]) -> None:
     """Reads the flags and writes the photos."""
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; this command takes flags only (--help).")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        data = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
-        record_paths = data.record_paths(FLAGS.split)
+    cli.refuse_arguments(argv)
+    with cli.one_line_errors():
+        prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
+        record_paths = prepared_set.record_paths(FLAGS.split)
         paths = extract_photos(record_paths, Path(FLAGS.output_dir), FLAGS.num_photos)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    print(f"{FLAGS.output_dir}: {len(paths)} photos of {data.name}/{FLAGS.split}")
+        print(f"{FLAGS.output_dir}: {len(paths)} photos of {prepared_set.name}/{FLAGS.split}")
 
 
 if __name__ == "__main__":
