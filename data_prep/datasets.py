@@ -1,0 +1,31 @@
+"""The data sets there are: the folders data_prep/<name>/ with a <name>_dataset_builder.py.
+
+A new data set is one such folder. Its package may have RAW_PATH_FLAGS, {flag: help}: the flags
+that name a raw file which does not lie in its usual place below --raw_dir. They reach the builder
+as prep_options.raw_paths, by the same names.
+"""
+
+import importlib
+from pathlib import Path
+
+import data_prep
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The data sets, by name; imports none of them."""
+    folders = [folder for parent in data_prep.__path__ for folder in Path(parent).iterdir()]
+    return tuple(sorted(f.name for f in folders if (f / f"{_builder_module(f.name)}.py").is_file()))
+
+
+def raw_path_flags(name: str) -> dict[str, str]:
+    """A data set's own flags and their help; imports its package, not its builder."""
+    return getattr(importlib.import_module(f"data_prep.{name}"), "RAW_PATH_FLAGS", {})
+
+
+def builder_class(name: str) -> type:
+    """A data set's PreparedDatasetBuilder; imports TensorFlow Datasets, which takes seconds."""
+    return importlib.import_module(f"data_prep.{name}.{_builder_module(name)}").Builder
+
+
+def _builder_module(name: str) -> str:
+    return f"{name}_dataset_builder"
