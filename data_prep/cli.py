@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -26,14 +27,19 @@ def refuse_arguments(argv: list[str]) -> None:
         sys.exit(f"error: unexpected argument {argv[1]!r}; this command takes flags only (--help).")
 
 
+def _raise_interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turns what is wrong with the input into one line on stderr and exit code 1.
 
-    That is ValueError, OSError and WorkerDiedError; an interrupt ends with 130. Set TFSEG_DEBUG=1
-    to see the traceback.
+    That is ValueError, OSError and WorkerDiedError. An interrupt ends with 130, and SIGTERM counts
+    as one: what is half done is cleaned up. Set TFSEG_DEBUG=1 to see the traceback.
     """
     quiet_libraries()
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         yield
     except KeyboardInterrupt:

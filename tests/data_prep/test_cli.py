@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,17 @@ def test_an_interrupt_ends_in_130(capsys):
 
     assert exit_info.value.code == 130
     assert capsys.readouterr().err == "\ninterrupted; run the same command again to start anew\n"
+
+
+def test_sigterm_counts_as_an_interrupt():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as exit_info, cli.one_line_errors():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert exit_info.value.code == 130
 
 
 def test_a_bug_keeps_its_traceback():
