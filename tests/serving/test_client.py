@@ -190,19 +190,16 @@ def test_reply_of_another_kind_of_model(scripted_server):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_import_is_light_and_without_tensorflow():
     code = (
-        "import re, resource, sys, serving.client;"
+        "import re, sys, serving.client;"
         "assert 'tensorflow' not in sys.modules and 'tensorflow_serving' not in sys.modules;"
-        "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_utime)"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
     )
 
     assert run.returncode == 0, run.stderr
-    peak_kilobytes, cpu_seconds = map(float, run.stdout.split())
-    assert peak_kilobytes < 100_000
-    assert cpu_seconds < 0.7
+    assert int(run.stdout) < 100_000  # kB at the peak
 
 
 def test_command_line_writes_overlays_and_json(server_address, png_of_blocks, tmp_path):
