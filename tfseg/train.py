@@ -77,7 +77,8 @@ def train(params, model_dir: str) -> None:
     try:
         runner.run()
     except KeyboardInterrupt:
-        runner.checkpoint_manager.save(checkpoint_number=global_step)
+        # Whatever the interval says: the interrupt may have come in the middle of a save.
+        runner.checkpoint_manager.save(checkpoint_number=global_step, check_interval=False)
         print(
             f"\n{model_dir}: interrupted, saved at step {int(global_step.numpy())}; run the same "
             "command to go on.",
