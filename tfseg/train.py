@@ -77,8 +77,13 @@ def train(params, model_dir: str) -> None:
     try:
         runner.run()
     except KeyboardInterrupt:
-        # Whatever the interval says: the interrupt may have come in the middle of a save.
-        runner.checkpoint_manager.save(checkpoint_number=global_step, check_interval=False)
+        # A manager of its own: the runner's takes this step for saved where the interrupt came in
+        # the middle of a save.
+        tf.train.CheckpointManager(
+            runner.trainer.checkpoint,
+            runner.checkpoint_manager.directory,
+            max_to_keep=params.trainer.max_to_keep,
+        ).save(checkpoint_number=global_step)
         print(
             f"\n{model_dir}: interrupted, saved at step {int(global_step.numpy())}; run the same "
             "command to go on.",
