@@ -1,10 +1,15 @@
+import copy
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
+from tests.tfseg import perturbed_truth
 from tfseg import coco_metrics
 
 
@@ -129,6 +134,70 @@ def test_format_table_is_in_percent(ground_truth_path):
 
     lines = coco_metrics.format_table(coco_metrics.evaluate_coco(ground_truth, PERFECT)).split("\n")
 
-    assert lines[1].split() == ["all", "100.0", "100.0", "100.0", "100.0"]
-    assert lines[3].split() == ["scarf/tie", "100.0", "100.0", "100.0", "100.0"]
-    assert lines[4].split() == ["belt", "-", "-", "-", "-"]
+    columns = ["box AP", "box AP50", "mask AP", "mask AP50", "mask APs", "mask APm", "mask APl"]
+    assert [cell.strip() for cell in re.split("  +", lines[0].strip())] == columns
+    assert lines[1].split() == ["all", "100.0", "100.0", "100.0", "100.0", "100.0", "100.0", "-"]
+    assert lines[3].split() == ["scarf/tie", *["100.0"] * 5, "-", "-"]  # 20x20 pixels is small
+    assert lines[4].split() == ["belt", *"-------"]
+
+
+def test_figures_equal_pycocotools():
+    """On crowds, empty photos, small and large instances, duplicates and wrong categories."""
+    content, results = perturbed_truth.make(num_images=40, num_categories=5, seed=3, crowds=True)
+    reference = COCO()
+    reference.dataset = copy.deepcopy(content)
+    reference.createIndex()
+
+    metrics = coco_metrics.evaluate_coco(
+        coco_metrics.ground_truth_from_content(copy.deepcopy(content)), results
+    )
+
+    names = ["AP", "AP50", "AP75", "APs", "APm", "APl"]
+    names += ["AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
+    for prefix, iou_type, left_out in (("box", "bbox", "segmentation"), ("mask", "segm", "bbox")):
+        given = [{k: v for k, v in result.items() if k != left_out} for result in results]
+        detected = reference.loadRes(given)
+        evaluation = COCOeval(reference, detected, iou_type)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        got = [metrics[f"{prefix}/{name}"] for name in names]
+        np.testing.assert_allclose(got, evaluation.stats, atol=1e-6)
+        assert min(got) > 0.05 and max(got) < 0.95
+        for category in content["categories"]:
+            evaluation = COCOeval(reference, detected, iou_type)
+            evaluation.params.catIds = [category["id"]]
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+            got = [metrics[f"{prefix}/{name}/{category['name']}"] for name in names]
+            expected = np.where(evaluation.stats > -1, evaluation.stats, np.nan)
+            np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_results_are_not_changed(ground_truth_path):
+    given = copy.deepcopy(PERFECT)
+
+    coco_metrics.evaluate_coco(coco_metrics.load_ground_truth(ground_truth_path), given)
+
+    assert given == PERFECT
+
+
+def test_boxes_alone_have_no_mask_metrics(ground_truth_path):
+    boxes = [{k: v for k, v in result.items() if k != "segmentation"} for result in PERFECT]
+
+    metrics = coco_metrics.evaluate_coco(coco_metrics.load_ground_truth(ground_truth_path), boxes)
+
+    assert metrics["box/AP"] == pytest.approx(1.0)
+    assert math.isnan(metrics["mask/AP"]) and math.isnan(metrics["mask/AP50/bag"])
+
+
+def test_ground_truth_without_iscrowd_is_taken(ground_truth_path):
+    content = json.loads(ground_truth_path.read_text())
+    for entry in content["annotations"]:
+        del entry["iscrowd"]
+    ground_truth_path.write_text(json.dumps(content))
+
+    metrics = coco_metrics.evaluate_coco(coco_metrics.load_ground_truth(ground_truth_path), PERFECT)
+
+    assert metrics["mask/AP"] == pytest.approx(1.0)
