@@ -1,18 +1,17 @@
 """Builds a prepared data set once, safely: leftovers, reruns, replacement, one build at a time."""
 
 import contextlib
-import fcntl
 import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import shard_utils
 
 from data_prep.builder import PreparedDatasetBuilder
+from data_prep.only_one import only_one
 from data_prep.preparation import PrepOptions
 from data_prep.prepared import INCOMPLETE, REPORT_NAME, open_prepared
 
@@ -46,7 +45,7 @@ def build_dataset(
     builder = _builder(builder_class, data_dir, options)
     final_dir = Path(builder.data_dir)
     state = builder.state(raw_dir)
-    with _only_build(data_dir, builder.name):
+    with only_one(data_dir / f".{builder.name}.lock", "another build", "--data_dir"):
         _end_interrupted_replacement(data_dir, builder.name)
         _remove_leftovers(data_dir, builder.name)
         if final_dir.exists() and not overwrite:
@@ -93,21 +92,6 @@ class _ShardConfig(shard_utils.ShardConfig):
     def get_number_shards(self, total_size, num_examples, uses_precise_sharding=True) -> int:
         number = super().get_number_shards(total_size, num_examples, uses_precise_sharding)
         return min(number, num_examples)
-
-
-@contextlib.contextmanager
-def _only_build(data_dir: Path, name: str) -> Iterator[None]:
-    """Holds a lock that ends with the process, however it ends."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / f".{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ValueError(
-                f"{data_dir}: another build of '{name}' is at work here; wait for it or give "
-                "another --data_dir."
-            ) from error
-        yield
 
 
 def _end_interrupted_replacement(data_dir: Path, name: str) -> None:

@@ -32,18 +32,21 @@ def _raise_interrupt(*_) -> None:
 
 
 @contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(again: str = "to start anew") -> Iterator[None]:
     """Turns what is wrong with the input into one line on stderr and exit code 1.
 
     That is ValueError, OSError and WorkerDiedError. An interrupt ends with 130, and SIGTERM counts
     as one: what is half done is cleaned up. Set TFSEG_DEBUG=1 to see the traceback.
+
+    Args:
+        again: what the same command does after an interrupt.
     """
     quiet_libraries()
     signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         yield
     except KeyboardInterrupt:
-        print("\ninterrupted; run the same command again to start anew", file=sys.stderr)
+        print(f"\ninterrupted; run the same command again {again}", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError, WorkerDiedError) as error:
         if os.environ.get("TFSEG_DEBUG"):

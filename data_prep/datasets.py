@@ -2,7 +2,8 @@
 
 A new data set is one such folder. Its package may have RAW_PATH_FLAGS, {flag: help}: the flags
 that name a raw file which does not lie in its usual place below --raw_dir. They reach the builder
-as prep_options.raw_paths, by the same names.
+as prep_options.raw_paths, by the same names. The folder may have a downloads.py with DOWNLOADS, the
+raw files that are published.
 """
 
 import importlib
@@ -25,6 +26,17 @@ def raw_path_flags(name: str) -> dict[str, str]:
 def builder_class(name: str) -> type:
     """A data set's PreparedDatasetBuilder; imports TensorFlow Datasets, which takes seconds."""
     return importlib.import_module(f"data_prep.{name}.{_builder_module(name)}").Builder
+
+
+def names_with_downloads() -> tuple[str, ...]:
+    """The data sets whose raw files are published; imports none of them."""
+    folders = [folder for parent in data_prep.__path__ for folder in Path(parent).iterdir()]
+    return tuple(sorted(f.name for f in folders if (f / "downloads.py").is_file()))
+
+
+def downloads(name: str) -> tuple:
+    """Where a data set's raw files are published: RemoteFile and KaggleFiles."""
+    return importlib.import_module(f"data_prep.{name}.downloads").DOWNLOADS
 
 
 def _builder_module(name: str) -> str:

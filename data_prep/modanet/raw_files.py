@@ -109,6 +109,12 @@ class PhotoStore:
         """
         return self._call(lambda transaction: transaction.get(str(photo_id).encode("ascii")))
 
+    def close(self) -> None:
+        """Closes the file in this process: LMDB knows it by its inode, wherever it is moved."""
+        environment, _ = _environments.pop((self._path, os.getpid()), (None, None))
+        if environment is not None:
+            environment.close()
+
     def _call(self, use: Callable[[lmdb.Transaction], bytes | None]) -> bytes | None:
         try:
             with _environment(self._path).begin() as transaction:

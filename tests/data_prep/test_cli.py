@@ -9,7 +9,12 @@ from data_prep import cli
 from data_prep.ordered_pool import WorkerDiedError
 
 REPO_DIR = Path(__file__).resolve().parents[2]
-ENTRY_POINTS = ("data_prep.build_tfrecords", "data_prep.sample.draw", "data_prep.extract_photos")
+ENTRY_POINTS = (
+    "data_prep.build_tfrecords",
+    "data_prep.download",
+    "data_prep.extract_photos",
+    "data_prep.sample.draw",
+)
 
 
 @pytest.mark.parametrize("kind", [ValueError, OSError, WorkerDiedError])
@@ -59,6 +64,7 @@ def test_debug_keeps_every_traceback(monkeypatch):
         ("data_prep.build_tfrecords", "--dataset=modanet", "--raw_dir=none", "--data_dir=none"),
         ("data_prep.sample.draw", "--out_dir=none"),
         ("data_prep.extract_photos", "--data_dir=none", "--output_dir=none"),
+        ("data_prep.download", "--dataset=modanet", "--raw_dir=none"),
     ],
 )
 def test_entry_points_refuse_a_bare_argument_in_one_line(tmp_path, command):
