@@ -3,14 +3,14 @@
 Only TensorFlow operations, so that it can be exported: sizes are known, and can be refused, before
 anything is decoded.
 Layouts: PNG (W3C REC-PNG-3, 11.2.1), GIF89a (18), BMP (BITMAPINFOHEADER), WebP (RFC 9649),
-JPEG (ITU T.81, B.2), EXIF (CIPA DC-008, 4.6.4).
+JPEG (ITU T.81, B.2), EXIF (CIPA DC-008, 4.6.4; in PNG: W3C REC-PNG-3, 11.3.3.6).
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-_MAX_JPEG_SEGMENTS = 1000
+_MAX_SEGMENTS = 1000
 _MAX_IFD_ENTRIES = 100
 
 
@@ -22,7 +22,7 @@ class ImageHeaders(NamedTuple):
         height: int64 [batch], stored rows; 0 where the header is damaged or unknown.
         width: int64 [batch], stored columns; 0 likewise.
         orientation: int32 [batch], EXIF orientation 1..8; 1 where there is none, and always for
-            anything but JPEG.
+            BMP and GIF.
     """
 
     known: tf.Tensor
@@ -43,11 +43,13 @@ def read_headers(image_bytes: tf.Tensor) -> ImageHeaders:
     webp = _starts(start, b"RIFF", 0) & _starts(start, b"WEBP", 8)
     bits = _little(start, 21, 4)
     jpeg = _starts(start, b"\xff\xd8\xff", 0)
-    jpeg_height, jpeg_width, exif_position = _walk_jpeg(image_bytes, jpeg)
+    png = _starts(start, b"\x89PNG\r\n\x1a\n", 0)
+    jpeg_height, jpeg_width, jpeg_exif = _walk_jpeg(image_bytes, jpeg)
+    exif_position = tf.where(jpeg, jpeg_exif, _walk_chunks(image_bytes, png, webp))
     bmp_height = _little(start, 22, 4)  # signed: negative means that the top row comes first
     cases = [
         (jpeg, jpeg_height, jpeg_width),
-        (_starts(start, b"\x89PNG\r\n\x1a\n", 0), _big(start, 20, 4), _big(start, 16, 4)),
+        (png, _big(start, 20, 4), _big(start, 16, 4)),
         (_starts(start, b"GIF8", 0), _little(start, 8, 2), _little(start, 6, 2)),
         (
             _starts(start, b"BM", 0),
@@ -133,9 +135,38 @@ def _walk_jpeg(image_bytes: tf.Tensor, jpeg: tf.Tensor):
         still_walking,
         step,
         (jpeg, zeros + 2, sizes, sizes, zeros - 1),
-        maximum_iterations=_MAX_JPEG_SEGMENTS,
+        maximum_iterations=_MAX_SEGMENTS,
     )
     return height, width, exif_position
+
+
+def _walk_chunks(image_bytes: tf.Tensor, png: tf.Tensor, webp: tf.Tensor) -> tf.Tensor:
+    """Walks the chunks of the PNGs and WebPs of a batch up to the one with the EXIF data.
+
+    Returns:
+        The position of its TIFF header, int32 [batch], -1 where there is none.
+    """
+    num_bytes = tf.strings.length(image_bytes)
+
+    def step(walking, position, exif_position):
+        chunk = _bytes_at(image_bytes, position, 14)
+        length = tf.where(png, _big(chunk, 0, 4), _little(chunk, 4, 4))
+        found = (png & _starts(chunk, b"eXIf", 4)) | (webp & _starts(chunk, b"EXIF", 0))
+        # Some writers of WebP put JPEG's mark before the TIFF header.
+        header = tf.where(_starts(chunk, b"Exif\x00\x00", 8), 14, 8)
+        exif_position = tf.where(walking & found, position + header, exif_position)
+        advance = tf.where(png, 12 + length, 8 + length + length % 2)
+        following = tf.cast(position, tf.int64) + advance
+        walking &= ~found & (following < tf.cast(num_bytes, tf.int64))
+        return walking, tf.where(walking, tf.cast(following, tf.int32), position), exif_position
+
+    _, _, exif_position = tf.while_loop(
+        lambda walking, *_: tf.reduce_any(walking),
+        step,
+        (png | webp, tf.where(png, 8, tf.fill(tf.shape(num_bytes), 12)), num_bytes * 0 - 1),
+        maximum_iterations=_MAX_SEGMENTS,
+    )
+    return exif_position
 
 
 def _exif_orientation(image_bytes: tf.Tensor, exif_position: tf.Tensor) -> tf.Tensor:

@@ -23,6 +23,8 @@ class NetworkInputs(NamedTuple):
         images: float32 [num_rows, padded height, padded width, 3], normalised; num_rows is at
             least 1, because a network cannot run on nothing: one blank image where none could be
             decoded.
+        image_index: int32 [num_rows], which image of the batch it is; the batch's size for the
+            blank one.
         is_blank: bool [num_rows], whether it is that blank image.
         scaled_size_hw: int32 [num_rows, 2], the part of the network input that shows the image.
         image_size_hw: int32 [num_rows, 2], original pixels, upright.
@@ -31,6 +33,7 @@ class NetworkInputs(NamedTuple):
     error: tf.Tensor
     row: tf.Tensor
     images: tf.Tensor
+    image_index: tf.Tensor
     is_blank: tf.Tensor
     scaled_size_hw: tf.Tensor
     image_size_hw: tf.Tensor
@@ -42,7 +45,7 @@ def padded_size_hw(input_size_hw: tuple[int, int], max_level: int) -> tuple[int,
     return tuple(math.ceil(side / stride) * stride for side in input_size_hw)
 
 
-def network_inputs(
+def inputs_from_bytes(
     image_bytes: tf.Tensor, input_size_hw: tuple[int, int], max_level: int, max_pixels: int
 ) -> NetworkInputs:
     """Decodes, turns upright, resizes, normalises and pads a batch of encoded images.
@@ -54,25 +57,66 @@ def network_inputs(
         max_level: The feature pyramid's highest level.
         max_pixels: Larger images are refused before they are decoded.
     """
-    batch_size = tf.size(image_bytes)
     headers = read_headers(image_bytes)
     error = _header_error(image_bytes, headers, max_pixels)
+
+    def decode(encoded, orientation):
+        return tf.io.decode_image(encoded, channels=0, expand_animations=False), orientation
+
+    return _inputs(error, (image_bytes, headers.orientation), decode, input_size_hw, max_level)
+
+
+def inputs_from_pixels(
+    images: tf.Tensor, input_size_hw: tuple[int, int], max_level: int, max_pixels: int
+) -> NetworkInputs:
+    """Resizes, normalises and pads a batch of decoded, upright images.
+
+    Args:
+        images: uint8 [batch, height, width, channels]; grey, grey and alpha, RGB, or RGB and alpha;
+            transparent ones are laid on white.
+        input_size_hw: The box that an image is fitted into, aspect kept.
+        max_level: The feature pyramid's highest level.
+        max_pixels: Larger images are refused.
+    """
+    batch_size, height, width, num_channels = tf.unstack(tf.shape(images, tf.int64))
+    num_pixels = height * width
+    size = tf.strings.as_string(width) + "x" + tf.strings.as_string(height)
+    error = tf.where(num_pixels > max_pixels, _too_large(size, max_pixels), "")
+    error = tf.where(num_pixels == 0, "the image has " + size + " pixels", error)
+    channels = "the image has " + tf.strings.as_string(num_channels) + " channels, expected 1 to 4"
+    error = tf.where((num_channels < 1) | (num_channels > 4), channels, error)
+    upright = tf.ones(batch_size[None], tf.int32)
+
+    def decode(image, orientation):
+        return image, orientation
+
+    return _inputs(
+        tf.fill(batch_size[None], error), (images, upright), decode, input_size_hw, max_level
+    )
+
+
+def _inputs(error, elements, decode, input_size_hw, max_level) -> NetworkInputs:
+    """Makes the network inputs of those images that have no error yet.
+
+    Args:
+        error: string [batch].
+        elements: What `decode` takes of each image, [batch, ...] each.
+        decode: Returns an image, uint8 [height, width, 1..4], and its EXIF orientation; where it
+            fails the image gets an error.
+    """
+    batch_size = tf.size(error)
     candidates = tf.where(error == "")[:, 0]
     padded_hw = padded_size_hw(input_size_hw, max_level)
 
-    def decode(index, encoded, orientation):
-        image = _to_rgb(tf.io.decode_image(encoded, channels=0, expand_animations=False))
-        return index, *_network_input(image, orientation, input_size_hw, padded_hw)
+    def network_input(index, *element):
+        image, orientation = decode(*element)
+        return index, *_network_input(_to_rgb(image), orientation, input_size_hw, padded_hw)
 
     # A data set inside the graph is what lets one element fail without failing the call.
     decoded = tf.data.Dataset.from_tensor_slices(
-        (
-            tf.cast(candidates, tf.int32),
-            tf.gather(image_bytes, candidates),
-            tf.gather(headers.orientation, candidates),
-        )
+        (tf.cast(candidates, tf.int32), *(tf.gather(values, candidates) for values in elements))
     )
-    decoded = decoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    decoded = decoded.map(network_input, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     blank = (batch_size, tf.zeros([*padded_hw, 3]), tf.ones([2], tf.int32), tf.ones([2], tf.int32))
     decoded = decoded.ignore_errors().concatenate(tf.data.Dataset.from_tensors(blank))
     index, images, scaled_size_hw, image_size_hw = decoded.batch(
@@ -90,6 +134,7 @@ def network_inputs(
         error=error,
         row=tf.maximum(row, 0),
         images=tf.ensure_shape(images[:num_rows], [None, *padded_hw, 3]),
+        image_index=index[:num_rows],
         is_blank=index[:num_rows] == batch_size,
         scaled_size_hw=scaled_size_hw[:num_rows],
         image_size_hw=image_size_hw[:num_rows],
@@ -101,12 +146,16 @@ def _header_error(image_bytes: tf.Tensor, headers, max_pixels: int) -> tf.Tensor
     num_pixels = headers.height * headers.width
     size = tf.strings.as_string(headers.width) + "x" + tf.strings.as_string(headers.height)
     none = tf.fill(tf.shape(image_bytes), "")
-    too_large = f" pixels; at most {max_pixels} pixels are accepted, send it smaller"
-    error = tf.where(num_pixels > max_pixels, "the image has " + size + too_large, none)
+    error = tf.where(num_pixels > max_pixels, _too_large(size, max_pixels), none)
     error = tf.where(num_pixels <= 0, "the image's header is damaged: it gives no size", error)
     unknown = "not an image: expected the bytes of a JPEG, PNG, BMP, GIF or WebP file"
     error = tf.where(headers.known, error, unknown)
     return tf.where(tf.strings.length(image_bytes) > 0, error, "the image is empty (0 bytes)")
+
+
+def _too_large(size: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    limit = f" pixels; at most {max_pixels} pixels are accepted, send it smaller"
+    return "the image has " + size + limit
 
 
 def _to_rgb(image: tf.Tensor) -> tf.Tensor:

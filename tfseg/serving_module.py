@@ -1,19 +1,22 @@
-"""The exported graph: image bytes in, detections in original-image pixels out.
+"""The exported graph: photos in, detections in original-image pixels out.
 
 Evaluation runs this same module, so that what is measured is what is served.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 import tf_keras
 
-from tfseg import image_inputs, rle_ops
+from tfseg import garment_finder, image_inputs, rle_ops
 
 DEFAULT_SCORE_THRESHOLD = 0.05
+DEFAULT_NUM_PROPOSALS = 300
 DEFAULT_MAX_PIXELS = 100_000_000
 
 
 class ServingModule(tf.Module):
-    """Detects garments in encoded images.
+    """Detects garments in photos.
 
     `detect(image_bytes)` takes string [batch], each the bytes of a JPEG, PNG, BMP, GIF (its first
     frame) or WebP file, of any sizes, and also an empty batch. An image that cannot be decoded
@@ -32,9 +35,20 @@ class ServingModule(tf.Module):
     K is the largest num_detections of the batch, so that it can be 0. "Original" means after the
     image was turned upright by its EXIF orientation.
 
+    The other functions return the same, but:
+    `detect_above(image_bytes, score_threshold)` takes float32 [batch], each image's threshold for
+        every category in place of those built in; a negative one or NaN leaves those built in.
+    `detect_pixels(images)` takes uint8 [batch, height, width, channels], already decoded and
+        upright: grey, grey and alpha, RGB or RGB and alpha.
+    `detect_crops(image_bytes)` has in place of mask_rle
+        mask_crops: uint8 [batch, K, rows, columns], the mask's probability times 255 in cells that
+            divide the box evenly; 0 is padding.
+    Every input has the batch as its first dimension, so that a server may merge requests.
+
     Attributes:
         category_names: Names by class id - 1.
         input_size_hw: The box that an image is fitted into.
+        score_thresholds: By class id - 1.
     """
 
     def __init__(
@@ -43,8 +57,10 @@ class ServingModule(tf.Module):
         input_size_hw: tuple[int, int],
         max_level: int,
         category_names: tuple[str, ...],
-        score_threshold: float = DEFAULT_SCORE_THRESHOLD,
+        score_threshold: float | Sequence[float] = DEFAULT_SCORE_THRESHOLD,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        nms_iou: float | None = None,
+        num_proposals: int = DEFAULT_NUM_PROPOSALS,
     ):
         """Wraps a model; its weights are used as they are at each call.
 
@@ -53,9 +69,14 @@ class ServingModule(tf.Module):
             input_size_hw: Height and width an image is fitted into before padding.
             max_level: The feature pyramid's highest level.
             category_names: Names by class id - 1.
-            score_threshold: Lower scores are left out. The model's detection generator has a
-                threshold of its own before non-maximum suppression, and the largest K.
+            score_threshold: Lower scores are left out; one for all, or by class id - 1. The model's
+                detection generator has a threshold of its own before non-maximum suppression, and
+                the largest K.
             max_pixels: Larger images are refused before they are decoded.
+            nms_iou: A second non-maximum suppression after the model's own, within each category,
+                drops boxes whose IoU with a better one is above it; None for no second one.
+            num_proposals: The box head sees at most so many; the model's own number where that is
+                lower.
 
         Raises:
             ValueError: The model has no mask head, or a value is out of range.
@@ -63,25 +84,65 @@ class ServingModule(tf.Module):
         super().__init__()
         if model.mask_head is None:
             raise ValueError("the model has no mask head; set task.model.include_mask to true.")
-        if not 0 <= score_threshold <= 1:
-            raise ValueError(f"score_threshold: got {score_threshold}, expected 0 to 1.")
         self.category_names = tuple(category_names)
         self.input_size_hw = tuple(int(side) for side in input_size_hw)
+        self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
+        if num_proposals < 1:
+            raise ValueError(f"num_proposals: got {num_proposals}, expected at least 1.")
+        bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
+        threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
+        pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
+        layout = (self.input_size_hw, max_level, max_pixels)
+        class_names = ("", *self.category_names)
 
-        def detect(image_bytes):
-            return _detect(
+        # One body for every signature, so that the exported graph holds the network once.
+        @tf.function(autograph=False)
+        def find_garments(images, scaled_size_hw, image_size_hw, row_thresholds):
+            return garment_finder.find_garments(
                 model,
-                image_inputs.network_inputs(image_bytes, self.input_size_hw, max_level, max_pixels),
-                tf.constant(["", *self.category_names]),
-                score_threshold,
+                images,
+                scaled_size_hw,
+                image_size_hw,
+                row_thresholds,
+                nms_iou=nms_iou,
+                num_proposals=num_proposals,
             )
 
-        image_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
-        self.detect = tf.function(detect, input_signature=[image_spec], autograph=False)
+        def answer(inputs, own_threshold=None, as_crops=False):
+            thresholds = _row_thresholds(inputs, self.score_thresholds, own_threshold)
+            found = find_garments(
+                inputs.images, inputs.scaled_size_hw, inputs.image_size_hw, thresholds
+            )
+            return _answer_by_image(inputs, found, class_names, as_crops)
+
+        def detect(image_bytes):
+            return answer(image_inputs.inputs_from_bytes(image_bytes, *layout))
+
+        def detect_above(image_bytes, score_threshold):
+            inputs = image_inputs.inputs_from_bytes(image_bytes, *layout)
+            return answer(inputs, tf.broadcast_to(score_threshold, tf.shape(image_bytes)))
+
+        def detect_pixels(images):
+            return answer(image_inputs.inputs_from_pixels(images, *layout))
+
+        def detect_crops(image_bytes):
+            return answer(image_inputs.inputs_from_bytes(image_bytes, *layout), as_crops=True)
+
+        def graph_function(function, *specs):
+            return tf.function(function, input_signature=specs, autograph=False)
+
+        self.detect = graph_function(detect, bytes_spec)
+        self.detect_above = graph_function(detect_above, bytes_spec, threshold_spec)
+        self.detect_pixels = graph_function(detect_pixels, pixels_spec)
+        self.detect_crops = graph_function(detect_crops, bytes_spec)
 
 
 def module_from_trained(
-    trained, score_threshold: float = DEFAULT_SCORE_THRESHOLD, max_pixels: int = DEFAULT_MAX_PIXELS
+    trained,
+    score_threshold: float | Sequence[float] = DEFAULT_SCORE_THRESHOLD,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    nms_iou: float | None = None,
+    num_proposals: int = DEFAULT_NUM_PROPOSALS,
 ) -> ServingModule:
     """Returns the ServingModule of an experiment.TrainedModel."""
     model_params = trained.params.task.model
@@ -92,93 +153,86 @@ def module_from_trained(
         category_names=trained.category_names,
         score_threshold=score_threshold,
         max_pixels=max_pixels,
+        nms_iou=nms_iou,
+        num_proposals=num_proposals,
     )
 
 
-def _detect(model, inputs: image_inputs.NetworkInputs, class_names, score_threshold):
-    """Runs the model on the decoded images and lays the answer out by image of the batch."""
-    features, boxes, class_ids, scores, kept = _detect_boxes(model, inputs, score_threshold)
-    mask_probs = _mask_probs(model, features, boxes, class_ids, kept)
-    with tf.device("cpu:0"):
-        scaled_size = tf.cast(inputs.scaled_size_hw, tf.float32)
-        image_size = tf.cast(inputs.image_size_hw, tf.float32)
-        boxes_yxyx = boxes / tf.tile(scaled_size / image_size, [1, 2])[:, None]
-        boxes_yxyx = tf.clip_by_value(boxes_yxyx, 0.0, tf.tile(image_size, [1, 2])[:, None])
-        mask_rle = _mask_rle(mask_probs, boxes_yxyx, inputs.image_size_hw, kept)
+def _thresholds_by_class(score_threshold, category_names: tuple[str, ...]) -> tuple[float, ...]:
+    one_for_all = isinstance(score_threshold, int | float)
+    thresholds = [score_threshold] * len(category_names) if one_for_all else score_threshold
+    thresholds = tuple(float(threshold) for threshold in thresholds)
+    if len(thresholds) != len(category_names):
+        raise ValueError(
+            f"score_threshold: got {len(thresholds)} numbers, expected one, or one for each of "
+            f"{len(category_names)} categories."
+        )
+    for threshold in thresholds:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"score_threshold: got {threshold}, expected 0 to 1.")
+    return thresholds
 
-        # Rows by decoded image -> rows by image of the batch, blank where it was not decoded.
+
+def _row_thresholds(inputs, thresholds: tuple[float, ...], own_threshold) -> tf.Tensor:
+    """Returns float32 [num_rows, num_classes + 1], the least score by class id.
+
+    It is above 1 for the blank image, so that nothing is found there.
+    """
+    by_class = tf.constant([[1.0, *thresholds]])
+    if own_threshold is not None:
+        # The blank image has the index behind the last.
+        own = tf.gather(tf.concat([own_threshold, [-1.0]], 0), inputs.image_index)[:, None]
+        by_class = tf.where(own >= 0, own, by_class)
+    return tf.where(inputs.is_blank[:, None], 2.0, by_class)
+
+
+def _answer_by_image(inputs, found, class_names, as_crops: bool) -> dict[str, tf.Tensor]:
+    """Lays the answer out by image of the batch, blank where it was not decoded."""
+    with tf.device("cpu:0"):
         ok = tf.equal(inputs.error, "")
-        kept = tf.gather(kept, inputs.row) & ok[:, None]
+        kept = tf.gather(found["kept"], inputs.row) & ok[:, None]
         num_detections = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
         # The reduction over no image at all gives int32's lowest value.
         kept = kept[:, : tf.maximum(tf.reduce_max(num_detections), 0)]
 
         def by_image(values, padding):
             values = tf.gather(values, inputs.row)[:, : tf.shape(kept)[1]]
-            return tf.where(kept if values.shape.rank == 2 else kept[..., None], values, padding)
+            where = tf.reshape(kept, [*tf.unstack(tf.shape(kept)), *[1] * (values.shape.rank - 2)])
+            return tf.where(where, values, padding)
 
-        class_ids = by_image(class_ids, 0)
-        return {
+        class_ids = by_image(found["class_ids"], 0)
+        answer = {
             "ok": ok,
             "error": inputs.error,
             "num_detections": num_detections,
-            "boxes_yxyx": by_image(boxes_yxyx, 0.0),
+            "boxes_yxyx": by_image(found["boxes_yxyx"], 0.0),
             "class_ids": class_ids,
-            "class_names": tf.gather(class_names, class_ids),
-            "scores": by_image(scores, 0.0),
-            "mask_rle": by_image(mask_rle, ""),
+            "class_names": tf.gather(tf.constant(class_names), class_ids),
+            "scores": by_image(found["scores"], 0.0),
             "image_size_hw": tf.where(ok[:, None], tf.gather(inputs.image_size_hw, inputs.row), 0),
         }
+        if as_crops:
+            crops = tf.cast(tf.round(255 * found["mask_probs"]), tf.uint8)
+            answer["mask_crops"] = by_image(_by_row(crops, found["kept"]), tf.constant(0, tf.uint8))
+        else:
+            mask_rle = _mask_rle(found, inputs.image_size_hw)
+            answer["mask_rle"] = by_image(_by_row(mask_rle, found["kept"]), "")
+        return answer
 
 
-def _detect_boxes(model, inputs: image_inputs.NetworkInputs, score_threshold: float):
-    """Runs all but the mask head.
-
-    Returns:
-        The feature pyramid; boxes float32 [num_rows, n, 4] (network-input pixels), class ids int32
-        [num_rows, n], scores float32 [num_rows, n] and whether they are kept, bool [num_rows, n];
-        the kept ones come first. n is the largest number of kept ones, but at least 1.
-    """
-    # The part that shows the image, so that no box reaches into the padding.
-    image_shape = tf.cast(inputs.scaled_size_hw, tf.float32)
-    # Like the full call (maskrcnn_model.py, MaskRCNNModel.call), which runs both branches.
-    outputs, _ = model._call_box_outputs(inputs.images, image_shape, training=False)
-    boxes = tf.cast(outputs["detection_boxes"], tf.float32)
-    scores = tf.cast(outputs["detection_scores"], tf.float32)
-    class_ids = tf.cast(outputs["detection_classes"], tf.int32)
-    has_area = (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
-    valid = tf.sequence_mask(outputs["num_detections"], tf.shape(scores)[1])
-    kept = valid & has_area & (scores >= score_threshold) & ~inputs.is_blank[:, None]
-    most = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=1))
-    order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)[:, : tf.maximum(most, 1)]
-    boxes, class_ids, scores, kept = (
-        tf.gather(values, order, batch_dims=1) for values in (boxes, class_ids, scores, kept)
+def _mask_rle(found, image_size_hw) -> tf.Tensor:
+    """Returns string [num_kept], the RLEs of the kept detections' masks."""
+    kept_at = tf.where(found["kept"])
+    return rle_ops.rle_from_box_masks(
+        found["mask_probs"],
+        tf.gather_nd(found["boxes_yxyx"], kept_at),
+        tf.gather(image_size_hw, kept_at[:, 0]),
     )
-    return outputs["decoder_features"], boxes, class_ids, scores, kept
 
 
-def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
-    """Runs the mask head on the kept detections only.
-
-    Returns:
-        float32 [num_kept, rows, columns], 0..1, in the order of the batch.
-    """
-    kept_at = tf.where(kept)
-    num_kept = tf.shape(kept_at)[0]
-    # At least one: oneDNN's convolutions return a wrong shape for none (TensorFlow 2.20).
-    run_at = tf.pad(kept_at, [[0, 1], [0, 0]])[: tf.maximum(num_kept, 1)]
-    roi_features = tf.gather_nd(model.mask_roi_aligner(features, boxes), run_at)
-    # One instance a row, because the mask head wants their number to be static.
-    logits = model.mask_head([roi_features[:, None], tf.gather_nd(class_ids, run_at)[:, None]])
-    return tf.sigmoid(tf.cast(logits[:num_kept, 0], tf.float32))
-
-
-def _mask_rle(mask_probs, boxes_yxyx, image_size_hw, kept) -> tf.Tensor:
-    """Returns string [num_rows, n], the RLE of the kept detections' masks, "" for the others."""
-    kept_at = tf.where(kept)
-    rles = rle_ops.rle_from_box_masks(
-        mask_probs, tf.gather_nd(boxes_yxyx, kept_at), tf.gather(image_size_hw, kept_at[:, 0])
-    )
+def _by_row(values, kept) -> tf.Tensor:
+    """Lays [num_kept, ...] out as [num_rows, n, ...]; what is not kept gets zeros or ""."""
     position = tf.cumsum(tf.cast(tf.reshape(kept, [-1]), tf.int32), exclusive=True)
-    position = tf.where(kept, tf.reshape(position, tf.shape(kept)), tf.size(rles))
-    return tf.gather(tf.concat([rles, [""]], 0), position)
+    position = tf.where(kept, tf.reshape(position, tf.shape(kept)), tf.shape(values)[0])
+    padding = tf.zeros([1, *values.shape[1:]], values.dtype)
+    return tf.gather(tf.concat([values, padding], 0), position)

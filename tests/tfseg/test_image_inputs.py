@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from official.vision.dataloaders import maskrcnn_input
 
-from tfseg.image_inputs import network_inputs
+from tfseg.image_inputs import inputs_from_bytes
 
 
 def make_image(height, width, seed=0):
@@ -27,7 +27,7 @@ def encode(image_rgb, extension=".png", options=()):
 @functools.cache
 def compiled(input_size_hw, max_pixels):
     return tf.function(
-        lambda image_bytes: network_inputs(
+        lambda image_bytes: inputs_from_bytes(
             image_bytes, input_size_hw, max_level=5, max_pixels=max_pixels
         ),
         input_signature=[tf.TensorSpec([None], tf.string)],
@@ -255,6 +255,45 @@ def test_network_inputs_turns_photos_upright(orientation, byte_order):
     if orientation > 1:
         unturned = prepare([encode(make_image(40, 100))])["images"]
         assert np.abs(unturned - expected).mean() > 0.2
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_network_inputs_turns_other_formats_upright(kind, orientation):
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow writes their EXIF data")
+    exif = pillow.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    pillow.fromarray(make_image(40, 100)).save(stream, kind, exif=exif, **lossless)
+    encoded = stream.getvalue()
+    upright = cv2.cvtColor(cv2.imdecode(np.frombuffer(encoded, np.uint8), 1), cv2.COLOR_BGR2RGB)
+
+    inputs = prepare([encoded, encode(make_image(40, 100))])
+
+    assert inputs["error"].tolist() == [b"", b""]
+    assert inputs["image_size_hw"][0].tolist() == ([40, 100] if orientation < 5 else [100, 40])
+    expected = prepare([encode(upright)])["images"]
+    assert np.abs(inputs["images"][0] - expected[0]).mean() < 0.02
+
+
+def test_network_inputs_survives_damaged_chunks():
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow writes EXIF data into PNG")
+    exif = pillow.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    pillow.fromarray(make_image(40, 100)).save(stream, "PNG", exif=exif)
+    encoded = stream.getvalue()
+    damaged = []
+    for position in range(8, 90):
+        for value in (0, 127, 255):
+            changed = bytearray(encoded)
+            changed[position] = value
+            damaged.append(bytes(changed))
+
+    inputs = prepare([*damaged, encoded])
+
+    assert inputs["image_size_hw"][-1].tolist() == [100, 40]
 
 
 def test_network_inputs_finds_exif_behind_other_segments():

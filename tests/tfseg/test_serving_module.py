@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from tfseg.image_inputs import network_inputs
+from tfseg import thresholds
+from tfseg.image_inputs import inputs_from_bytes
 from tfseg.serving_module import ServingModule
 
 PER_BOX = ("boxes_yxyx", "class_ids", "class_names", "scores", "mask_rle")
@@ -40,6 +41,10 @@ def paste(probs, box_yxyx, image_size_hw):
     return rows @ probs @ columns.T >= 0.5
 
 
+def run(function, *arguments):
+    return {name: value.numpy() for name, value in function(*arguments).items()}
+
+
 def test_detect_signature(tiny_module):
     outputs = detect(tiny_module, [make_photo(50, 80)])
 
@@ -60,7 +65,7 @@ def test_detect_signature(tiny_module):
 def test_detect_equals_the_full_model(tiny_module, tiny_model):
     sizes = [(150, 230), (90, 40)]
     photos = [make_photo(*size, seed=seed) for seed, size in enumerate(sizes)]
-    inputs = network_inputs(tf.constant(photos), (64, 96), max_level=5, max_pixels=10**6)
+    inputs = inputs_from_bytes(tf.constant(photos), (64, 96), max_level=5, max_pixels=10**6)
     scaled_size_hw = tf.cast(inputs.scaled_size_hw, tf.float32)
     full = tiny_model(inputs.images, image_shape=scaled_size_hw, training=False)
     full = {name: full[name].numpy() for name in full if name.startswith("detection_")}
@@ -206,6 +211,109 @@ def test_detect_refuses_images_over_max_pixels(tiny_model, eager_functions):
     )
 
 
+def test_detect_above_lifts_and_raises_the_threshold_by_image(tiny_model, eager_functions):
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=1.0)
+    photo = make_photo(150, 230)
+
+    outputs = run(
+        module.detect_above,
+        tf.constant([b"broken", photo, photo, photo, photo]),
+        tf.constant([0.0, 0.0, -1.0, np.nan, 1.0]),
+    )
+
+    assert outputs["ok"].tolist() == [False, True, True, True, True]
+    assert outputs["num_detections"].tolist() == [0, 6, 0, 0, 0]
+    one = run(module.detect_above, tf.constant([photo, photo]), tf.constant([0.0]))
+    assert one["num_detections"].tolist() == [6, 6]
+
+
+def test_detect_thresholds_by_category(tiny_model, tiny_module, eager_functions):
+    photos = tf.constant([make_photo(150, 230), make_photo(90, 40, seed=1)])
+    everything = detect(tiny_module, photos)
+    kept = everything["class_ids"] == 2
+    assert 0 < kept.sum() < kept.size
+
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), (1.0, 0.0, 1.0))
+    outputs = detect(module, photos)
+
+    assert outputs["num_detections"].tolist() == kept.sum(axis=1).tolist()
+    assert set(outputs["class_names"].ravel().tolist()) <= {b"belt", b""}
+
+
+def test_detect_second_nms_equals_numpy(tiny_model, tiny_module, eager_functions):
+    photo = make_photo(150, 230)
+    everything = detect(tiny_module, [photo])
+    kept = thresholds.nms(
+        everything["boxes_yxyx"][0], everything["scores"][0], everything["class_ids"][0], 0.1
+    )
+    assert 0 < kept.sum() < 6
+
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), nms_iou=0.1)
+    outputs = detect(module, [photo])
+
+    np.testing.assert_allclose(outputs["boxes_yxyx"][0], everything["boxes_yxyx"][0, kept])
+
+
+def test_detect_takes_fewer_proposals(tiny_model, eager_functions):
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), num_proposals=2)
+
+    outputs = detect(module, [make_photo(150, 230)])
+
+    assert outputs["num_detections"][0] <= 2 * 3
+    assert tiny_model.roi_generator.get_config()["test_num_proposals"] == 20
+
+
+def test_detect_pixels_equals_encoded(tiny_module, eager_functions):
+    photos = [make_photo(150, 230, seed=seed) for seed in (0, 1)]
+    decoded = [cv2.imdecode(np.frombuffer(photo, np.uint8), 1)[..., ::-1] for photo in photos]
+
+    outputs = run(tiny_module.detect_pixels, tf.constant(np.stack(decoded)))
+
+    expected = detect(tiny_module, photos)
+    assert outputs.keys() == expected.keys()
+    np.testing.assert_allclose(outputs["boxes_yxyx"], expected["boxes_yxyx"], atol=1e-3)
+    assert outputs["mask_rle"].tolist() == expected["mask_rle"].tolist()
+
+
+def test_detect_pixels_grey_alpha_and_refusals(tiny_model, eager_functions):
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), max_pixels=5000)
+
+    def reasons(*shape):
+        outputs = run(module.detect_pixels, tf.zeros(shape, tf.uint8))
+        assert outputs["ok"].tolist() == [reason == b"" for reason in outputs["error"].tolist()]
+        return outputs["error"].tolist()
+
+    assert reasons(1, 50, 80, 1) == reasons(1, 50, 80, 2) == reasons(1, 50, 80, 4) == [b""]
+    assert reasons(2, 50, 80, 5) == [b"the image has 5 channels, expected 1 to 4"] * 2
+    assert reasons(1, 50, 0, 3) == [b"the image has 0x50 pixels"]
+    assert reasons(0, 50, 80, 3) == []
+    assert reasons(1, 80, 90, 3)[0].startswith(b"the image has 90x80 pixels; at most 5000 pixels")
+
+
+def test_detect_crops_paste_to_the_same_masks(tiny_module, eager_functions):
+    photos = [b"broken", make_photo(150, 230)]
+    expected = detect(tiny_module, photos)
+
+    outputs = run(tiny_module.detect_crops, tf.constant(photos))
+
+    assert outputs.keys() == (expected.keys() - {"mask_rle"}) | {"mask_crops"}
+    crops = outputs["mask_crops"]
+    assert crops.dtype == np.uint8
+    assert crops.shape == (2, 6, 28, 28)
+    assert not crops[0].any()
+    for crop, box, counts in zip(
+        crops[1], outputs["boxes_yxyx"][1], expected["mask_rle"][1], strict=True
+    ):
+        pasted = paste(crop / 255.0, box, (150, 230))
+        decoded = coco_mask.decode({"size": [150, 230], "counts": counts})
+        assert np.count_nonzero(decoded != pasted) <= 0.002 * decoded.size
+
+
 def test_serving_module_threshold_out_of_range(tiny_model):
     with pytest.raises(ValueError, match="score_threshold: got 1.5, expected 0 to 1"):
         ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=1.5)
+
+
+def test_serving_module_number_of_thresholds(tiny_model):
+    with pytest.raises(ValueError, match="got 2 numbers, expected one, or one for each of 3"):
+        ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=(0.5, 0.5))
