@@ -2,18 +2,21 @@
 
 python -m tfseg.export --model_dir=DIR --export_dir=DIR
 
-Writes <export_dir>/<number>/: string bytes of photos in, detections in the photos' own pixels out
-(serving_module.ServingModule describes the signature `serving_default`), the category names in
-assets/category_names.txt and a warm-up request in assets.extra/.
+Writes <export_dir>/<number>/: photos in, detections in the photos' own pixels out
+(serving_module.ServingModule describes the signatures), the category names in
+assets/category_names.txt, and in assets.extra/ a warm-up request for each signature, the
+thresholds, the training's params and a model card.
 """
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli
+from tfseg import cli, model_card, thresholds
+from tfseg.warmup_records import WARMUP_FILE, write_warmup_records
 
 FLAGS = flags.FLAGS
 
@@ -23,22 +26,41 @@ def define_flags() -> None:
     flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
     flags.DEFINE_string("export_dir", None, "Folder of the numbered versions.", required=True)
     flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
-    flags.DEFINE_float("score_threshold", 0.05, "Leave out detections below it.", 0.0, 1.0)
+    flags.DEFINE_float(
+        "score_threshold",
+        None,
+        "Leave out detections below it, in place of model_dir's thresholds.json; 0.05 without it.",
+        0.0,
+        1.0,
+    )
+    flags.DEFINE_integer(
+        "num_proposals", 300, "Regions the box head sees of a photo, at most (faster, same AP).", 1
+    )
+    flags.DEFINE_integer(
+        "max_pixels", 100_000_000, "Refuse larger photos before they are decoded.", 1
+    )
+    flags.DEFINE_string(
+        "metrics_path", None, "Metrics for the model card; model_dir/metrics.json by default."
+    )
     flags.DEFINE_integer("keep", 0, "Delete all but so many newest versions; 0 keeps all.", 0)
 
 
 CATEGORY_NAMES_FILE = "category_names.txt"
-# tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 
-def export_module(module, export_dir: str | Path, keep: int = 0) -> Path:
+def export_module(
+    module,
+    export_dir: str | Path,
+    keep: int = 0,
+    write_extras: Callable[[Path], None] | None = None,
+) -> Path:
     """Writes a ServingModule as the next version: whole, or not at all.
 
     Args:
         module: serving_module.ServingModule.
         export_dir: Folder of the versions; made where it is missing.
         keep: How many of the newest versions to leave; 0 leaves all.
+        write_extras: Writes further files into the folder it is given, the version's assets.extra.
 
     Returns:
         <export_dir>/<number>, one above the highest number there.
@@ -55,24 +77,32 @@ def export_module(module, export_dir: str | Path, keep: int = 0) -> Path:
     try:
         partial.chmod(0o755)
         _save(module, partial)
-        _write_warmup(partial / WARMUP_FILE)
+        write_warmup_records(partial / WARMUP_FILE)
+        if write_extras:
+            write_extras(partial / "assets.extra")
         version_dir = _rename_to_next_version(partial, export_dir)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     if keep:
         for _, old_version_dir in _versions(export_dir)[:-keep]:
-            shutil.rmtree(old_version_dir)
+            # Half a version must not be found under its number.
+            shutil.rmtree(old_version_dir.rename(export_dir / f".pruned-{old_version_dir.name}"))
     return version_dir
 
 
 def _save(module, saved_model_dir: Path) -> None:
     import tensorflow as tf
 
-    detect = module.detect.get_concrete_function()
-    # The function and what it reads, alone: tracking the model would save Keras's graphs with it.
+    from tfseg.serving_module import SIGNATURES
+
+    signatures = {
+        name: getattr(module, function_name).get_concrete_function()
+        for name, function_name in SIGNATURES.items()
+    }
+    # The functions and what they read, alone: tracking the model would save Keras's graphs too.
     exported = tf.Module()
-    exported.detect = module.detect
-    exported.model_variables = list(detect.variables)
+    exported.functions = [getattr(module, name) for name in SIGNATURES.values()]
+    exported.model_variables = list(signatures["serving_default"].variables)
     with tempfile.TemporaryDirectory() as assets_dir:
         names_path = Path(assets_dir) / CATEGORY_NAMES_FILE
         names_path.write_text("".join(f"{name}\n" for name in module.category_names), "utf-8")
@@ -80,42 +110,9 @@ def _save(module, saved_model_dir: Path) -> None:
         tf.saved_model.save(
             exported,
             str(saved_model_dir),
-            signatures={"serving_default": detect},
+            signatures=signatures,
             options=tf.saved_model.SaveOptions(save_debug_info=False),
         )
-
-
-def _write_warmup(path: Path) -> None:
-    """Writes one request that the server replays before it takes any from outside."""
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-
-    request = predict_pb2.PredictRequest()
-    request.model_spec.signature_name = "serving_default"
-    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([_warmup_photo()]))
-    log = prediction_log_pb2.PredictionLog(
-        predict_log=prediction_log_pb2.PredictLog(request=request)
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(log.SerializeToString())
-
-
-def _warmup_photo() -> bytes:
-    """Returns a JPEG of a plain figure before a shaded wall, 640 high and 480 wide."""
-    import numpy as np
-    import tensorflow as tf
-
-    y, x = np.mgrid[:640, :480]
-    image = np.stack([140 + y // 8, 150 + x // 8, 170 + (x + y) // 16], axis=-1)
-    for centre_y, half_height, half_width, colour in (
-        (110, 60, 45, (205, 160, 130)),
-        (260, 100, 85, (170, 40, 50)),
-        (470, 120, 65, (40, 60, 120)),
-    ):
-        inside = ((y - centre_y) / half_height) ** 4 + ((x - 240) / half_width) ** 4 < 1
-        image[inside] = colour
-    return tf.io.encode_jpeg(image.astype(np.uint8)).numpy()
 
 
 def _versions(export_dir: Path) -> list[tuple[int, Path]]:
@@ -136,15 +133,44 @@ def _rename_to_next_version(partial: Path, export_dir: Path) -> Path:
             # Another export has just taken the number: try the next one.
 
 
+def _export_trained():
+    """Exports what the flags name; returns the version's folder and the TrainedModel."""
+    metrics = model_card.read_metrics(FLAGS.metrics_path, FLAGS.model_dir)
+    tuned = None
+    if FLAGS.score_threshold is None and Path(FLAGS.model_dir).is_dir():
+        tuned = thresholds.load(FLAGS.model_dir)
+
+    from tfseg import experiment, serving_module
+
+    trained = experiment.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
+    if tuned is None:
+        by_hand = FLAGS.score_threshold
+        tuned = thresholds.Thresholds(
+            {}, serving_module.DEFAULT_SCORE_THRESHOLD if by_hand is None else by_hand
+        )
+    module = serving_module.module_from_trained(
+        trained,
+        tuned.of_categories(trained.category_names).tolist(),
+        FLAGS.max_pixels,
+        nms_iou=tuned.nms_iou,
+        num_proposals=FLAGS.num_proposals,
+    )
+    tuned_for = f"{tuned.metric} on {tuned.split}" if tuned.metric else "set by hand"
+    card = model_card.model_card(trained, module, metrics, tuned_for)
+
+    def write_extras(extras_dir: Path) -> None:
+        tuned.save(extras_dir / thresholds.THRESHOLDS_FILE)
+        experiment.save_params(trained.params, str(extras_dir))
+        model_card.write_card(card, extras_dir)
+
+    return export_module(module, FLAGS.export_dir, FLAGS.keep, write_extras), trained
+
+
 def main(argv) -> None:
     """Reads the flags, exports and prints the new version's folder."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
-        from tfseg import experiment, serving_module
-
-        trained = experiment.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
-        module = serving_module.module_from_trained(trained, FLAGS.score_threshold)
-        version_dir = export_module(module, FLAGS.export_dir, FLAGS.keep)
+        version_dir, trained = _export_trained()
         print(f"exported {trained.checkpoint_path} (step {trained.step}) to {version_dir}")
 
 

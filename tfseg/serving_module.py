@@ -14,6 +14,14 @@ DEFAULT_SCORE_THRESHOLD = 0.05
 DEFAULT_NUM_PROPOSALS = 300
 DEFAULT_MAX_PIXELS = 100_000_000
 
+# Name in the exported model -> function of ServingModule.
+SIGNATURES = {
+    "serving_default": "detect",
+    "with_score_threshold": "detect_above",
+    "image_tensor": "detect_pixels",
+    "mask_crops": "detect_crops",
+}
+
 
 class ServingModule(tf.Module):
     """Detects garments in photos.
@@ -49,6 +57,7 @@ class ServingModule(tf.Module):
         category_names: Names by class id - 1.
         input_size_hw: The box that an image is fitted into.
         score_thresholds: By class id - 1.
+        nms_iou, num_proposals, max_pixels: As given.
     """
 
     def __init__(
@@ -89,6 +98,7 @@ class ServingModule(tf.Module):
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
         if num_proposals < 1:
             raise ValueError(f"num_proposals: got {num_proposals}, expected at least 1.")
+        self.nms_iou, self.num_proposals, self.max_pixels = nms_iou, num_proposals, max_pixels
         bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
         threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
         pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")

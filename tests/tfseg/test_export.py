@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -46,13 +47,17 @@ def run_in_session(version_dir):
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():  # not beyond the loading: the tests run eagerly
         meta_graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(version_dir))
-    signature = meta_graph.signature_def["serving_default"]
-    fetches = {name: info.name for name, info in signature.outputs.items()}
 
-    def run(image_bytes):
-        return session.run(fetches, {signature.inputs["image_bytes"].name: image_bytes})
+    def run(image_bytes=None, signature_name="serving_default", **inputs):
+        signature = meta_graph.signature_def[signature_name]
+        if image_bytes is not None:
+            inputs["image_bytes"] = image_bytes
+        return session.run(
+            {name: info.name for name, info in signature.outputs.items()},
+            {signature.inputs[name].name: value for name, value in inputs.items()},
+        )
 
-    run.signature = signature
+    run.signatures = meta_graph.signature_def
     yield run
     session.close()
 
@@ -79,14 +84,27 @@ def test_exported_answers_as_before(tiny_module, run_in_session, run_eagerly, im
                 assert outputs[name].tolist() == values.tolist(), name
 
 
-def test_exported_signature(run_in_session):
-    signature = run_in_session.signature
+def test_exported_signatures(run_in_session):
+    def layout(infos):
+        return {
+            name: (tf.as_dtype(info.dtype).name, [d.size for d in info.tensor_shape.dim])
+            for name, info in infos.items()
+        }
 
-    assert list(signature.inputs) == ["image_bytes"]
-    assert signature.inputs["image_bytes"].dtype == tf.string.as_datatype_enum
-    assert [d.size for d in signature.inputs["image_bytes"].tensor_shape.dim] == [-1]
-    assert set(signature.outputs) == OUTPUT_NAMES
-    assert signature.method_name == "tensorflow/serving/predict"
+    signatures = run_in_session.signatures
+    image_bytes = {"image_bytes": ("string", [-1])}
+    assert {n: layout(s.inputs) for n, s in signatures.items() if not n.startswith("__")} == {
+        "serving_default": image_bytes,
+        "with_score_threshold": {**image_bytes, "score_threshold": ("float32", [-1])},
+        "image_tensor": {"images": ("uint8", [-1, -1, -1, -1])},
+        "mask_crops": image_bytes,
+    }
+    for name, signature in signatures.items():
+        if not name.startswith("__"):
+            crops = {"mask_crops"} if name == "mask_crops" else {"mask_rle"}
+            assert set(signature.outputs) == (OUTPUT_NAMES - {"mask_rle"}) | crops
+            assert signature.method_name == "tensorflow/serving/predict"
+            assert {size[:1] == [-1] for _, size in layout(signature.outputs).values()} == {True}
 
 
 def test_exported_graph_needs_no_python_and_no_xla(version_dir):
@@ -111,14 +129,45 @@ def test_exported_category_names(version_dir):
 
 def test_exported_warmup_can_be_replayed(version_dir, run_in_session):
     path = version_dir / "assets.extra/tf_serving_warmup_requests"
-    (record,) = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    signature_names = []
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        signature_names.append(request.model_spec.signature_name)
+        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        outputs = run_in_session(signature_name=signature_names[-1], **inputs)
+        assert outputs["ok"].tolist() == [True]
+        assert outputs["image_size_hw"].tolist() == [[640, 480]]
+    assert sorted(signature_names) == [
+        "image_tensor",
+        "mask_crops",
+        "serving_default",
+        "with_score_threshold",
+    ]
 
-    request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
 
-    assert request.model_spec.signature_name == "serving_default"
-    outputs = run_in_session(tf.make_ndarray(request.inputs["image_bytes"]))
-    assert outputs["ok"].tolist() == [True]
-    assert outputs["image_size_hw"].tolist() == [[640, 480]]
+def test_exported_loads_through_the_c_api(tiny_module, version_dir, run_in_session, tmp_path):
+    """The loader of TensorFlow Serving, without Python's TensorFlow; in a process of its own."""
+    signature = run_in_session.signatures["serving_default"]
+    infos = {**signature.inputs, **signature.outputs}
+    names = json.dumps({name: info.name for name, info in infos.items()})
+    photos = [make_photo(150, 230), b"broken"]
+    for index, photo in enumerate(photos):
+        (tmp_path / f"{index}.jpg").write_bytes(photo)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.tfseg.c_api_detect", version_dir, tmp_path, names],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    found = json.loads(ended.stdout)
+    expected = {k: v.numpy() for k, v in tiny_module.detect(tf.constant(photos)).items()}
+    assert found["num_detections"] == expected["num_detections"].tolist()
+    np.testing.assert_allclose(found["boxes_yxyx"], expected["boxes_yxyx"].ravel(), atol=1e-3)
+    assert found["mask_rle"] == [counts.decode() for counts in expected["mask_rle"].ravel()]
 
 
 def test_exported_folder(version_dir):
@@ -159,6 +208,16 @@ def test_export_module_keeps_the_newest(fast_save, tmp_path):
     export.export_module("new", tmp_path, keep=2)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "11", "best"]
+
+
+def test_export_module_writes_extras_before_the_rename(fast_save, tmp_path):
+    def write_extras(extras_dir):
+        assert not extras_dir.parent.name.isdigit()
+        (extras_dir / "model_card.md").write_text("a card")
+
+    version_dir = export.export_module("new", tmp_path, write_extras=write_extras)
+
+    assert (version_dir / "assets.extra/model_card.md").read_text() == "a card"
 
 
 def test_export_module_when_another_export_takes_the_number(fast_save, tmp_path, monkeypatch):
