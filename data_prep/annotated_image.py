@@ -46,6 +46,7 @@ class Instance:
         bbox: the mask's own box, never the raw file's.
         area: number of mask pixels, at least 1.
         is_crowd: the mask covers a group that could not be told apart.
+        attribute_ids: the raw data set's own, in order; empty where it has none.
     """
 
     category_id: int
@@ -53,6 +54,7 @@ class Instance:
     bbox: BBox
     area: int
     is_crowd: bool = False
+    attribute_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

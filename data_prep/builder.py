@@ -27,11 +27,11 @@ _SHUFFLE_NUM_FILES = 256
 class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
     """Writes a RawDataset as a prepared data set.
 
-    A subclass gives CATEGORY_NAMES, VERSION, raw_files and open_raw. `prep_options` may be set
-    before download_and_prepare; raw_dir is TFDS's manual_dir.
+    A subclass gives VERSION, raw_files and open_raw. `prep_options` may be set before
+    download_and_prepare; raw_dir is TFDS's manual_dir. The categories' names come from the raw
+    files, and lie beside the shards from then on.
     """
 
-    CATEGORY_NAMES: tuple[str, ...] = ()
     prep_options = PrepOptions()
 
     @abc.abstractmethod
@@ -55,7 +55,7 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         return build_state(self.prep_options.as_json(), self.raw_files(raw_dir))
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(features=example_features(self.CATEGORY_NAMES))
+        return self.dataset_info_from_configs(features=example_features())
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         tfds_shuffle.MAX_MEM_BUFFER_SIZE = _SHUFFLE_BUFFER_BYTES
@@ -63,6 +63,8 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         raw_dir = Path(dl_manager.manual_dir)
         self._state = self.state(raw_dir)
         raw = self.open_raw(raw_dir)
+        labels = self.info.features["image"]["object"]["class"]["label"].feature
+        labels.names = ["background", *raw.category_names]
         self._preparation = Preparation(raw, self.prep_options, Path(self.data_dir))
         return self._preparation.splits()
 
@@ -101,10 +103,14 @@ class _DeterministicWriter(writer_lib.ExampleWriter):
         return super().write(path, ordered)
 
 
-def example_features(category_names: tuple[str, ...]) -> tfds.features.FeaturesDict:
-    """The feature schema; its nested names join to Model Garden's TFExample keys."""
+def example_features() -> tfds.features.FeaturesDict:
+    """The feature schema; its nested names join to Model Garden's TFExample keys.
+
+    Ours are `source`, the raw file's name as in the report, and `attributes`, an instance's
+    attribute ids as in FGVC6's csv, such as "20_30".
+    """
     floats = tfds.features.Sequence(np.float32)
-    labels = tfds.features.ClassLabel(names=["background", *category_names])
+    labels = tfds.features.ClassLabel()
     masks = tfds.features.Image(shape=(None, None, 1), encoding_format="png")
     objects = {
         "bbox": {"xmin": floats, "xmax": floats, "ymin": floats, "ymax": floats},
@@ -114,6 +120,7 @@ def example_features(category_names: tuple[str, ...]) -> tfds.features.FeaturesD
         },
         "area": floats,
         "is_crowd": tfds.features.Sequence(np.int64),
+        "attributes": tfds.features.Sequence(tfds.features.Text()),
         "mask": tfds.features.Sequence(masks),
     }
     image = {
@@ -122,6 +129,7 @@ def example_features(category_names: tuple[str, ...]) -> tfds.features.FeaturesD
         "width": np.int64,
         "filename": tfds.features.Text(),
         "source_id": tfds.features.Text(),
+        "source": tfds.features.Text(),
         "object": objects,
     }
     return tfds.features.FeaturesDict({"image": image})

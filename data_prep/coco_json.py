@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data_prep.annotated_image import MAX_IMAGE_ID
+from data_prep.photo_conversion import RawInstance, RawPhoto
+
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 _LFS_POINTER = "version https://git-lfs"
@@ -30,6 +33,26 @@ class CocoRecord(NamedTuple):
 
     image: CocoImage
     annotation_texts: tuple[str, ...]
+
+    def raw_photo(self) -> RawPhoto:
+        """Parses the texts."""
+        instances = [_raw_instance(json.loads(text)) for text in self.annotation_texts]
+        annotated_hw = (self.image.height, self.image.width)
+        return RawPhoto(self.image.image_id, self.image.file_name, annotated_hw, tuple(instances))
+
+
+def _raw_instance(annotation: dict) -> RawInstance:
+    attribute_ids = annotation.get("attribute_ids")  # Fashionpedia's name for them
+    if not isinstance(attribute_ids, list) or not set(map(type, attribute_ids)) <= {int}:
+        attribute_ids = []
+    return RawInstance(
+        record_id=annotation["id"],
+        raw_category_id=annotation["category_id"],
+        segmentation=annotation["segmentation"],
+        is_crowd=bool(annotation.get("iscrowd", 0)),
+        bbox_xywh=annotation.get("bbox"),
+        attribute_ids=tuple(sorted(set(attribute_ids))),
+    )
 
 
 class CocoJson:
@@ -93,6 +116,19 @@ class CocoJson:
         """The ids of annotations whose image is not in the file."""
         known = np.array([image.image_id for image in self.images], np.int64)
         return [int(i) for i in self._spans[~np.isin(self._spans[:, 0], known), 1]]
+
+    def check_image_ids(self) -> None:
+        """Finds ids that the prepared data set cannot keep.
+
+        Raises:
+            ValueError: An image's id is not in 0 .. 2^24 - 1.
+        """
+        for image in self.images:
+            if not 0 <= image.image_id <= MAX_IMAGE_ID:
+                raise ValueError(
+                    f"{self.path}: got image id {image.image_id}, expected 0..{MAX_IMAGE_ID}: "
+                    "larger ones lose digits in evaluation; give the images smaller ids."
+                )
 
     def _rows(self, image_id: int) -> np.ndarray:
         first = np.searchsorted(self._spans[:, 0], image_id, "left")

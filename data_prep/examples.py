@@ -8,13 +8,12 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from data_prep import masks
 from data_prep.annotated_image import AnnotatedImage, Instance
-from data_prep.raw_dataset import Conversion
+from data_prep.raw_dataset import Conversion, Converter
 
 
 @dataclass
@@ -42,23 +41,24 @@ class PreparedExample:
 
 @dataclass(frozen=True)
 class ExampleMaker:
-    """Record -> PreparedExample; picklable.
+    """(source's name, record) -> PreparedExample; picklable.
 
     Attributes:
-        converter: the data set's Converter.
+        converters: by the source's name.
         category_names: index 0 is category id 1.
     """
 
-    converter: Callable[[Any], Conversion]
+    converters: dict[str, Converter]
     category_names: tuple[str, ...]
 
-    def __call__(self, record: Any) -> PreparedExample:
+    def __call__(self, named_record: tuple[str, Any]) -> PreparedExample:
         """Reads, converts and encodes one record."""
-        conversion = self.converter(record)
+        source_name, record = named_record
+        conversion = self.converters[source_name](record)
         image, conversion.image = conversion.image, None
         if image is None:
             return PreparedExample(conversion)
-        features = features_from_image(image, self.category_names)
+        features = features_from_image(image, self.category_names, source_name)
         annotation_jsons = tuple(_annotation_json(image, i) for i in image.instances)
         image_json = json.dumps(
             {
@@ -82,7 +82,9 @@ class ExampleMaker:
         )
 
 
-def features_from_image(image: AnnotatedImage, category_names: tuple[str, ...]) -> dict:
+def features_from_image(
+    image: AnnotatedImage, category_names: tuple[str, ...], source_name: str
+) -> dict:
     """The example's values; boxes are divided by the image's size, areas are pixels.
 
     Encoded bytes are file objects, TFDS would take plain ones for a path.
@@ -101,6 +103,7 @@ def features_from_image(image: AnnotatedImage, category_names: tuple[str, ...]) 
         },
         "area": [float(i.area) for i in instances],
         "is_crowd": [int(i.is_crowd) for i in instances],
+        "attributes": ["_".join(map(str, i.attribute_ids)) for i in instances],
         "mask": [io.BytesIO(masks.png_from_rle(i.rle)) for i in instances],
     }
     return {
@@ -110,6 +113,7 @@ def features_from_image(image: AnnotatedImage, category_names: tuple[str, ...]) 
             "width": image.width,
             "filename": image.file_name,
             "source_id": str(image.image_id),
+            "source": source_name,
             "object": objects,
         }
     }
@@ -127,4 +131,6 @@ def _annotation_json(image: AnnotatedImage, instance: Instance) -> str:
             "counts": instance.rle["counts"].decode("ascii"),
         },
     }
+    if instance.attribute_ids:
+        entry["attribute_ids"] = list(instance.attribute_ids)
     return json.dumps(entry)[1:]

@@ -14,12 +14,17 @@ class GroundTruthWriter:
     Args:
         path: the json to write.
         category_names: index 0 is category id 1.
+        attribute_names: by attribute id; with any, the json has a list `attributes`, as
+            Fashionpedia's has.
     """
 
-    def __init__(self, path: Path, category_names: tuple[str, ...]):
+    def __init__(
+        self, path: Path, category_names: tuple[str, ...], attribute_names: dict[int, str]
+    ):
         self._path = path
         self._annotations_path = path.with_suffix(".annotations")
         self._category_names = category_names
+        self._attribute_names = attribute_names
         self._num_images = 0
         self._num_annotations = 0
 
@@ -49,6 +54,10 @@ class GroundTruthWriter:
             self._images.write('],\n"annotations": [')
             with self._annotations_path.open(encoding="utf-8") as annotations:
                 shutil.copyfileobj(annotations, self._images)
-            self._images.write(f'],\n"categories": {json.dumps(categories)}}}\n')
+            self._images.write(f'],\n"categories": {json.dumps(categories)}')
+            if self._attribute_names:
+                attributes = [{"id": i, "name": name} for i, name in self._attribute_names.items()]
+                self._images.write(f',\n"attributes": {json.dumps(attributes)}')
+            self._images.write("}\n")
         self._images.close()
         self._annotations_path.unlink(missing_ok=True)

@@ -2,13 +2,14 @@
 
 import bisect
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data_prep.examples import PreparedExample
 from data_prep.raw_dataset import Note, RawSource
 
-_NUM_EXAMPLE_IDS = 10
+_NUM_EXAMPLES = 10
 
 
 @dataclass
@@ -16,15 +17,15 @@ class Tally:
     """Counts by reason, with the smallest few ids: the same whatever the order of the work."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    ids: dict[str, list[int]] = field(default_factory=dict)
+    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
-    def add(self, entries: Iterable[Note]) -> None:
+    def add(self, notes: Iterable[Note]) -> None:
         """Counts them."""
-        for reason, record_id in entries:
+        for reason, record_id, file_name in notes:
             self.counts[reason] = self.counts.get(reason, 0) + 1
-            ids = self.ids.setdefault(reason, [])
-            bisect.insort(ids, record_id)
-            del ids[_NUM_EXAMPLE_IDS:]
+            examples = self.examples.setdefault(reason, [])
+            bisect.insort(examples, (record_id, file_name))
+            del examples[_NUM_EXAMPLES:]
 
     @property
     def total(self) -> int:
@@ -36,9 +37,16 @@ class Tally:
         return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:number]
 
     def as_json(self) -> dict:
-        """{reason: {"count": int, "example_ids": [int, ...]}}, commonest first."""
+        """{reason: {"count", "example_ids", "example_files"}}, commonest first.
+
+        The examples are the smallest ids and the files of the photos that they are of or in.
+        """
         return {
-            reason: {"count": count, "example_ids": self.ids[reason]}
+            reason: {
+                "count": count,
+                "example_ids": [record_id for record_id, _ in self.examples[reason]],
+                "example_files": [file_name for _, file_name in self.examples[reason]],
+            }
             for reason, count in self.commonest(len(self.counts))
         }
 
@@ -68,7 +76,8 @@ class SourceReport:
         """Counts one record's outcome."""
         conversion = example.conversion
         if conversion.left_out_reason is not None:
-            self.left_out.add([Note(conversion.left_out_reason, image_id)])
+            file_name = conversion.file_name
+            self.left_out.add([Note(conversion.left_out_reason, image_id, file_name)])
         else:
             self.kept_photos += 1
             self.kept_annotations += len(example.annotation_jsons)
@@ -76,16 +85,16 @@ class SourceReport:
         self.repairs.add(conversion.repairs)
 
     def as_json(self) -> dict:
-        """The report's entry; in_json = kept + the sum over left_out (dropped)."""
+        """The report's entry; in_raw = kept + the sum over left_out (dropped)."""
         return {
             "name": self.name,
             "photos": {
-                "in_json": self.num_photos,
+                "in_raw": self.num_photos,
                 "kept": self.kept_photos,
                 "left_out": self.left_out.as_json(),
             },
             "annotations": {
-                "in_json": self.num_annotations,
+                "in_raw": self.num_annotations,
                 "kept": self.kept_annotations,
                 "dropped": self.dropped.as_json(),
             },
@@ -103,32 +112,47 @@ class SplitReport:
 
     def __init__(self, category_names: tuple[str, ...]):
         self.num_examples = 0
-        self.num_instances = 0
-        self.max_num_instances = 0
+        self._max_num_instances = 0
         self._category_names = category_names
-        self._category_counts = [0] * len(category_names)
+        self._sources: dict[str, _Contents] = {}
         self._digest = hashlib.sha256()
 
-    def add(self, example: PreparedExample) -> None:
+    def add(self, example: PreparedExample, source_name: str) -> None:
         """Counts one kept example; the order matters for the digest."""
         self.num_examples += 1
-        num_instances = len(example.annotation_jsons)
-        self.num_instances += num_instances
-        self.max_num_instances = max(self.max_num_instances, num_instances)
-        for category_id, count in example.category_counts.items():
-            self._category_counts[category_id - 1] += count
+        self._max_num_instances = max(self._max_num_instances, len(example.annotation_jsons))
+        contents = self._sources.setdefault(source_name, _Contents())
+        contents.num_examples += 1
+        contents.category_counts += example.category_counts
         self._digest.update(example.digest)
 
     def as_json(self) -> dict:
-        """The report's entry."""
+        """The report's entry, with the same counts by source."""
+        total = _Contents(
+            self.num_examples, sum((c.category_counts for c in self._sources.values()), Counter())
+        )
+        return {
+            **total.as_json(self._category_names),
+            "max_num_instances": self._max_num_instances,
+            "by_source": {
+                name: contents.as_json(self._category_names)
+                for name, contents in self._sources.items()
+            },
+            "sha256": self._digest.hexdigest(),
+        }
+
+
+@dataclass
+class _Contents:
+    num_examples: int = 0
+    category_counts: Counter = field(default_factory=Counter)
+
+    def as_json(self, category_names: tuple[str, ...]) -> dict:
+        counts = [self.category_counts[i] for i in range(1, len(category_names) + 1)]
         return {
             "num_examples": self.num_examples,
-            "num_instances": self.num_instances,
-            "max_num_instances": self.max_num_instances,
-            "instances_by_category": dict(
-                zip(self._category_names, self._category_counts, strict=True)
-            ),
-            "sha256": self._digest.hexdigest(),
+            "num_instances": sum(counts),
+            "instances_by_category": dict(zip(category_names, counts, strict=True)),
         }
 
 
@@ -147,7 +171,7 @@ def table(report: dict) -> str:
         lines.append(source["name"])
         for what, gone in (("photos", "left_out"), ("annotations", "dropped")):
             entry = source[what]
-            lines.append(_row(f"{what} in json", entry["in_json"]))
+            lines.append(_row(f"{what} in raw files", entry["in_raw"]))
             lines.append(_row("kept", entry["kept"], indent=4))
             lines += _tally_rows(f"{gone.replace('_', ' ')}: ", entry[gone])
         if source["repairs"]:
@@ -155,13 +179,19 @@ def table(report: dict) -> str:
             lines += _tally_rows("", source["repairs"])
     lines.append("splits")
     for name, split in report["splits"].items():
-        row = _row(f"{name} photos", split["num_examples"])
-        lines.append(f"{row}   instances {split['num_instances']:,}")
+        lines.append(_split_row(f"{name} photos", split))
+        if len(split["by_source"]) > 1:
+            lines += [_split_row(of, own, indent=4) for of, own in split["by_source"].items()]
     return "\n".join(lines)
 
 
 def _row(label: str, count: int, indent: int = 2) -> str:
     return f"{' ' * indent}{label:<{44 - indent}}{count:>10,}"
+
+
+def _split_row(label: str, contents: dict, indent: int = 2) -> str:
+    row = _row(label, contents["num_examples"], indent)
+    return f"{row}   instances {contents['num_instances']:,}"
 
 
 def _tally_rows(prefix: str, tally: dict) -> list[str]:

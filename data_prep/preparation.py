@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 
 from tqdm import tqdm
@@ -67,7 +67,8 @@ class Preparation:
         self._split_reports: dict[str, SplitReport] = {}
         for source, report in zip(raw.sources, self._source_reports, strict=True):
             self._check_left_out(source, report)
-        maker = ExampleMaker(raw.converter, raw.category_names)
+        converters = {source.name: source.converter for source in raw.sources}
+        maker = ExampleMaker(converters, raw.category_names)
         self._pool = OrderedPool(maker, options.num_workers)
         self._progress = tqdm(
             total=sum(len(source.keys) for source in raw.sources),
@@ -103,16 +104,18 @@ class Preparation:
     def _examples(self, split: str) -> Iterator[tuple[int, dict]]:
         split_report = SplitReport(self._raw.category_names)
         truth_path = self._out_dir / ground_truth_name(split)
-        with GroundTruthWriter(truth_path, self._raw.category_names) as truth:
+        names = (self._raw.category_names, self._raw.attribute_names)
+        with GroundTruthWriter(truth_path, *names) as truth:
             for source, report in zip(self._raw.sources, self._source_reports, strict=True):
                 image_ids = self._image_ids(source, split)
-                examples = self._pool.map(source.records(image_ids))
+                named_records = zip(repeat(source.name), source.records(image_ids))
+                examples = self._pool.map(named_records)
                 for image_id, example in zip(image_ids, examples, strict=True):
                     self._progress.update()
                     report.add(example, image_id)
                     self._check_left_out(source, report)
                     if example.image_id is not None:
-                        split_report.add(example)
+                        split_report.add(example, source.name)
                         truth.add(example.image_json, example.annotation_jsons)
                         yield image_id, example.features
         if split_report.num_examples:
@@ -133,7 +136,7 @@ class Preparation:
         if source.split is not None or report.left_out.total <= allowed:
             return
         reasons = ", ".join(
-            f"{reason.replace('_', ' ')}: {count} (e.g. {report.left_out.ids[reason][0]})"
+            f"{reason.replace('_', ' ')}: {count} (e.g. {_example(report, reason)})"
             for reason, count in report.left_out.commonest(3)
         )
         raise ValueError(
@@ -149,6 +152,7 @@ class Preparation:
         splits = {name: split.as_json() for name, split in self._split_reports.items()}
         return {
             "category_names": list(self._raw.category_names),
+            "attribute_names": {str(i): name for i, name in self._raw.attribute_names.items()},
             "sources": [source_report.as_json() for source_report in self._source_reports],
             "splits": splits,
             "fingerprint": fingerprint(self._raw.category_names, splits),
@@ -158,3 +162,8 @@ class Preparation:
         """Ends the workers and the progress bar."""
         self._progress.close()
         self._pool.close()
+
+
+def _example(report: SourceReport, reason: str) -> str:
+    record_id, file_name = report.left_out.examples[reason][0]
+    return f"{record_id}, {file_name}" if file_name else str(record_id)

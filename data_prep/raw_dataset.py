@@ -8,10 +8,17 @@ from data_prep.annotated_image import AnnotatedImage
 
 
 class Note(NamedTuple):
-    """Why a photo or annotation was left out or changed (the report's key), and its id."""
+    """Why a photo or annotation was left out or changed.
+
+    Attributes:
+        reason: the report's key.
+        record_id: of the photo or annotation.
+        file_name: the photo's, "" where an annotation's photo is not known.
+    """
 
     reason: str
     record_id: int
+    file_name: str
 
 
 @dataclass
@@ -19,12 +26,14 @@ class Conversion:
     """What became of one record.
 
     Attributes:
+        file_name: the photo's.
         image: None where the photo is left out for `left_out_reason`.
         dropped: annotations of this photo that are not in `image`; all of them without an image.
         repairs: what was put right or merely noticed; ids of annotations, or of the photo where
             the reason begins with "photo".
     """
 
+    file_name: str
     image: AnnotatedImage | None = None
     left_out_reason: str | None = None
     dropped: list[Note] = field(default_factory=list)
@@ -55,9 +64,10 @@ class RawSource:
     """One raw file's photos.
 
     Attributes:
-        name: as the report calls it, such as "train json".
+        name: as the report calls it, such as "train json"; unique within the data set.
         num_photos: in the raw file, the left-out ones included.
         num_annotations: in the raw file, likewise.
+        converter: for this source's records.
         keys: the photos to read, by image id.
         left_out: photos already known to be unusable.
         dropped: annotations already known to be unusable, those of `left_out` included.
@@ -67,6 +77,7 @@ class RawSource:
     name: str
     num_photos: int
     num_annotations: int
+    converter: Converter
     keys: list[ImageKey] = field(default_factory=list)
     left_out: list[Note] = field(default_factory=list)
     dropped: list[Note] = field(default_factory=list)
@@ -84,8 +95,9 @@ class RawDataset:
     Attributes:
         category_names: index 0 is category id 1.
         sources: image ids are unique over all of them.
+        attribute_names: by the attribute ids that instances carry.
     """
 
     category_names: tuple[str, ...]
     sources: list[RawSource]
-    converter: Converter
+    attribute_names: dict[int, str] = field(default_factory=dict)

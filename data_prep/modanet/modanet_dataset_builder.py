@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.builder import PreparedDatasetBuilder
 from data_prep.modanet.raw_files import ModanetPaths, find_raw_files
-from data_prep.modanet.reader import CATEGORY_NAMES, open_raw_dataset
+from data_prep.modanet.reader import open_raw_dataset
 from data_prep.raw_dataset import RawDataset
 
 
@@ -16,10 +16,9 @@ class Builder(PreparedDatasetBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "ModaNet's json and PaperDoll's photos, as in README.md."
-    CATEGORY_NAMES = CATEGORY_NAMES
 
     def raw_files(self, raw_dir: Path) -> list[Path]:
-        """The json files, photos.lmdb and chictopia.sqlite3."""
+        """The json files, photos.lmdb, and chictopia.sqlite3 or chictopia.sql.gz."""
         return self._paths(raw_dir).files
 
     def open_raw(self, raw_dir: Path) -> RawDataset:

@@ -32,9 +32,9 @@ def test_build_tfrecords_prints_a_table_and_little_else(tmp_path):
     assert first.returncode == 0, first.stderr
     assert first.stdout.splitlines() == [
         "train json",
-        "  photos in json                                    20",
+        "  photos in raw files                               20",
         "    kept                                            20",
-        "  annotations in json                               20",
+        "  annotations in raw files                          20",
         "    kept                                            20",
         "splits",
         "  train photos                                      15   instances 15",

@@ -38,7 +38,8 @@ class Converter:
         rle = masks.rle_from_mask(np.ones((30, 40)))
         instance = Instance(1, rle, masks.bbox_from_rle(rle), masks.area_from_rle(rle))
         encoded = self.path.read_bytes()
-        return Conversion(AnnotatedImage(record, f"{record}.jpg", encoded, 30, 40, (instance,)))
+        name = f"{record}.jpg"
+        return Conversion(name, AnnotatedImage(record, name, encoded, 30, 40, (instance,)))
 
 
 class Builder(PreparedDatasetBuilder):
@@ -47,15 +48,14 @@ class Builder(PreparedDatasetBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "none"
-    CATEGORY_NAMES = ("sock",)
 
     def raw_files(self, raw_dir):
         return [self.prep_options.raw_paths.get("photo", raw_dir / "photo.jpg")]
 
     def open_raw(self, raw_dir):
         keys = [ImageKey(i, str(i)) for i in range(8)]
-        source = Source("photo", 8, 8, keys)
-        return RawDataset(self.CATEGORY_NAMES, [source], Converter(self.raw_files(raw_dir)[0]))
+        source = Source("photo", 8, 8, Converter(self.raw_files(raw_dir)[0]), keys)
+        return RawDataset(("sock",), [source])
 '''
 
 

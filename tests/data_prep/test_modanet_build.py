@@ -106,6 +106,7 @@ def test_record_keys_and_plain_values(data_dir, raw_dir):
         "image/filename",
         "image/height",
         "image/object/area",
+        "image/object/attributes",
         "image/object/bbox/xmax",
         "image/object/bbox/xmin",
         "image/object/bbox/ymax",
@@ -114,6 +115,7 @@ def test_record_keys_and_plain_values(data_dir, raw_dir):
         "image/object/class/text",
         "image/object/is_crowd",
         "image/object/mask",
+        "image/source",
         "image/source_id",
         "image/width",
     ]
@@ -152,40 +154,51 @@ def test_ground_truth_of_a_split_without_annotations(data_dir):
     assert truth["annotations"] == []
 
 
+def tally(*ids, files):
+    return {"count": len(ids), "example_ids": list(ids), "example_files": files}
+
+
 def test_report_counts_everything(data_dir):
     report = json.loads((data_dir / "modanet" / VERSION / "prep_report.json").read_text())
     train, challenge = report["sources"]
     assert train["photos"] == {
-        "in_json": 22,
+        "in_raw": 22,
         "kept": 17,
         "left_out": {
-            "no_annotations": {"count": 1, "example_ids": [204]},
-            "not_in_photos_table": {"count": 1, "example_ids": [205]},
-            "photo_missing": {"count": 1, "example_ids": [201]},
-            "photo_size_differs": {"count": 1, "example_ids": [203]},
-            "photo_unreadable": {"count": 1, "example_ids": [202]},
+            "no_annotations": tally(204, files=["0000204.jpg"]),
+            "not_in_photos_table": tally(205, files=["0000205.jpg"]),
+            "photo_missing": tally(201, files=["0000201.jpg"]),
+            "photo_size_differs": tally(203, files=["0000203.jpg"]),
+            "photo_unreadable": tally(202, files=["0000202.jpg"]),
         },
     }
     assert train["annotations"] == {
-        "in_json": 29,
+        "in_raw": 29,
         "kept": 20,
         "dropped": {
-            "photo_left_out": {"count": 5, "example_ids": [20, 21, 22, 23, 24]},
-            "duplicate_merged": {"count": 1, "example_ids": [6]},
-            "image_not_in_json": {"count": 1, "example_ids": [25]},
-            "no_polygon_of_3_points": {"count": 1, "example_ids": [8]},
-            "unknown_category": {"count": 1, "example_ids": [9]},
+            "photo_left_out": tally(
+                20,
+                21,
+                22,
+                23,
+                24,
+                files=["0000201.jpg", "0000201.jpg", "0000202.jpg", "0000203.jpg", "0000205.jpg"],
+            ),
+            "duplicate_merged": tally(6, files=["0000102.jpg"]),
+            "image_not_in_json": tally(25, files=[""]),
+            "no_polygon_of_3_points": tally(8, files=["0000103.jpg"]),
+            "unknown_category": tally(9, files=["0000103.jpg"]),
         },
     }
     assert train["repairs"] == {
-        "box_of_another_instance": {"count": 2, "example_ids": [2, 3]},
-        "polygon_under_3_points": {"count": 2, "example_ids": [4, 8]},
-        "clipped_to_photo": {"count": 1, "example_ids": [4]},
+        "box_of_another_instance": tally(2, 3, files=["0000101.jpg", "0000101.jpg"]),
+        "polygon_under_3_points": tally(4, files=["0000102.jpg"]),
+        "clipped_to_photo": tally(4, files=["0000102.jpg"]),
     }
     assert challenge["photos"] == {
-        "in_json": 2,
+        "in_raw": 2,
         "kept": 1,
-        "left_out": {"photo_missing": {"count": 1, "example_ids": [302]}},
+        "left_out": {"photo_missing": tally(302, files=["0000302.jpg"])},
     }
     assert report["splits"]["val"]["num_instances"] == 3
     assert report["splits"]["val"]["max_num_instances"] == 2
@@ -323,8 +336,8 @@ def test_too_many_bad_photos_stop_the_build(raw_dir, tmp_path):
         build(raw_dir, tmp_path, max_bad_percent=15)
     assert str(caught.value) == (
         "train json: 4 of 22 photos cannot be used so far, more than 15 %; no annotations: 1 "
-        "(e.g. 204), not in photos table: 1 (e.g. 205), photo missing: 1 (e.g. 201); check the "
-        "raw files or raise --max_bad_percent."
+        "(e.g. 204, 0000204.jpg), not in photos table: 1 (e.g. 205, 0000205.jpg), photo missing: "
+        "1 (e.g. 201, 0000201.jpg); check the raw files or raise --max_bad_percent."
     )
     with pytest.raises(ValueError, match="no prepared data set here"):
         open_prepared(tmp_path)
@@ -401,7 +414,7 @@ def test_repeated_and_shared_images_are_used_once(tmp_path):
         (tmp_path / "prepared" / "modanet" / VERSION / "prep_report.json").read_text()
     )
     train, challenge = report["sources"]
-    assert train["photos"]["left_out"] == {"repeated_in_json": {"count": 1, "example_ids": [1]}}
+    assert train["photos"]["left_out"] == {"repeated_in_json": tally(1, files=["0000001.jpg"])}
     assert challenge["photos"]["left_out"] == {
-        "also_in_train_json": {"count": 1, "example_ids": [2]}
+        "also_in_train_json": tally(2, files=["0000002.jpg"])
     }

@@ -43,19 +43,27 @@ def test_street_counts(prepared):
     train, challenge = report["sources"]
     missing = [200084, 201470, 202765, 204172, 204249, 204830, 205327]
     assert train["photos"] == {
-        "in_json": 400,
+        "in_raw": 400,
         "kept": 392,
         "left_out": {
-            "photo_missing": {"count": 7, "example_ids": missing},
-            "no_annotations": {"count": 1, "example_ids": [203752]},
+            "photo_missing": {
+                "count": 7,
+                "example_ids": missing,
+                "example_files": [f"{image_id:07d}.jpg" for image_id in missing],
+            },
+            "no_annotations": {
+                "count": 1,
+                "example_ids": [203752],
+                "example_files": ["0203752.jpg"],
+            },
         },
     }
-    assert (train["annotations"]["in_json"], train["annotations"]["kept"]) == (2056, 2023)
+    assert (train["annotations"]["in_raw"], train["annotations"]["kept"]) == (2056, 2023)
     assert train["annotations"]["dropped"]["photo_left_out"]["count"] == 33
     # 219 boxes of footwear and 12 of boots have their mask's size and another place.
     repairs = {reason: entry["count"] for reason, entry in train["repairs"].items()}
     assert repairs == {"box_of_another_instance": 231, "polygon_under_3_points": 5}
-    assert challenge["photos"]["in_json"] == 2799
+    assert challenge["photos"]["in_raw"] == 2799
     assert challenge["photos"]["left_out"]["photo_missing"]["count"] == 2799
     assert report["splits"]["val"]["instances_by_category"] == {
         "bag": 36,

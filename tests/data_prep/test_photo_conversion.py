@@ -1,15 +1,19 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from data_prep import masks
-from data_prep.coco_image import convert_coco_record
 from data_prep.coco_json import CocoImage, CocoRecord
+from data_prep.photo_conversion import PhotoConverter
 from tests.data_prep.raw_modanet import box_polygon, draw_jpeg
 
+# Category 13 is one that the data set leaves out.
+CONVERTER = PhotoConverter({i: i for i in range(1, 13)} | {13: None}, max_side=None)
 
-def convert(*annotations, photo=None, max_side=None, keep_empty=False):
+
+def convert(*annotations, photo=None, max_side=None):
     """Of a photo 40 wide and 30 high with the id 7."""
     texts = [
         json.dumps({"id": index, "image_id": 7, "category_id": 6, **annotation})
@@ -17,20 +21,26 @@ def convert(*annotations, photo=None, max_side=None, keep_empty=False):
     ]
     record = CocoRecord(CocoImage(7, "7.jpg", height=30, width=40), tuple(texts))
     photo = draw_jpeg(40, 30) if photo is None else photo
-    return convert_coco_record(record, photo, 13, max_side, keep_empty)
+    return replace(CONVERTER, max_side=max_side).convert(record.raw_photo(), photo)
+
+
+def pairs(notes):
+    """Without the file name, which is the photo's in all of them."""
+    assert {note.file_name for note in notes} <= {"7.jpg"}
+    return [note[:2] for note in notes]
 
 
 SQUARE = {"segmentation": [box_polygon(4, 5, 14, 15)]}
 
 
-def test_convert_coco_record_takes_box_and_area_from_the_mask():
+def test_convert_takes_box_and_area_from_the_mask():
     conversion = convert({**SQUARE, "category_id": 3, "bbox": [0, 0, 1, 2], "area": 2})
     (instance,) = conversion.image.instances
     assert (instance.category_id, instance.bbox, instance.area) == (3, (4, 5, 14, 15), 100)
     assert (conversion.dropped, conversion.repairs) == ([], [])
 
 
-def test_convert_coco_record_joins_the_parts_of_an_instance():
+def test_convert_joins_the_parts_of_an_instance():
     parts = [box_polygon(0, 0, 2, 2), box_polygon(30, 20, 33, 22)]
     (instance,) = convert({"segmentation": parts}).image.instances
     expected = np.zeros((30, 40), np.uint8)
@@ -39,17 +49,17 @@ def test_convert_coco_record_joins_the_parts_of_an_instance():
     assert (instance.bbox, instance.area) == ((0, 0, 33, 22), 10)
 
 
-def test_convert_coco_record_clips_to_the_photo():
+def test_convert_clips_to_the_photo():
     conversion = convert({"segmentation": [box_polygon(-5, 20, 10, 35)]})
     (instance,) = conversion.image.instances
     assert (instance.bbox, instance.area) == ((0, 20, 10, 30), 100)
-    assert conversion.repairs == [("clipped_to_photo", 101)]
+    assert pairs(conversion.repairs) == [("clipped_to_photo", 101)]
 
 
-def test_convert_coco_record_leaves_out_a_polygon_of_two_points_only():
+def test_convert_leaves_out_a_polygon_of_two_points_only():
     conversion = convert({"segmentation": [[1, 1, 30, 20], *SQUARE["segmentation"]]})
     assert conversion.image.instances[0].bbox == (4, 5, 14, 15)
-    assert conversion.repairs == [("polygon_under_3_points", 101)]
+    assert pairs(conversion.repairs) == [("polygon_under_3_points", 101)]
 
 
 @pytest.mark.parametrize(
@@ -69,14 +79,16 @@ def test_convert_coco_record_leaves_out_a_polygon_of_two_points_only():
         ({"segmentation": [[1, 1, 5, 5, 1, None]]}, "malformed_polygon"),
         ({"segmentation": [[1, 1, 5, 5, 1, 10**6]]}, "malformed_polygon"),
         ({"segmentation": [7]}, "malformed_polygon"),
-        ({"segmentation": {"size": [30, 40], "counts": [0, 1200]}}, "segmentation_not_polygons"),
-        ({"segmentation": None}, "segmentation_not_polygons"),
+        ({**SQUARE, "category_id": 13}, "category_left_out"),
+        ({"segmentation": {"size": [30, 40], "counts": [1200]}}, "empty_mask"),
+        ({"segmentation": {"size": [40, 30], "counts": [0, 1200]}}, "rle_of_another_size"),
+        ({"segmentation": None}, "segmentation_of_unknown_form"),
     ],
 )
-def test_convert_coco_record_drops_and_counts(annotation, reason):
+def test_convert_drops_and_counts(annotation, reason):
     conversion = convert(annotation, SQUARE)
     assert [instance.bbox for instance in conversion.image.instances] == [(4, 5, 14, 15)]
-    assert conversion.dropped == [(reason, 101)]
+    assert pairs(conversion.dropped) == [(reason, 101)]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +104,7 @@ def test_convert_coco_record_drops_and_counts(annotation, reason):
         ([None, 506, 27, 53], False),
     ],
 )
-def test_convert_coco_record_notices_the_box_of_the_other_shoe(bbox, is_elsewhere):
+def test_convert_notices_the_box_of_the_other_shoe(bbox, is_elsewhere):
     record = CocoRecord(
         CocoImage(7, "7.jpg", height=600, width=400),
         (
@@ -106,25 +118,53 @@ def test_convert_coco_record_notices_the_box_of_the_other_shoe(bbox, is_elsewher
             ),
         ),
     )
-    conversion = convert_coco_record(record, draw_jpeg(400, 600), 13, None, keep_empty=False)
+    conversion = CONVERTER.convert(record.raw_photo(), draw_jpeg(400, 600))
     assert conversion.image.instances[0].bbox.xywh == (109, 473, 27, 53)
-    assert conversion.repairs == ([("box_of_another_instance", 101)] if is_elsewhere else [])
+    assert pairs(conversion.repairs) == ([("box_of_another_instance", 101)] if is_elsewhere else [])
 
 
-def test_convert_coco_record_merges_the_same_mask_of_one_category():
+def test_convert_merges_the_same_mask_of_one_category():
     same = {"segmentation": [[14, 15, 4, 15, 4, 5, 14, 5]]}  # other points, the same pixels
     other_category = {**SQUARE, "category_id": 9}
     conversion = convert(SQUARE, same, other_category)
     assert [instance.category_id for instance in conversion.image.instances] == [6, 9]
-    assert conversion.dropped == [("duplicate_merged", 102)]
+    assert pairs(conversion.dropped) == [("duplicate_merged", 102)]
 
 
-def test_convert_coco_record_rasterises_at_the_size_it_keeps():
+def test_convert_unites_the_attributes_of_merged_instances():
+    first, second = {**SQUARE, "attribute_ids": [30, 4]}, {**SQUARE, "attribute_ids": [4, 20]}
+    (instance,) = convert(first, second).image.instances
+    assert instance.attribute_ids == (4, 20, 30)
+
+
+@pytest.mark.parametrize("attribute_ids", [None, 5, ["4"], [True]])
+def test_convert_takes_malformed_attributes_for_none(attribute_ids):
+    (instance,) = convert({**SQUARE, "attribute_ids": attribute_ids}).image.instances
+    assert instance.attribute_ids == ()
+
+
+def test_convert_keeps_a_crowd_s_rle():
+    counts = [30, 60, 1110]  # the columns 1 and 2
+    annotation = {"segmentation": {"size": [30, 40], "counts": counts}, "iscrowd": 1}
+    (instance,) = convert(annotation).image.instances
+    assert (instance.bbox, instance.area, instance.is_crowd) == ((1, 0, 3, 30), 60, True)
+
+
+def test_convert_counts_a_mask_that_vanishes_with_the_photo_s_size():
+    conversion = convert(SQUARE, {"segmentation": [box_polygon(0, 0, 1, 1)]}, max_side=4)
+    assert pairs(conversion.dropped) == [("empty_mask_at_this_size", 102)]
+
+
+def test_convert_keeps_a_photo_without_annotations():
+    assert convert().image.instances == ()
+
+
+def test_convert_rasterises_at_the_size_it_keeps():
     conversion = convert({"segmentation": [box_polygon(4, 6, 24, 16)]}, max_side=20)
     image = conversion.image
     assert (image.height, image.width) == (15, 20)
     assert (image.instances[0].bbox, image.instances[0].area) == ((2, 3, 12, 8), 50)
-    assert conversion.repairs == [("photo_resized", 7)]
+    assert pairs(conversion.repairs) == [("photo_resized", 7)]
 
 
 @pytest.mark.parametrize(
@@ -134,26 +174,21 @@ def test_convert_coco_record_rasterises_at_the_size_it_keeps():
         (draw_jpeg(41, 30), "photo_size_differs"),
     ],
 )
-def test_convert_coco_record_leaves_out_a_photo_with_all_its_annotations(photo, reason):
+def test_convert_leaves_out_a_photo_with_all_its_annotations(photo, reason):
     conversion = convert(SQUARE, {"segmentation": [[1, 1]]}, photo=photo)
     assert conversion.image is None
     assert conversion.left_out_reason == reason
-    assert conversion.dropped == [("photo_left_out", 101), ("photo_left_out", 102)]
+    assert pairs(conversion.dropped) == [("photo_left_out", 101), ("photo_left_out", 102)]
 
 
-def test_convert_coco_record_without_a_photo():
+def test_convert_without_a_photo():
     record = CocoRecord(CocoImage(7, "7.jpg", 30, 40), ())
-    conversion = convert_coco_record(record, None, 13, None, keep_empty=True)
+    conversion = CONVERTER.convert(record.raw_photo(), None)
     assert conversion.left_out_reason == "photo_missing"
 
 
-def test_convert_coco_record_leaves_out_a_photo_whose_annotations_are_all_unusable():
+def test_convert_leaves_out_a_photo_whose_annotations_are_all_unusable():
     conversion = convert({"segmentation": [[1, 1, 2, 2]]})
     assert conversion.left_out_reason == "no_usable_annotation"
-    assert conversion.dropped == [("photo_left_out", 101)]
-    assert conversion.repairs == []
-
-
-def test_convert_coco_record_keeps_a_photo_without_annotations_if_asked():
-    assert convert(keep_empty=True).image.instances == ()
-    assert convert(keep_empty=False).left_out_reason == "no_usable_annotation"
+    assert pairs(conversion.dropped) == [("photo_left_out", 101)]
+    assert pairs(conversion.repairs) == []

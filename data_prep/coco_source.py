@@ -1,0 +1,56 @@
+"""The photos of a COCO json as a source of records."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from data_prep.coco_json import CocoImage, CocoJson, CocoRecord
+from data_prep.raw_dataset import Converter, ImageKey, Note, RawSource
+
+
+@dataclass
+class CocoSource(RawSource):
+    """The usable photos of one COCO json; make it with coco_source."""
+
+    coco: CocoJson | None = None
+    images: dict[int, CocoImage] = field(default_factory=dict)
+
+    def records(self, image_ids: list[int]) -> Iterator[CocoRecord]:
+        """Yields each photo's entry with its annotations."""
+        return (self.coco.record(self.images[image_id]) for image_id in image_ids)
+
+
+def coco_source(
+    name: str,
+    coco: CocoJson,
+    converter: Converter,
+    unusable_reason: Callable[[CocoImage], str | None] = lambda image: None,
+    split_key: Callable[[CocoImage], str] = lambda image: f"photo {image.image_id}",
+) -> CocoSource:
+    """Divides a json's photos into usable and left-out ones; nothing is lost uncounted.
+
+    Args:
+        name: as the report calls the source.
+        coco: the json.
+        converter: of a CocoRecord.
+        unusable_reason: the report's key for a photo known to be unusable; None for the others.
+        split_key: of a usable photo.
+    """
+    source = CocoSource(name, len(coco.images), coco.num_annotations, converter, coco=coco)
+    source.dropped = [Note("image_not_in_json", i, "") for i in coco.orphan_annotation_ids()]
+    seen = set()
+    for image in sorted(coco.images, key=lambda image: image.image_id):
+        if image.image_id in seen:  # its annotations are with the first of them
+            source.left_out.append(Note("repeated_in_json", image.image_id, image.file_name))
+            continue
+        seen.add(image.image_id)
+        reason = unusable_reason(image)
+        if reason is None:
+            source.images[image.image_id] = image
+            source.keys.append(ImageKey(image.image_id, split_key(image)))
+            continue
+        source.left_out.append(Note(reason, image.image_id, image.file_name))
+        source.dropped += [
+            Note("photo_left_out", annotation_id, image.file_name)
+            for annotation_id in coco.annotation_ids(image.image_id)
+        ]
+    return source

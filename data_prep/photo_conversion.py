@@ -1,0 +1,163 @@
+"""One raw photo with its annotations -> AnnotatedImage, with everything put right that can be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from data_prep import masks
+from data_prep.annotated_image import AnnotatedImage, BBox, Instance
+from data_prep.photos import Photo, PhotoError, prepare_photo
+from data_prep.raw_dataset import Conversion, Note
+from data_prep.segmentations import SegmentationError, segment_from_raw
+
+
+@dataclass(frozen=True)
+class RawInstance:
+    """One annotation as its raw file has it.
+
+    Attributes:
+        record_id: how the report calls it: the annotation's id, or its line in a csv.
+        raw_category_id: the raw file's own.
+        segmentation: any form that segment_from_raw takes.
+        is_crowd: of a group that could not be told apart.
+        bbox_xywh: the raw file's, only to count the wrong ones; None: it has none.
+        attribute_ids: the raw file's own.
+    """
+
+    record_id: int
+    raw_category_id: int
+    segmentation: Any = field(repr=False)
+    is_crowd: bool = False
+    bbox_xywh: Any = None
+    attribute_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class RawPhoto:
+    """One photo as its raw files have it.
+
+    Attributes:
+        image_id: 0 .. 2^24 - 1.
+        file_name: the photo's name in the raw data set.
+        annotated_hw: (height, width) that the annotations were made at, pixels; None: not known.
+        instances: all annotations.
+    """
+
+    image_id: int
+    file_name: str
+    annotated_hw: tuple[int, int] | None
+    instances: tuple[RawInstance, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhotoConverter:
+    """RawPhoto and its file's bytes -> Conversion; box and area come from the masks.
+
+    Attributes:
+        category_ids: raw category id -> category id; None where the data set leaves it out.
+        max_side: the longest side to keep, pixels; None keeps the size.
+    """
+
+    category_ids: Mapping[int, int | None]
+    max_side: int | None
+
+    def convert(self, raw: RawPhoto, photo_bytes: bytes | None) -> Conversion:
+        """Makes the image; a photo without any annotation is kept, without a usable one it is not.
+
+        Args:
+            raw: the photo's entry.
+            photo_bytes: the photo's file; None where there is none.
+        """
+        try:
+            if photo_bytes is None:
+                raise PhotoError("photo_missing", "is not there")
+            photo = prepare_photo(photo_bytes, self.max_side, raw.annotated_hw)
+        except PhotoError as error:
+            return left_out(raw, error.reason)
+        conversion = Conversion(raw.file_name)
+        conversion.repairs += [Note(c, raw.image_id, raw.file_name) for c in photo.changes]
+        instances = []
+        for raw_instance in raw.instances:
+            instance = self._instance(raw_instance, raw, photo, conversion)
+            if instance is not None:
+                instances.append((raw_instance, instance))
+        merged = _merge_duplicates(instances, raw, conversion)
+        if raw.instances and not merged:
+            return left_out(raw, "no_usable_annotation")
+        conversion.image = AnnotatedImage(
+            raw.image_id, raw.file_name, photo.encoded, photo.height, photo.width, tuple(merged)
+        )
+        return conversion
+
+    def _instance(
+        self, raw_instance: RawInstance, raw: RawPhoto, photo: Photo, conversion: Conversion
+    ) -> Instance | None:
+        def note(reason: str) -> Note:
+            return Note(reason, raw_instance.record_id, raw.file_name)
+
+        if raw_instance.raw_category_id not in self.category_ids:
+            return conversion.dropped.append(note("unknown_category"))
+        category_id = self.category_ids[raw_instance.raw_category_id]
+        if category_id is None:
+            return conversion.dropped.append(note("category_left_out"))
+        photo_hw = (photo.height, photo.width)
+        annotated_hw = raw.annotated_hw or photo_hw
+        try:
+            segment = segment_from_raw(raw_instance.segmentation, annotated_hw, photo_hw)
+        except SegmentationError as error:
+            return conversion.dropped.append(note(error.reason))
+        area = masks.area_from_rle(segment.rle)
+        if area == 0:
+            is_lost = segment.extent.width > 0 and photo_hw != annotated_hw
+            reason = "empty_mask_at_this_size" if is_lost else "empty_mask"
+            return conversion.dropped.append(note(reason))
+        conversion.repairs += map(note, segment.repairs)
+        if _is_box_elsewhere(raw_instance.bbox_xywh, segment.extent):
+            conversion.repairs.append(note("box_of_another_instance"))
+        return Instance(
+            category_id=category_id,
+            rle=segment.rle,
+            bbox=masks.bbox_from_rle(segment.rle),
+            area=area,
+            is_crowd=raw_instance.is_crowd,
+            attribute_ids=raw_instance.attribute_ids,
+        )
+
+
+def left_out(raw: RawPhoto, reason: str) -> Conversion:
+    """Leaves a photo out with all its annotations."""
+    dropped = [Note("photo_left_out", i.record_id, raw.file_name) for i in raw.instances]
+    return Conversion(raw.file_name, left_out_reason=reason, dropped=dropped)
+
+
+def _is_box_elsewhere(bbox_xywh: Any, extent: BBox) -> bool:
+    """Whether a raw box has its polygon's size but another place.
+
+    ModaNet's pairs of shoes: bbox [200, 506, 27, 53] with its polygon at [109, 473, 27, 53].
+    """
+    if not isinstance(bbox_xywh, list) or len(bbox_xywh) != 4:
+        return False
+    if not set(map(type, bbox_xywh)) <= {int, float}:
+        return False
+    x, y, width, height = bbox_xywh
+    same_size = abs(width - extent.width) <= 1 and abs(height - extent.height) <= 1
+    same_place = abs(x - extent.xmin) <= 1 and abs(y - extent.ymin) <= 1
+    return same_size and not same_place
+
+
+def _merge_duplicates(
+    instances: list[tuple[RawInstance, Instance]], raw: RawPhoto, conversion: Conversion
+) -> list[Instance]:
+    """Makes one of instances of one category with the very same mask; attributes are united."""
+    merged: dict[tuple, Instance] = {}
+    for raw_instance, instance in instances:
+        key = (instance.category_id, instance.is_crowd, bytes(instance.rle["counts"]))
+        if key in merged:
+            both = {*merged[key].attribute_ids, *instance.attribute_ids}
+            merged[key] = replace(merged[key], attribute_ids=tuple(sorted(both)))
+            conversion.dropped.append(
+                Note("duplicate_merged", raw_instance.record_id, raw.file_name)
+            )
+        else:
+            merged[key] = instance
+    return list(merged.values())

@@ -1,0 +1,171 @@
+"""Every raw form of a segmentation -> the RLE of a photo; what cannot be trusted is refused.
+
+Raw forms: COCO's list of polygons, COCO's RLE with or without compression (`{"size", "counts"}`),
+FGVC6's EncodedPixels, a mask of pixels.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from data_prep import masks
+from data_prep.annotated_image import BBox
+from data_prep.rle_counts import counts_from_runs, counts_from_string
+
+# Rasterising traces every edge pixel by pixel: coordinates beyond this many image sides are
+# damage, not an object that reaches past the edge.
+_MAX_SIDES_OUTSIDE = 10
+
+CLIPPED = "clipped_to_photo"  # the report's key
+
+
+class SegmentationError(ValueError):
+    """A segmentation that cannot be used; `reason` is the report's key."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+class EncodedPixels(str):
+    """FGVC6's run lengths: "start length start length ...", down the columns, counted from 1."""
+
+
+class Segment(NamedTuple):
+    """A usable segmentation.
+
+    Attributes:
+        rle: of the photo's size; may be empty.
+        extent: the raw segmentation's own box, pixels of the annotated size, before clipping.
+        repairs: the report's keys.
+    """
+
+    rle: dict
+    extent: BBox
+    repairs: tuple[str, ...]
+
+
+def segment_from_raw(
+    segmentation: Any, annotated_hw: tuple[int, int], photo_hw: tuple[int, int]
+) -> Segment:
+    """Makes a photo's mask of any raw form; which form it is shows in its type.
+
+    Args:
+        segmentation: list of polygons, dict (RLE), EncodedPixels, or array [height, width].
+        annotated_hw: (height, width) that the segmentation was made at, pixels.
+        photo_hw: (height, width) of the photo that the mask is for.
+
+    Raises:
+        SegmentationError: It is damaged, or of no known form.
+    """
+    if isinstance(segmentation, list):
+        return _from_polygons(segmentation, annotated_hw, photo_hw)
+    for form, counts_of in _RUN_LENGTHS.items():
+        if isinstance(segmentation, form):
+            counts, repairs = counts_of(segmentation, annotated_hw)
+            rle = masks.rle_from_counts(counts, *annotated_hw)
+            break
+    else:
+        if not isinstance(segmentation, np.ndarray):
+            raise SegmentationError("segmentation_of_unknown_form")
+        if segmentation.shape != annotated_hw:
+            raise SegmentationError("mask_of_another_size")
+        rle, repairs = masks.rle_from_mask(segmentation), ()
+    extent = masks.bbox_from_rle(rle)
+    if photo_hw != annotated_hw and extent.width:
+        rle = masks.resized_rle(rle, *photo_hw)
+    return Segment(rle, extent, repairs)
+
+
+def _from_polygons(
+    polygons: list, annotated_hw: tuple[int, int], photo_hw: tuple[int, int]
+) -> Segment:
+    height, width = annotated_hw
+    limit = _MAX_SIDES_OUTSIDE * max(height, width)
+    if not all(_is_polygon(polygon, limit) for polygon in polygons):
+        raise SegmentationError("malformed_polygon")
+    usable = [polygon for polygon in polygons if len(polygon) >= 6]
+    if not usable:
+        raise SegmentationError("no_polygon_of_3_points")
+    repairs = ["polygon_under_3_points"] * (len(polygons) - len(usable))
+    extent = _extent(usable)
+    if extent.xmin < 0 or extent.ymin < 0 or extent.xmax > width or extent.ymax > height:
+        repairs.append(CLIPPED)
+    if photo_hw != annotated_hw:
+        scale_y, scale_x = photo_hw[0] / height, photo_hw[1] / width
+        usable = [_scaled(polygon, scale_x, scale_y) for polygon in usable]
+    return Segment(masks.rle_from_polygons(usable, *photo_hw), extent, tuple(repairs))
+
+
+def _is_polygon(polygon: Any, limit: float) -> bool:
+    if not isinstance(polygon, list) or len(polygon) % 2:
+        return False
+    if not set(map(type, polygon)) <= {int, float}:
+        return False
+    # Written so that NaN is out of range too.
+    return all(-limit <= value <= limit for value in polygon)
+
+
+def _extent(polygons: list) -> BBox:
+    xs = [x for polygon in polygons for x in polygon[0::2]]
+    ys = [y for polygon in polygons for y in polygon[1::2]]
+    return BBox(min(xs), min(ys), max(xs), max(ys))
+
+
+def _scaled(polygon: list, scale_x: float, scale_y: float) -> list[float]:
+    return [v * (scale_y if i % 2 else scale_x) for i, v in enumerate(polygon)]
+
+
+_Counts = tuple[np.ndarray, tuple[str, ...]]
+
+
+def _counts_from_coco(rle: dict, annotated_hw: tuple[int, int]) -> _Counts:
+    size, raw_counts = rle.get("size"), rle.get("counts")
+    if not isinstance(size, list) or tuple(size) != annotated_hw:
+        raise SegmentationError("rle_of_another_size")
+    try:
+        if isinstance(raw_counts, str):
+            counts = counts_from_string(raw_counts.encode())
+        elif isinstance(raw_counts, list) and set(map(type, raw_counts)) <= {int}:
+            counts = np.array(raw_counts, np.int64)
+        else:
+            raise SegmentationError("malformed_rle")
+    except (ValueError, OverflowError) as error:
+        raise SegmentationError("malformed_rle") from error
+    num_pixels = annotated_hw[0] * annotated_hw[1]
+    if counts.size and (counts.min() < 0 or counts.max() > 2**40):
+        raise SegmentationError("malformed_rle")
+    total = counts.sum()
+    if total < num_pixels:
+        raise SegmentationError("rle_of_too_few_pixels")
+    if total == num_pixels:
+        return counts, ()
+    ends = np.cumsum(counts).clip(max=num_pixels)
+    return np.diff(ends, prepend=0), (CLIPPED,)
+
+
+def _counts_from_encoded_pixels(text: EncodedPixels, annotated_hw: tuple[int, int]) -> _Counts:
+    words = text.split()
+    if not words or len(words) % 2 or not all(word.isdecimal() for word in words):
+        raise SegmentationError("malformed_rle")
+    if max(map(len, words)) > 15:  # nothing near the number of pixels of a photo
+        raise SegmentationError("malformed_rle")
+    numbers = np.array(words, np.int64)
+    starts, lengths = numbers[0::2] - 1, numbers[1::2]
+    if starts[0] < 0 or lengths.min() < 1 or (starts[1:] < (starts + lengths)[:-1]).any():
+        raise SegmentationError("malformed_rle")
+    num_pixels = annotated_hw[0] * annotated_hw[1]
+    repairs = ()
+    if starts[-1] + lengths[-1] > num_pixels:
+        repairs = (CLIPPED,)
+        inside = starts < num_pixels
+        starts, lengths = starts[inside], lengths[inside]
+        lengths = np.minimum(lengths, num_pixels - starts)
+    return counts_from_runs(starts, lengths, num_pixels), repairs
+
+
+_RUN_LENGTHS: dict[type, Callable[[Any, tuple[int, int]], _Counts]] = {
+    dict: _counts_from_coco,
+    EncodedPixels: _counts_from_encoded_pixels,
+}
