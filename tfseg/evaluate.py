@@ -1,11 +1,14 @@
-"""Evaluates a trained model with COCO's metrics, through the graph that is exported and served.
+"""Evaluates a model, or anyone's detections: COCO's metrics, the competitions', and why.
 
-python -m tfseg.evaluate --model_dir=DIR --data_dir=DIR --split=val --metrics_path=metrics.json
+python -m tfseg.evaluate --model_dir=DIR --data_dir=DIR --split=val --output_dir=EVALUATION
+python -m tfseg.evaluate --saved_model=DIR --data_dir=DIR
+python -m tfseg.evaluate --results_path=detections.json --ground_truth_path=instances_val.json
 """
 
 import json
 import math
 import time
+from pathlib import Path
 
 from absl import app, flags
 
@@ -15,133 +18,109 @@ from tfseg.whole_files import write_whole
 FLAGS = flags.FLAGS
 
 
-def define_flags() -> None:
-    """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
+def define_source_flags() -> None:
+    """Defines what is judged and by which ground truth; tfseg.report and others share these."""
+    flags.DEFINE_string("model_dir", None, "Judge a model: folder written by tfseg.train.")
     flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
-    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+    flags.DEFINE_string("saved_model", None, "Judge a model: folder written by tfseg.export.")
+    flags.DEFINE_string("results_path", None, "Judge detections: a COCO results json.")
+    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.")
     flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
     flags.DEFINE_string("split", "val", "Split to evaluate on.")
+    flags.DEFINE_string(
+        "ground_truth_path", None, "COCO ground truth for --results_path, in place of --data_dir."
+    )
+    flags.DEFINE_string(
+        "thresholds_path", None, "thresholds.json; the model's own by default, else 0.5 for all."
+    )
     flags.DEFINE_integer(
-        "num_examples", 0, "Evaluate on the first so many examples only; 0 for all."
+        "num_examples", 0, "Evaluate on the first so many examples only; 0 for all.", 0
     )
     flags.DEFINE_integer("batch_size", 8, "Photos a call.", 1)
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    define_source_flags()
+    flags.DEFINE_string("output_dir", None, "Gets metrics.json and detections.json.")
     flags.DEFINE_string("metrics_path", None, "Where to write the metrics as json.")
     flags.DEFINE_string(
         "detections_path", None, "Where to write the detections as COCO results json."
     )
 
 
-def detect_records(module, record_paths: list[str], num_examples: int = 0, batch_size: int = 8):
-    """Runs a ServingModule on the photos of TFRecord shards, with a progress bar.
+def run_from_flags(values, results_path: str | None = None):
+    """Returns the judged_run.JudgedRun that define_source_flags' values ask for.
 
     Args:
-        module: The exported graph (serving_module.ServingModule).
-        record_paths: Shards of one split.
-        num_examples: Stop after so many examples, in the order of the shards; 0 means all.
-        batch_size: Photos a call.
-
-    Returns:
-        The image ids seen, and the COCO results of all their detections, in original pixels.
+        values: The parsed flags.
+        results_path: Judge these COCO results, in place of what the flags say.
 
     Raises:
-        ValueError: A photo cannot be decoded, or a shard is damaged.
+        ValueError: They contradict each other, or what they name does not work.
     """
-    import tensorflow as tf
-    import tqdm
+    from data_prep import prepared
 
-    from tfseg.detections import detections_from_outputs
-
-    features = {
-        "image/encoded": tf.io.FixedLenFeature([], tf.string),
-        "image/source_id": tf.io.FixedLenFeature([], tf.string),
-    }
-    records = tf.data.TFRecordDataset(record_paths)
-    records = records.take(num_examples) if num_examples else records
-    records = records.map(lambda record: tf.io.parse_single_example(record, features))
-    image_ids, coco_results = [], []
-    progress = tqdm.tqdm(
-        unit="photo", total=num_examples or None, desc="detect", dynamic_ncols=True
-    )
-    try:
-        for batch in records.batch(batch_size):
-            outputs = {k: v.numpy() for k, v in module.detect(batch["image/encoded"]).items()}
-            for index, source_id in enumerate(batch["image/source_id"].numpy()):
-                image_id = int(source_id)
-                if not outputs["ok"][index]:
-                    reason = outputs["error"][index].decode()
-                    raise ValueError(f"image {image_id} of the data set: {reason}; build it again.")
-                image_ids.append(image_id)
-                coco_results += detections_from_outputs(outputs, index).to_coco_results(image_id)
-                progress.update()
-    except tf.errors.DataLossError as error:
+    given = [flag for flag in ("model_dir", "saved_model", "results_path") if values[flag].value]
+    if len(given) != 1:
+        raise ValueError("give one of --model_dir, --saved_model and --results_path.")
+    results_path = results_path or values.results_path
+    from_file = values.ground_truth_path
+    if bool(from_file) == bool(values.data_dir) or (from_file and not results_path):
         raise ValueError(
-            f"{record_paths[0]} or a shard beside it is damaged ({error.message}); build the data "
-            "set again with --overwrite."
-        ) from None
-    finally:
-        progress.close()
-    return image_ids, coco_results
+            "give --data_dir, a prepared data set; or --ground_truth_path, a COCO json, together "
+            "with --results_path."
+        )
+    prepared_set = None
+    if values.data_dir:
+        prepared_set = prepared.open_prepared(values.data_dir, values.dataset)
+        prepared_set.num_examples(values.split)  # raises before TensorFlow's slow import
 
+    from tfseg import judged_run, thresholds
 
-def evaluate(trained, prepared_set, split: str, num_examples: int = 0, batch_size: int = 8):
-    """Evaluates a trained model on one split of a prepared data set.
+    own = thresholds.load(values.thresholds_path) if values.thresholds_path else None
+    if results_path:
+        if values.num_examples:
+            raise ValueError("--num_examples works with a model, not with --results_path.")
+        path = from_file or prepared_set.ground_truth_path(values.split)
+        return judged_run.judge_results(results_path, path, own)
 
-    Args:
-        trained: experiment.TrainedModel.
-        prepared_set: prepared.PreparedDataset.
-        split: Name of the split.
-        num_examples: The first so many examples only; 0 means all.
-        batch_size: Photos a call.
+    from tfseg import detector
 
-    Returns:
-        The metrics (coco_metrics.evaluate_coco) and the COCO results they are of.
-    """
-    from tfseg import coco_metrics, serving_module
-
-    module = serving_module.module_from_trained(trained)
-    num_examples = min(num_examples or math.inf, prepared_set.num_examples(split))
-    image_ids, coco_results = detect_records(
-        module, prepared_set.record_paths(split), num_examples, batch_size
+    found = (
+        detector.detector_from_model_dir(values.model_dir, values.checkpoint_path)
+        if values.model_dir
+        else detector.detector_from_saved_model(values.saved_model, all_scores=True)
     )
-    ground_truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
-    return coco_metrics.evaluate_coco(ground_truth, coco_results), coco_results
+    return judged_run.judge_model(
+        found, prepared_set, values.split, values.num_examples, values.batch_size, own
+    )
 
 
-def _write_json(path: str, content) -> None:
-    write_whole(path, json.dumps(content, indent=1 if isinstance(content, dict) else None) + "\n")
+def write_metrics(path: str | Path, metrics: dict[str, float], **facts) -> None:
+    """Writes metrics as json, which has no NaN: a category without ground truth is null."""
+    nullable = {k: None if math.isnan(v) else round(v, 6) for k, v in metrics.items()}
+    write_whole(path, json.dumps({**facts, **nullable}, indent=1) + "\n")
 
 
 def main(argv) -> None:
-    """Reads the flags, evaluates, prints the table and writes the files asked for."""
+    """Reads the flags, evaluates, prints the tables and writes the files asked for."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
-        from data_prep import prepared
+        from tfseg import metric_tables, results_json
 
-        prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
-        prepared_set.num_examples(FLAGS.split)  # raises before TensorFlow's slow import
-
-        from tfseg import coco_metrics, experiment
-
-        trained = experiment.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
-        experiment.check_same_categories(trained.params, prepared_set, FLAGS.model_dir)
         start = time.monotonic()
-        metrics, coco_results = evaluate(
-            trained, prepared_set, FLAGS.split, FLAGS.num_examples, FLAGS.batch_size
-        )
-        print(
-            f"{FLAGS.model_dir} at step {trained.step} on {prepared_set.name}/{FLAGS.split}, "
-            f"{time.monotonic() - start:.0f} s, percent:"
-        )
-        print(coco_metrics.format_table(metrics))
-        if FLAGS.metrics_path:
-            # json has no NaN: a category without ground truth is null.
-            nullable = {k: None if math.isnan(v) else round(v, 6) for k, v in metrics.items()}
-            _write_json(
-                FLAGS.metrics_path, {"step": trained.step, "split": FLAGS.split, **nullable}
-            )
-        if FLAGS.detections_path:
-            _write_json(FLAGS.detections_path, coco_results)
+        run = run_from_flags(FLAGS)
+        metrics = run.all_metrics()
+        print(f"{run.name} on {run.truth_name}, {time.monotonic() - start:.0f} s, percent:")
+        print(metric_tables.format_all(metrics))
+        folder = Path(FLAGS.output_dir) if FLAGS.output_dir else None
+        facts = {"step": run.step, "split": FLAGS.split, "name": run.name}
+        metrics_paths = [FLAGS.metrics_path, folder and folder / "metrics.json"]
+        for path in filter(None, metrics_paths):
+            write_metrics(path, metrics, **facts)
+        for path in filter(None, [FLAGS.detections_path, folder and folder / "detections.json"]):
+            results_json.write_results(path, run.coco_results)
 
 
 if __name__ == "__main__":

@@ -61,14 +61,34 @@ class Thresholds:
 
     def apply(self, detections: Detections) -> Detections:
         """Returns the detections that reach their category's score and outlive the NMS."""
-        # In float32, as the exported graph compares them.
-        kept = detections.scores >= self.of_categories(detections.category_names)
-        detections = detections.select(kept)
-        if self.nms_iou is None:
-            return detections
         return detections.select(
-            nms(detections.boxes_yxyx, detections.scores, detections.category_ids, self.nms_iou)
+            self.kept(
+                detections.scores,
+                detections.boxes_yxyx,
+                detections.category_ids,
+                detections.category_names,
+            )
         )
+
+    def kept(
+        self,
+        scores: np.ndarray,
+        boxes_yxyx: np.ndarray,
+        category_ids: np.ndarray,
+        category_names: Sequence[str],
+    ) -> np.ndarray:
+        """Returns bool [num_detections], whether each of an image's detections is kept."""
+        # In float32, as the exported graph compares them.
+        kept = np.asarray(scores, np.float32) >= self.of_categories(category_names)
+        if self.nms_iou is not None:
+            candidates = np.nonzero(kept)[0]
+            kept[candidates] = nms(
+                np.asarray(boxes_yxyx)[candidates],
+                np.asarray(scores)[candidates],
+                np.asarray(category_ids)[candidates],
+                self.nms_iou,
+            )
+        return kept
 
     def save(self, path: str | Path) -> None:
         """Writes thresholds.json, whole or not at all.

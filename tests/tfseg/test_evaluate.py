@@ -1,72 +1,104 @@
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from tfseg import evaluate
+from tests.tfseg import perturbed_truth
+from tfseg.thresholds import Thresholds
+
+REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def write_records(tmp_path):
-    import tensorflow as tf
-
-    def write(*photos):
-        path = str(tmp_path / "modanet-val.tfrecord-00000-of-00001")
-        with tf.io.TFRecordWriter(path) as writer:
-            for source_id, encoded in photos:
-                values = {"image/encoded": encoded, "image/source_id": str(source_id).encode()}
-                features = {
-                    key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-                    for key, value in values.items()
-                }
-                example = tf.train.Example(features=tf.train.Features(feature=features))
-                writer.write(example.SerializeToString())
-        return [path]
-
-    return write
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("judged")
+    content, results = perturbed_truth.make(20, 3, seed=2)
+    (folder / "truth.json").write_text(json.dumps(content))
+    (folder / "detections.json").write_text(json.dumps(results))
+    return folder
 
 
-def draw_jpeg(height, width, seed):
-    photo = np.random.default_rng(seed).integers(0, 255, (height, width, 3)).astype(np.uint8)
-    return cv2.imencode(".jpg", photo)[1].tobytes()
+def evaluate(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "tfseg.evaluate", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
-def test_detect_records_gives_results_in_original_pixels(tiny_module, write_records):
-    paths = write_records((7, draw_jpeg(90, 60, 1)), (41, draw_jpeg(30, 120, 2)))
+def test_anyones_results_are_judged(folder):
+    Thresholds({"kind 1": 0.9}, 0.3).save(folder / "thresholds.json")
 
-    image_ids, coco_results = evaluate.detect_records(tiny_module, paths)
+    returncode, printed = evaluate(
+        folder,
+        "--results_path=detections.json",
+        "--ground_truth_path=truth.json",
+        "--thresholds_path=thresholds.json",
+        "--output_dir=out",
+    )
 
-    assert image_ids == [7, 41]
-    assert {result["image_id"] for result in coco_results} == {7, 41}
-    sizes = {7: [90, 60], 41: [30, 120]}
-    for result in coco_results:
-        height, width = sizes[result["image_id"]]
-        x, y, box_width, box_height = result["bbox"]
-        assert result["segmentation"]["size"] == [height, width]
-        assert 0 <= x <= x + box_width <= width + 1e-3
-        assert 0 <= y <= y + box_height <= height + 1e-3
-
-
-def test_detect_records_stops_after_num_examples(tiny_module, write_records):
-    paths = write_records(*((i, draw_jpeg(40, 40, i)) for i in (3, 4, 5)))
-
-    image_ids, _ = evaluate.detect_records(tiny_module, paths, num_examples=2, batch_size=1)
-
-    assert image_ids == [3, 4]
-
-
-def test_detect_records_names_a_photo_that_cannot_be_decoded(tiny_module, write_records):
-    paths = write_records((3, draw_jpeg(40, 40, 3)), (4, b"not a photo"))
-
-    with pytest.raises(ValueError, match="image 4 of the data set: .*; build it again"):
-        evaluate.detect_records(tiny_module, paths)
+    assert returncode == 0, printed
+    assert "matterport/mAP50" in printed and "lost_AP50/missed" in printed
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    for prefix in ("box", "mask"):
+        for name in ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs"):
+            assert 0 <= metrics[f"{prefix}/{name}"] <= 1
+            assert f"{prefix}/{name}/kind 3" in metrics
+    lost = sum(value for key, value in metrics.items() if key.startswith("lost_AP50/"))
+    assert lost == pytest.approx(1 - metrics["mask/AP50"], abs=1e-5)
+    assert metrics["shown/recall/kind 1"] < metrics["shown/recall/kind 2"]
+    assert metrics["name"] == "detections.json"
+    written = json.loads((folder / "out" / "detections.json").read_text())
+    assert written == json.loads((folder / "detections.json").read_text())
 
 
-def test_detect_records_names_a_damaged_shard(tiny_module, write_records):
-    paths = write_records((3, draw_jpeg(40, 40, 3)))
-    with Path(paths[0]).open("r+b") as shard:
-        shard.truncate(100)
+def test_boxes_alone_are_judged_by_their_boxes(folder):
+    results = json.loads((folder / "detections.json").read_text())
+    boxes = [{k: v for k, v in result.items() if k != "segmentation"} for result in results]
+    (folder / "boxes.json").write_text(json.dumps(boxes))
 
-    with pytest.raises(ValueError, match="modanet-val.*is damaged .*build the data set again"):
-        evaluate.detect_records(tiny_module, paths)
+    returncode, printed = evaluate(
+        folder,
+        "--results_path=boxes.json",
+        "--ground_truth_path=truth.json",
+        "--metrics_path=boxes_metrics.json",
+    )
+
+    assert returncode == 0, printed
+    metrics = json.loads((folder / "boxes_metrics.json").read_text())
+    assert metrics["mask/AP"] is None
+    lost = sum(value for key, value in metrics.items() if key.startswith("lost_AP50/"))
+    assert lost == pytest.approx(1 - metrics["box/AP50"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "give one of --model_dir, --saved_model and --results_path"),
+        (
+            ("--results_path=detections.json", "--model_dir=m"),
+            "give one of --model_dir, --saved_model and --results_path",
+        ),
+        (("--results_path=detections.json",), "give --data_dir, .* or --ground_truth_path"),
+        (("--model_dir=m", "--ground_truth_path=truth.json"), "together with --results_path"),
+        (("--saved_model=m", "--data_dir=nowhere"), "nowhere: no such folder"),
+        (
+            ("--results_path=truth.json", "--ground_truth_path=truth.json"),
+            "truth.json: a json dict, expected a list",
+        ),
+    ],
+)
+def test_flags_that_do_not_fit_say_so_in_a_line(folder, arguments, expected):
+    returncode, printed = evaluate(folder, *arguments)
+
+    assert returncode == 1
+    assert printed.startswith("error: ") and printed.count("\n") == 1
+    assert re.search(expected, printed)

@@ -1,0 +1,129 @@
+"""A trained model ready to be asked, from a model_dir or from a SavedModel.
+
+Both are the exported graph (serving_module.ServingModule), so that what is measured and predicted
+is what is served.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfseg import thresholds
+from tfseg.thresholds import Thresholds
+
+_OUTPUTS = ("ok", "error", "num_detections", "boxes_yxyx", "class_ids", "mask_rle")
+_NAMES_FILE = "assets/category_names.txt"
+
+
+class Detector:
+    """Finds garments in encoded photos.
+
+    Attributes:
+        name: Where it comes from, for people.
+        category_names: Names by category id - 1.
+        thresholds: The model's own thresholds.json; None where it has none.
+        step: The training step; None where it is not known.
+    """
+
+    def __init__(
+        self,
+        detect,
+        name: str,
+        category_names: Sequence[str],
+        own_thresholds: Thresholds | None,
+        step: int | None = None,
+    ):
+        """Wraps a function from string [batch] to ServingModule's outputs, as tensors."""
+        self._detect = detect
+        self.name = name
+        self.category_names = tuple(category_names)
+        self.thresholds = own_thresholds
+        self.step = step
+
+    def detect(self, image_bytes: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Returns serving_module.ServingModule's outputs as numpy arrays."""
+        outputs = self._detect(tf.constant(list(image_bytes), tf.string))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) -> Detector:
+    """Loads a checkpoint of a training.
+
+    Raises:
+        ValueError: model_dir, its params or its checkpoint is missing or does not fit.
+    """
+    from tfseg import experiment, serving_module
+
+    trained = experiment.load_trained(model_dir, checkpoint_path)
+    module = serving_module.module_from_trained(trained)
+    name = f"{model_dir} at step {trained.step}"
+    return Detector(
+        module.detect, name, trained.category_names, thresholds.load(model_dir), trained.step
+    )
+
+
+def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
+    """Loads a SavedModel written by tfseg.export.
+
+    Args:
+        path: A version folder, or the folder of the numbered versions, of which the highest counts.
+        all_scores: Get round the score thresholds built into the graph, where the export allows it:
+            to be measured, a model has to show its doubtful detections too.
+
+    Raises:
+        ValueError: There is no SavedModel, or not one of tfseg.export's.
+    """
+    version_dir = find_version(path)
+    try:
+        loaded = tf.saved_model.load(str(version_dir))
+    except (OSError, RuntimeError, ValueError, KeyError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{version_dir}: cannot load the SavedModel ({reason}).") from None
+    signatures = {_input_names(s): s for s in loaded.signatures.values() if _has_masks(s)}
+    plain = signatures.get(("image_bytes",))
+    above = signatures.get(("image_bytes", "score_threshold")) if all_scores else None
+    names_path = version_dir / _NAMES_FILE
+    if plain is None or not names_path.is_file():
+        raise ValueError(
+            f"{version_dir}: has no signature from image_bytes to {', '.join(_OUTPUTS)}, or no "
+            f"{_NAMES_FILE}; expected a model written by tfseg.export."
+        )
+
+    # `loaded` is kept: a signature alone does not keep its variables alive.
+    def detect(image_bytes, _loaded=loaded):
+        if above is None:
+            return plain(image_bytes=image_bytes)
+        return above(image_bytes=image_bytes, score_threshold=tf.zeros(tf.shape(image_bytes)))
+
+    names = names_path.read_text(encoding="utf-8").splitlines()
+    return Detector(detect, str(version_dir), names, thresholds.load(version_dir))
+
+
+def _input_names(signature) -> tuple[str, ...]:
+    return tuple(sorted(signature.structured_input_signature[1]))
+
+
+def _has_masks(signature) -> bool:
+    return set(_OUTPUTS) <= set(signature.structured_outputs)
+
+
+def find_version(path: str) -> Path:
+    """Returns the version folder itself, or the highest numbered one in it.
+
+    Raises:
+        ValueError: Neither is a SavedModel.
+    """
+    folder = Path(path)
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = (entry for entry in folder.glob("*") if entry.name.isascii())
+    numbered = {int(entry.name): entry for entry in versions if entry.name.isdigit()}
+    for number in sorted(numbered, reverse=True):
+        if (numbered[number] / "saved_model.pb").is_file():
+            return numbered[number]
+    raise ValueError(
+        f"--saved_model={path}: no saved_model.pb in it or in a numbered folder of it; expected "
+        "what tfseg.export wrote."
+    )

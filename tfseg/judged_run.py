@@ -1,0 +1,234 @@
+"""Detections of a split beside their ground truth, whoever made them; all that is measured of them.
+
+The detections come from a model_dir, a SavedModel or a COCO results json.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import prepared
+from tfseg import (
+    coco_metrics,
+    competition_metrics,
+    error_analysis,
+    instance_matching,
+    results_json,
+)
+from tfseg.confusion import Calibration, Confusion, calibrate, confusion_matrix
+from tfseg.detections import Detections, detections_from_coco_results
+from tfseg.thresholds import Thresholds
+
+DEFAULT_SCORE_THRESHOLD = 0.5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class JudgedRun:
+    """One set of detections and what they are judged by.
+
+    Attributes:
+        name: Where the detections come from, for people.
+        truth_name: What they are judged by, for people.
+        ground_truth: From coco_metrics.load_ground_truth.
+        coco_results: Of the ground truth's images, in no order.
+        thresholds: What a user would be shown; the curves' metrics use all detections.
+        step: The training step; None where it is not known.
+    """
+
+    name: str
+    truth_name: str
+    ground_truth: object
+    coco_results: list[dict]
+    thresholds: Thresholds
+    step: int | None = None
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """In the order of the category ids."""
+        return coco_metrics.category_names(self.ground_truth)
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """Ascending."""
+        return tuple(sorted(self.ground_truth.cats))
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the detections have masks; without, all is measured on boxes."""
+        return not self.coco_results or "segmentation" in self.coco_results[0]
+
+    @functools.cached_property
+    def coco(self) -> tuple[dict[str, float], dict[str, coco_metrics.PrecisionRecall]]:
+        """COCO's metrics and the curves they are of."""
+        return coco_metrics.evaluate_coco_curves(self.ground_truth, self.coco_results)
+
+    @functools.cached_property
+    def images(self) -> list[instance_matching.ImageMatches]:
+        """All detections of each image beside its instances."""
+        iou_type = "mask" if self.has_masks else "box"
+        return instance_matching.match_images(self.ground_truth, self.coco_results, iou_type)
+
+    @functools.cached_property
+    def shown_images(self) -> list[instance_matching.ImageMatches]:
+        """The same with those detections only that the thresholds let through."""
+        return [image.select(self.shown(image)) for image in self.images]
+
+    def shown(self, image: instance_matching.ImageMatches) -> np.ndarray:
+        """Returns bool [num_detections], which of an image's detections a user would be shown."""
+        names = [self.ground_truth.cats[int(i)]["name"] for i in image.category_ids]
+        boxes = [self.coco_results[i]["bbox"] for i in image.result_indices]
+        xywh = np.array(boxes, np.float64).reshape(-1, 4)
+        yxyx = np.stack(
+            [xywh[:, 1], xywh[:, 0], xywh[:, 1] + xywh[:, 3], xywh[:, 0] + xywh[:, 2]], axis=1
+        )
+        return self.thresholds.kept(image.scores, yxyx, image.category_ids, names)
+
+    @functools.cached_property
+    def errors(self) -> error_analysis.ErrorAnalysis:
+        """What each kind of mistake costs."""
+        return error_analysis.analyse_errors(self.images)
+
+    @functools.cached_property
+    def confusion(self) -> Confusion:
+        """What the shown detections were taken for."""
+        return confusion_matrix(self.shown_images, self.category_ids)
+
+    @functools.cached_property
+    def calibration(self) -> Calibration:
+        """How far scores can be trusted."""
+        return calibrate(self.images)
+
+    def all_metrics(self) -> dict[str, float]:
+        """Returns COCO's metrics and, after them, all others under names with a slash, 0..1."""
+        confident = [image.select(image.scores >= 0.7) for image in self.images]
+        rates = self.confusion.precision_recall_f1()
+        metrics = dict(self.coco[0])
+        metrics["matterport/mAP50"] = competition_metrics.matterport_map(self.images)
+        # Its DETECTION_MIN_CONFIDENCE, with which its users' figures are made.
+        metrics["matterport/mAP50_from_score_0.7"] = competition_metrics.matterport_map(confident)
+        metrics["fgvc6/score"] = competition_metrics.fgvc6_score(self.shown_images)
+        metrics["fgvc6/score_of_all"] = competition_metrics.fgvc6_score(self.images)
+        for index, name in enumerate((*self.category_names, None)):
+            for value, rate in zip(rates[index], ("precision", "recall", "f1"), strict=True):
+                key = f"shown/{rate}" if name is None else f"shown/{rate}/{name}"
+                metrics[key] = float(value)
+        for kind, value in self.errors.lost.items():
+            metrics[f"lost_AP50/{kind}"] = value
+        metrics["calibration/expected_error"] = self.calibration.expected_error
+        return metrics
+
+    def detections_of(self, image_id: int, indices: Sequence[int]) -> Detections:
+        """Returns some of an image's detections, to be drawn.
+
+        Args:
+            image_id: Of the ground truth.
+            indices: Places in coco_results.
+        """
+        image = self.ground_truth.imgs[image_id]
+        results = [self.coco_results[index] for index in indices]
+        named = [
+            {**result, "category_name": self.ground_truth.cats[result["category_id"]]["name"]}
+            for result in results
+        ]
+        return detections_from_coco_results(named, (image["height"], image["width"]))
+
+
+def judge_results(
+    results_path: str,
+    ground_truth_path: str | Path,
+    own_thresholds: Thresholds | None = None,
+) -> JudgedRun:
+    """Opens anyone's COCO results json.
+
+    Args:
+        results_path: The results.
+        ground_truth_path: COCO ground truth.
+        own_thresholds: What a user would be shown; one threshold for all by default.
+
+    Raises:
+        ValueError: A file is missing, or the two do not fit together.
+    """
+    ground_truth = coco_metrics.load_ground_truth(Path(ground_truth_path))
+    return JudgedRun(
+        results_path,
+        str(ground_truth_path),
+        ground_truth,
+        results_json.read_results(results_path, ground_truth),
+        own_thresholds or _default_thresholds(),
+    )
+
+
+def judge_model(
+    detector,
+    prepared_set: prepared.PreparedDataset,
+    split: str,
+    num_examples: int = 0,
+    batch_size: int = 8,
+    own_thresholds: Thresholds | None = None,
+) -> JudgedRun:
+    """Runs a model on one split of a prepared data set.
+
+    Args:
+        detector: detector.Detector.
+        prepared_set: Has the detector's categories.
+        split: Name of the split.
+        num_examples: The first so many examples only; 0 means all.
+        batch_size: Photos a call.
+        own_thresholds: What a user would be shown; the model's own by default.
+
+    Raises:
+        ValueError: The categories differ, a photo cannot be decoded or a shard is damaged.
+    """
+    from tfseg.recorded_photos import detect_records
+
+    if tuple(detector.category_names) != tuple(prepared_set.category_names):
+        raise ValueError(
+            f"{detector.name}: knows {len(detector.category_names)} categories "
+            f"({', '.join(detector.category_names[:4])}, ...), but the data set "
+            f"{prepared_set.path} has {len(prepared_set.category_names)} "
+            f"({', '.join(prepared_set.category_names[:4])}, ...); use the data set it was trained "
+            "on."
+        )
+    num_examples = min(num_examples or math.inf, prepared_set.num_examples(split))
+    image_ids, coco_results = detect_records(
+        detector.detect, prepared_set.record_paths(split), num_examples, batch_size
+    )
+    ground_truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
+    return JudgedRun(
+        detector.name,
+        f"{prepared_set.name}/{split}",
+        ground_truth,
+        coco_results,
+        own_thresholds or detector.thresholds or _default_thresholds(),
+        detector.step,
+    )
+
+
+def evaluate_model(
+    module, prepared_set: prepared.PreparedDataset, split: str, num_examples: int = 0, batch_size=8
+) -> tuple[dict[str, float], list[dict]]:
+    """Evaluates a model in memory with COCO's metrics alone, as during a training.
+
+    Args:
+        module: serving_module.ServingModule.
+        prepared_set: Has the module's categories.
+        split: Name of the split.
+        num_examples: The first so many examples only; 0 means all.
+        batch_size: Photos a call.
+
+    Returns:
+        coco_metrics.evaluate_coco's metrics and the COCO results they are of.
+    """
+    from tfseg.detector import Detector
+
+    detector = Detector(module.detect, "the model", module.category_names, None)
+    run = judge_model(detector, prepared_set, split, num_examples, batch_size)
+    return run.coco[0], run.coco_results
+
+
+def _default_thresholds() -> Thresholds:
+    return Thresholds({}, DEFAULT_SCORE_THRESHOLD)

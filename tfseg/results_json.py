@@ -1,0 +1,112 @@
+"""COCO results files: any maker's, checked against the ground truth they are of.
+
+Format: https://cocodataset.org/#format-results, a list of {image_id, category_id, bbox, score,
+segmentation}, bbox as [x, y, width, height]; bbox or segmentation may be missing.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from pycocotools import mask as coco_mask
+
+from tfseg.instance_matching import rle_from_segmentation
+from tfseg.whole_files import write_whole
+
+
+def read_results(path: str | Path, ground_truth) -> list[dict]:
+    """Reads a COCO results json.
+
+    Args:
+        path: The file.
+        ground_truth: From coco_metrics.load_ground_truth.
+
+    Returns:
+        COCO results with all of image_id, category_id, bbox and score, and segmentation as a
+        compressed RLE where the file has masks; a missing bbox is the mask's.
+
+    Raises:
+        ValueError: The file is missing, is not COCO results, or is not of this ground truth.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid json ({error}).") from None
+    if not isinstance(content, list):
+        raise ValueError(
+            f"{path}: a json {type(content).__name__}, expected a list of COCO results, one entry "
+            "for a detection (image_id, category_id, bbox, score, segmentation)."
+        )
+    results = []
+    for index, entry in enumerate(content):
+        try:
+            results.append(_checked(entry, ground_truth))
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(
+                f"{path}: entry {index} is not a COCO result of this ground truth: {reason}."
+            ) from None
+    num_with_mask = sum("segmentation" in result for result in results)
+    if 0 < num_with_mask < len(results):
+        raise ValueError(
+            f"{path}: {num_with_mask} of {len(results)} entries have a segmentation; expected all "
+            "or none."
+        )
+    return results
+
+
+def _checked(entry: dict, ground_truth) -> dict:
+    image = ground_truth.imgs.get(entry["image_id"])
+    if image is None:
+        raise ValueError(f"image_id {entry['image_id']!r} is not in the ground truth")
+    if entry["category_id"] not in ground_truth.cats:
+        known = sorted(ground_truth.cats)
+        raise ValueError(
+            f"category_id {entry['category_id']!r} is not in the ground truth, which has "
+            f"{known[0]} to {known[-1]}"
+        )
+    score = entry["score"]
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        raise ValueError(f"score is {score!r}, expected a number")
+    checked = {"image_id": entry["image_id"], "category_id": entry["category_id"], "score": score}
+    segmentation = entry.get("segmentation")
+    if segmentation:
+        checked["segmentation"] = _checked_rle(segmentation, image)
+    if entry.get("bbox") is not None:
+        bbox = [float(value) for value in entry["bbox"]]
+        if len(bbox) != 4 or not all(map(math.isfinite, bbox)) or min(bbox[2:]) < 0:
+            raise ValueError(f"bbox is {entry['bbox']}, expected [x, y, width, height]")
+        checked["bbox"] = bbox
+    elif segmentation:
+        checked["bbox"] = [float(v) for v in coco_mask.toBbox(checked["segmentation"])]
+    else:
+        raise ValueError("has neither bbox nor segmentation")
+    return checked
+
+
+def _checked_rle(segmentation, image: dict) -> dict:
+    size_hw = [image["height"], image["width"]]
+    if isinstance(segmentation, dict) and list(segmentation["size"]) != size_hw:
+        raise ValueError(
+            f"its mask is {segmentation['size']} (height, width), but image {image['id']} is "
+            f"{size_hw}; were they made on photos of another size"
+        )
+    rle = rle_from_segmentation(segmentation, *size_hw)
+    counts = rle["counts"]
+    return {
+        "size": size_hw,
+        "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts,
+    }
+
+
+def write_results(path: str | Path, coco_results: Iterable[dict]) -> None:
+    """Writes COCO results, one a line, whole or not at all."""
+    write_whole(path, json_lines(coco_results))
+
+
+def json_lines(entries: Iterable) -> str:
+    """Returns a json list with one entry a line."""
+    return "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n"
