@@ -14,8 +14,9 @@ from serving.connection import (
     RequestRefusedError,
     ServingError,
 )
-from serving.photos import decode_photo, overlay_paths
+from serving.photos import overlay_paths
 from tfseg.detections import Detections
+from tfseg.photo_pixels import decode_photo
 from tfseg.visualize import draw_detections
 
 _JPEG_QUALITY = 92

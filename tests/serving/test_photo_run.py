@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from serving.connection import DeadlineExceededError, ServerUnreachableError
 from serving.photo_run import PhotoRun
-from serving.photos import decode_photo, find_photos, overlay_paths
+from serving.photos import find_photos, overlay_paths
 from tfseg.detections import Detections
 
 
@@ -32,14 +32,6 @@ def _photo(path, height=8, width=6, extension=".png"):
     image = np.full((height, width, 3), 128, np.uint8)
     path.write_bytes(cv2.imencode(extension, image)[1].tobytes())
     return path
-
-
-def _with_orientation(jpeg, orientation):
-    """Inserts an EXIF segment with one entry, 0x0112, after the JPEG's first two bytes."""
-    entry = b"\x01\x12\x00\x03\x00\x00\x00\x01\x00" + bytes([orientation]) + b"\x00\x00"
-    tiff = b"MM\x00\x2a\x00\x00\x00\x08\x00\x01" + entry + b"\x00\x00\x00\x00"
-    segment = b"Exif\x00\x00" + tiff
-    return jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
 
 
 def test_find_photos_in_files_and_folders(tmp_path):
@@ -66,26 +58,6 @@ def test_overlay_paths_spare_photos_in_the_output_folder(tmp_path):
     photos = [tmp_path / "a.jpg", tmp_path / "b.png"]
 
     assert [path.name for path in overlay_paths(photos, tmp_path)] == ["a-2.jpg", "b.jpg"]
-
-
-def test_decode_photo_turns_by_exif():
-    jpeg = cv2.imencode(".jpg", np.zeros((8, 16, 3), np.uint8))[1].tobytes()
-
-    assert decode_photo(jpeg).shape == (8, 16, 3)
-    assert decode_photo(_with_orientation(jpeg, 6)).shape == (16, 8, 3)
-
-
-def test_decode_photo_puts_alpha_on_white():
-    bgra = np.array([[[255, 0, 0, 255], [255, 0, 0, 0]]], np.uint8)
-    png = cv2.imencode(".png", bgra)[1].tobytes()
-
-    assert decode_photo(png).tolist() == [[[0, 0, 255], [255, 255, 255]]]
-
-
-def test_decode_photo_refuses_what_is_no_photo():
-    for encoded in (b"", b"no photo"):
-        with pytest.raises(ValueError, match="cannot decode this image"):
-            decode_photo(encoded)
 
 
 def test_run_continues_after_a_deadline(tmp_path, capsys):

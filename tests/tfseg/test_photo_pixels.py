@@ -1,0 +1,33 @@
+import cv2
+import numpy as np
+import pytest
+
+from tfseg.photo_pixels import decode_photo
+
+
+def _with_orientation(jpeg, orientation):
+    """Inserts an EXIF segment with one entry, 0x0112, after the JPEG's first two bytes."""
+    entry = b"\x01\x12\x00\x03\x00\x00\x00\x01\x00" + bytes([orientation]) + b"\x00\x00"
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08\x00\x01" + entry + b"\x00\x00\x00\x00"
+    segment = b"Exif\x00\x00" + tiff
+    return jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
+
+
+def test_decode_photo_turns_by_exif():
+    jpeg = cv2.imencode(".jpg", np.zeros((8, 16, 3), np.uint8))[1].tobytes()
+
+    assert decode_photo(jpeg).shape == (8, 16, 3)
+    assert decode_photo(_with_orientation(jpeg, 6)).shape == (16, 8, 3)
+
+
+def test_decode_photo_puts_alpha_on_white():
+    bgra = np.array([[[255, 0, 0, 255], [255, 0, 0, 0]]], np.uint8)
+    png = cv2.imencode(".png", bgra)[1].tobytes()
+
+    assert decode_photo(png).tolist() == [[[0, 0, 255], [255, 255, 255]]]
+
+
+def test_decode_photo_refuses_what_is_no_photo():
+    for encoded in (b"", b"no photo"):
+        with pytest.raises(ValueError, match="cannot decode this image"):
+            decode_photo(encoded)
