@@ -1,0 +1,44 @@
+"""A real Chromium for the tests of pages; Debian's, which .ci/run installs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@contextmanager
+def chromium_page(width: int = 1280, height: int = 900, **context_options) -> Iterator:
+    """Gives a playwright Page; at the end, it must have met no script error.
+
+    Args:
+        width: of the window, CSS pixels.
+        height: likewise.
+        context_options: of playwright's Browser.new_context, such as offline=True.
+    """
+    if not CHROMIUM.exists():
+        pytest.skip(f"no {CHROMIUM}; apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        try:
+            viewport = {"width": width, "height": height}
+            page = browser.new_context(viewport=viewport, **context_options).new_page()
+            errors = []
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            yield page
+            assert errors == []
+        finally:
+            browser.close()
