@@ -23,7 +23,9 @@ def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     names = datasets.dataset_names()
     flags.DEFINE_enum("dataset", None, names, "The data set.", required=True)
-    flags.DEFINE_string("raw_dir", None, "Folder of the raw files.", required=True)
+    flags.DEFINE_string(
+        "raw_dir", None, "Folder of the raw files; not needed where other flags name them all."
+    )
     flags.DEFINE_string("data_dir", None, "Where to write.", required=True)
     for flag, help_text in _raw_path_flags(names).items():
         flags.DEFINE_string(flag, None, help_text)
@@ -71,11 +73,21 @@ def _raw_paths(dataset: str) -> dict[str, Path]:
     return paths
 
 
+def _raw_dir(dataset: str, raw_paths: dict[str, Path]) -> Path:
+    if FLAGS.raw_dir is None and "annotations" not in raw_paths:
+        raise ValueError(
+            f"--raw_dir is missing; expected the folder of the raw files, as in "
+            f"data_prep/{dataset}/README.md."
+        )
+    return Path(FLAGS.raw_dir or raw_paths["annotations"].parent)
+
+
 def main(argv: list[str]) -> None:
     """Reads the flags, builds, prints the report's table."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
         raw_paths = _raw_paths(FLAGS.dataset)
+        raw_dir = _raw_dir(FLAGS.dataset, raw_paths)
         split_plan = SplitPlan(
             FLAGS.val_percent, FLAGS.test_percent, num_folds=FLAGS.num_folds, fold=FLAGS.fold
         )
@@ -86,7 +98,7 @@ def main(argv: list[str]) -> None:
 
         path, was_complete = build_dataset(
             datasets.builder_class(FLAGS.dataset),
-            Path(FLAGS.raw_dir),
+            raw_dir,
             Path(FLAGS.data_dir),
             PrepOptions(
                 max_side=FLAGS.max_side,

@@ -13,9 +13,11 @@ import numpy as np
 
 from data_prep.annotated_image import MAX_IMAGE_ID
 from data_prep.photo_conversion import RawInstance, RawPhoto
+from data_prep.raw_dataset import Note
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
+REJECTED = "rejected_in_review"  # the report's key
 _LFS_POINTER = "version https://git-lfs"
 
 
@@ -26,6 +28,7 @@ class CocoImage(NamedTuple):
     file_name: str
     height: int
     width: int
+    is_rejected: bool = False  # in a review: our own field, {"review": "rejected"}
 
 
 class CocoRecord(NamedTuple):
@@ -36,9 +39,21 @@ class CocoRecord(NamedTuple):
 
     def raw_photo(self) -> RawPhoto:
         """Parses the texts."""
-        instances = [_raw_instance(json.loads(text)) for text in self.annotation_texts]
-        annotated_hw = (self.image.height, self.image.width)
-        return RawPhoto(self.image.image_id, self.image.file_name, annotated_hw, tuple(instances))
+        image = self.image
+        annotations = [json.loads(text) for text in self.annotation_texts]
+        return RawPhoto(
+            image.image_id,
+            image.file_name,
+            annotated_hw=(image.height, image.width),
+            instances=tuple(_raw_instance(a) for a in annotations if not _is_rejected(a)),
+            dropped=tuple(
+                Note(REJECTED, a["id"], image.file_name) for a in annotations if _is_rejected(a)
+            ),
+        )
+
+
+def _is_rejected(entry: dict) -> bool:
+    return entry.get("review") == "rejected"
 
 
 def _raw_instance(annotation: dict) -> RawInstance:
@@ -65,6 +80,7 @@ class CocoJson:
         path: the file.
         needs_annotations: False accepts a file without the list `annotations`, as one of photos
             alone may be.
+        add_to_image_ids: shifts all image ids, to keep those of several jsons apart.
 
     Attributes:
         images: in file order, ids may repeat.
@@ -75,8 +91,9 @@ class CocoJson:
         ValueError: The file is missing, a Git LFS pointer, not json or not COCO.
     """
 
-    def __init__(self, path: Path, needs_annotations: bool = True):
+    def __init__(self, path: Path, needs_annotations: bool = True, add_to_image_ids: int = 0):
         self.path = path
+        self._add_to_image_ids = add_to_image_ids
         self.images: list[CocoImage] = []
         self.category_names: dict[int, str] = {}
         self._text = _read_text(path)
@@ -88,7 +105,8 @@ class CocoJson:
                 self.images.append(self._image(index, value))
             elif key == "annotations" and index is not None:
                 self._check_annotation(index, value)
-                spans.append((value["image_id"], value["id"], start, end))
+                image_id = value["image_id"] + add_to_image_ids
+                spans.append((image_id, value["id"], start, end))
             elif key == "categories" and index is not None:
                 self._add_category(index, value)
         optional = set() if needs_annotations else {"annotations"}
@@ -188,7 +206,9 @@ class CocoJson:
         fields = [_integer(self, where, value, key) for key in ("id", "height", "width")]
         if fields[1] < 1 or fields[2] < 1:
             raise self._error(f"{where} has size {fields[2]}x{fields[1]}, expected at least 1x1")
-        return CocoImage(fields[0], str(value.get("file_name", fields[0])), fields[1], fields[2])
+        file_name = str(value.get("file_name", fields[0]))
+        image_id = fields[0] + self._add_to_image_ids
+        return CocoImage(image_id, file_name, fields[1], fields[2], _is_rejected(value))
 
     def _check_annotation(self, index: int, value: Any) -> None:
         for key in ("id", "image_id", "category_id"):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from data_prep.coco_json import CocoImage, CocoJson, CocoRecord
+from data_prep.coco_json import REJECTED, CocoImage, CocoJson, CocoRecord
 from data_prep.raw_dataset import Converter, ImageKey, Note, RawSource
 
 
@@ -43,7 +43,7 @@ def coco_source(
             source.left_out.append(Note("repeated_in_json", image.image_id, image.file_name))
             continue
         seen.add(image.image_id)
-        reason = unusable_reason(image)
+        reason = REJECTED if image.is_rejected else unusable_reason(image)
         if reason is None:
             source.images[image.image_id] = image
             source.keys.append(ImageKey(image.image_id, split_key(image)))

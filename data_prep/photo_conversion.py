@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from data_prep import masks
 from data_prep.annotated_image import AnnotatedImage, BBox, Instance
@@ -40,13 +40,17 @@ class RawPhoto:
         image_id: 0 .. 2^24 - 1.
         file_name: the photo's name in the raw data set.
         annotated_hw: (height, width) that the annotations were made at, pixels; None: not known.
-        instances: all annotations.
+        instances: the annotations that can be read.
+        dropped: those that cannot.
+        unusable_reason: the report's key, where the photo is known to be unusable.
     """
 
     image_id: int
     file_name: str
     annotated_hw: tuple[int, int] | None
     instances: tuple[RawInstance, ...] = ()
+    dropped: tuple[Note, ...] = ()
+    unusable_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,15 @@ class PhotoConverter:
             raw: the photo's entry.
             photo_bytes: the photo's file; None where there is none.
         """
+        if raw.unusable_reason is not None:
+            return left_out(raw, raw.unusable_reason)
         try:
             if photo_bytes is None:
                 raise PhotoError("photo_missing", "is not there")
             photo = prepare_photo(photo_bytes, self.max_side, raw.annotated_hw)
         except PhotoError as error:
             return left_out(raw, error.reason)
-        conversion = Conversion(raw.file_name)
+        conversion = Conversion(raw.file_name, dropped=list(raw.dropped))
         conversion.repairs += [Note(c, raw.image_id, raw.file_name) for c in photo.changes]
         instances = []
         for raw_instance in raw.instances:
@@ -82,7 +88,7 @@ class PhotoConverter:
             if instance is not None:
                 instances.append((raw_instance, instance))
         merged = _merge_duplicates(instances, raw, conversion)
-        if raw.instances and not merged:
+        if (raw.instances or raw.dropped) and not merged:
             return left_out(raw, "no_usable_annotation")
         conversion.image = AnnotatedImage(
             raw.image_id, raw.file_name, photo.encoded, photo.height, photo.width, tuple(merged)
@@ -127,7 +133,38 @@ class PhotoConverter:
 def left_out(raw: RawPhoto, reason: str) -> Conversion:
     """Leaves a photo out with all its annotations."""
     dropped = [Note("photo_left_out", i.record_id, raw.file_name) for i in raw.instances]
-    return Conversion(raw.file_name, left_out_reason=reason, dropped=dropped)
+    return Conversion(raw.file_name, left_out_reason=reason, dropped=[*raw.dropped, *dropped])
+
+
+class RawRecord(Protocol):
+    """What a source's records are; light, since they travel to the worker processes."""
+
+    def raw_photo(self) -> RawPhoto:
+        """Parses the record."""
+
+
+class PhotoReader(Protocol):
+    """Where a data set's photos are."""
+
+    def read_photo(self, raw: RawPhoto) -> bytes | None:
+        """The photo's file; None where there is none; PhotoError where it cannot be used."""
+
+
+@dataclass(frozen=True)
+class RecordConverter:
+    """RawRecord -> Conversion: parses, reads the photo, converts."""
+
+    photos: PhotoReader
+    converter: PhotoConverter
+
+    def __call__(self, record: RawRecord) -> Conversion:
+        """Makes one record's image."""
+        raw = record.raw_photo()
+        try:
+            photo_bytes = self.photos.read_photo(raw)
+        except PhotoError as error:
+            return left_out(raw, error.reason)
+        return self.converter.convert(raw, photo_bytes)
 
 
 def _is_box_elsewhere(bbox_xywh: Any, extent: BBox) -> bool:

@@ -3,6 +3,7 @@
 Light: imports neither TensorFlow nor TensorFlow Datasets.
 """
 
+import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,20 @@ from pathlib import Path
 REPORT_NAME = "prep_report.json"
 _DATASET_INFO_NAME = "dataset_info.json"
 INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
+
+
+CATEGORY_MAP_PATH = Path(__file__).parent / "combined" / "category_map.csv"
+
+
+def category_map() -> dict[str, str | None]:
+    """FGVC6's categories in ModaNet's terms, the table combined/category_map.csv.
+
+    Returns:
+        ModaNet's name by FGVC6's; None where ModaNet has none (parts such as sleeve or zipper).
+    """
+    with CATEGORY_MAP_PATH.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row["fgvc6_category"]: row["modanet_category"] or None for row in rows}
 
 
 def ground_truth_name(split: str) -> str:

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import lmdb
 
+from data_prep.photo_conversion import RawPhoto
+
 _TRAIN_JSON = "modanet2018_instances_train.json"
 _CHALLENGE_JSON = "modanet2018_instances_val.json"
 _READS_PER_OPENING = 50
@@ -114,6 +116,10 @@ class PhotoStore:
         environment, _ = _environments.pop((self._path, os.getpid()), (None, None))
         if environment is not None:
             environment.close()
+
+    def read_photo(self, raw: RawPhoto) -> bytes | None:
+        """The same, for conversion."""
+        return self.read(raw.image_id)
 
     def _call(self, use: Callable[[lmdb.Transaction], bytes | None]) -> bytes | None:
         try:

@@ -1,13 +1,12 @@
 """Joins ModaNet's annotations with PaperDoll's photos and posts."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.coco_json import CocoImage, CocoJson, CocoRecord
+from data_prep.coco_json import CocoImage, CocoJson
 from data_prep.coco_source import CocoSource, coco_source
 from data_prep.modanet.raw_files import ModanetPaths, PhotoStore, read_post_ids
-from data_prep.photo_conversion import PhotoConverter
-from data_prep.raw_dataset import Conversion, Converter, RawDataset
+from data_prep.photo_conversion import PhotoConverter, RecordConverter
+from data_prep.raw_dataset import Converter, RawDataset
 
 CATEGORY_NAMES = (
     "bag",
@@ -26,19 +25,6 @@ CATEGORY_NAMES = (
 )
 
 
-@dataclass(frozen=True)
-class ModanetConverter:
-    """Looks a record's photo up and makes the image."""
-
-    photos: PhotoStore
-    converter: PhotoConverter
-
-    def __call__(self, record: CocoRecord) -> Conversion:
-        """Reads one photo."""
-        raw = record.raw_photo()
-        return self.converter.convert(raw, self.photos.read(raw.image_id))
-
-
 def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
     """Reads the json files and the post ids; no photos yet.
 
@@ -53,7 +39,7 @@ def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
     photos.check()
     train = _open_json(paths.train_json)
     category_ids = {category_id: category_id for category_id in train.category_names}
-    converter = ModanetConverter(photos, PhotoConverter(category_ids, max_side))
+    converter = RecordConverter(photos, PhotoConverter(category_ids, max_side))
     train_ids = {image.image_id for image in train.images}
     post_ids = read_post_ids(paths.photos_db, train_ids)
     sources = [_train_source(train, post_ids, converter)]

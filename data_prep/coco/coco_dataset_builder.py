@@ -1,0 +1,26 @@
+"""The prepared data set `coco`."""
+
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builder import PreparedDatasetBuilder
+from data_prep.coco.reader import find_raw_files, open_raw_dataset
+from data_prep.raw_dataset import RawDataset
+
+
+class Builder(PreparedDatasetBuilder):
+    """A data set of the user's own: polygons, RLE with and without compression, crowds."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "A COCO json and its photos, as in README.md."
+
+    def raw_files(self, raw_dir: Path) -> list[Path]:
+        """The json and the photos' folder."""
+        return list(find_raw_files(raw_dir, **self.prep_options.raw_paths))
+
+    def open_raw(self, raw_dir: Path) -> RawDataset:
+        """Reads the json."""
+        paths = find_raw_files(raw_dir, **self.prep_options.raw_paths)
+        return open_raw_dataset(*paths, self.prep_options.max_side)

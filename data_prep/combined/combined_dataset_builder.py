@@ -1,0 +1,27 @@
+"""The prepared data set `combined`."""
+
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builder import PreparedDatasetBuilder
+from data_prep.combined.reader import CATEGORY_MAP_PATH, find_raw_files, open_raw_dataset
+from data_prep.raw_dataset import RawDataset
+
+
+class Builder(PreparedDatasetBuilder):
+    """ModaNet, FGVC6 and product photos in ModaNet's 13 categories."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "ModaNet's, PaperDoll's and FGVC6's files, as in README.md."
+
+    def raw_files(self, raw_dir: Path) -> list[Path]:
+        """Those of the data sets, and the category map."""
+        paths = find_raw_files(raw_dir, **self.prep_options.raw_paths)
+        return [*paths.files, CATEGORY_MAP_PATH]
+
+    def open_raw(self, raw_dir: Path) -> RawDataset:
+        """Opens each and maps its categories."""
+        paths = find_raw_files(raw_dir, **self.prep_options.raw_paths)
+        return open_raw_dataset(paths, self.prep_options.max_side)

@@ -1,0 +1,1 @@
+"""iMaterialist Fashion 2019 at FGVC6."""

@@ -1,0 +1,26 @@
+"""The prepared data set `fgvc6`."""
+
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builder import PreparedDatasetBuilder
+from data_prep.fgvc6.raw_files import find_raw_files
+from data_prep.fgvc6.reader import open_raw_dataset
+from data_prep.raw_dataset import RawDataset
+
+
+class Builder(PreparedDatasetBuilder):
+    """iMaterialist Fashion 2019: photos with the masks of 46 categories and 92 attributes."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "The competition's files, as in README.md."
+
+    def raw_files(self, raw_dir: Path) -> list[Path]:
+        """train.csv, label_descriptions.json and the photos' folders."""
+        return find_raw_files(raw_dir).files
+
+    def open_raw(self, raw_dir: Path) -> RawDataset:
+        """Indexes train.csv."""
+        return open_raw_dataset(find_raw_files(raw_dir), self.prep_options.max_side)

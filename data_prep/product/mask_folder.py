@@ -1,0 +1,126 @@
+"""The folder form: photos/<category>/<name>.jpg with its mask truth/<category>/<name>.png."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from data_prep.photo_conversion import PhotoConverter, RawInstance, RawPhoto, RecordConverter
+from data_prep.photo_folder import PhotoFolder
+from data_prep.raw_dataset import ImageKey, Note, RawSource
+
+_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class MaskFolder:
+    """The two folders.
+
+    Attributes:
+        photos_dir: a folder a category.
+        masks_dir: the same folders and names, PNG.
+    """
+
+    photos_dir: Path
+    masks_dir: Path
+
+    def category_names(self) -> tuple[str, ...]:
+        """The photos' folders, sorted."""
+        return tuple(sorted(path.name for path in self.photos_dir.iterdir() if path.is_dir()))
+
+    def photo_names(self) -> list[str]:
+        """The photos below photos_dir as category/name, sorted."""
+        return [
+            f"{category}/{path.name}"
+            for category in self.category_names()
+            for path in sorted((self.photos_dir / category).iterdir())
+            if path.suffix.lower() in _PHOTO_SUFFIXES
+        ]
+
+    def mask_names(self) -> list[str]:
+        """The masks below masks_dir as category/name, sorted."""
+        return sorted(f"{path.parent.name}/{path.name}" for path in self.masks_dir.glob("*/*.png"))
+
+
+class ProductRecord(NamedTuple):
+    """One photo, its category's raw id and its mask's file."""
+
+    image_id: int
+    file_name: str
+    raw_category_id: int
+    mask_path: Path
+
+    def raw_photo(self) -> RawPhoto:
+        """Reads the mask; the photo has to have its size."""
+        try:
+            mask = _read_mask(self.mask_path)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            note = Note("mask_unreadable", self.image_id, self.file_name)
+            return RawPhoto(
+                self.image_id,
+                self.file_name,
+                annotated_hw=None,
+                dropped=(note,),
+                unusable_reason="mask_unreadable",
+            )
+        instance = RawInstance(self.image_id, self.raw_category_id, mask)
+        return RawPhoto(self.image_id, self.file_name, mask.shape, (instance,))
+
+
+@dataclass
+class MaskFolderSource(RawSource):
+    """The photos of a MaskFolder; make it with mask_folder_source."""
+
+    product_records: dict[int, ProductRecord] = field(default_factory=dict)
+
+    def records(self, image_ids: list[int]) -> Iterator[ProductRecord]:
+        """Yields each photo."""
+        return (self.product_records[image_id] for image_id in image_ids)
+
+
+def mask_folder_source(
+    folder: MaskFolder,
+    category_ids: Mapping[str, int | None],
+    max_side: int | None,
+    first_image_id: int,
+) -> MaskFolderSource:
+    """Pairs photos with masks; what has no partner is counted.
+
+    Args:
+        folder: the photos and masks.
+        category_ids: the photos' folder -> category id, None for one to leave out.
+        max_side: the longest side to keep, pixels; None keeps the size.
+        first_image_id: of the first photo; the others follow in the names' order.
+    """
+    raw_ids = {name: raw_id for raw_id, name in enumerate(category_ids)}
+    photo_converter = PhotoConverter(
+        {raw_ids[name]: category_id for name, category_id in category_ids.items()}, max_side
+    )
+    converter = RecordConverter(PhotoFolder(folder.photos_dir), photo_converter)
+    photo_names, mask_names = folder.photo_names(), set(folder.mask_names())
+    source = MaskFolderSource("photos/ and truth/", len(photo_names), 0, converter)
+    used = set()
+    for image_id, name in enumerate(photo_names, start=first_image_id):
+        mask_name = str(Path(name).with_suffix(".png"))
+        if mask_name not in mask_names:
+            source.left_out.append(Note("mask_missing", image_id, name))
+            continue
+        used.add(mask_name)
+        raw_id = raw_ids[name.split("/")[0]]
+        mask_path = folder.masks_dir / mask_name
+        source.product_records[image_id] = ProductRecord(image_id, name, raw_id, mask_path)
+        source.keys.append(ImageKey(image_id, f"photo {name}"))
+    alone = sorted(mask_names - used)
+    source.dropped = [Note("mask_without_photo", i, name) for i, name in enumerate(alone, start=1)]
+    source.num_annotations = len(source.keys) + len(alone)
+    return source
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    """uint8 [height, width] of 0 and 1; a mask may be written as 0 and 255, or as 0 and 1."""
+    with Image.open(path) as image:
+        grey = np.asarray(image.convert("L"))
+    return (grey > grey.max() // 2).astype(np.uint8) if grey.max() else np.zeros_like(grey)

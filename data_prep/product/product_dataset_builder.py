@@ -1,0 +1,26 @@
+"""The prepared data set `product`."""
+
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builder import PreparedDatasetBuilder
+from data_prep.product.reader import find_raw_files, open_raw_dataset
+from data_prep.raw_dataset import RawDataset
+
+
+class Builder(PreparedDatasetBuilder):
+    """Product photos: the self-made set, from a COCO json or from folders of photos and masks."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Photos and their masks, as in README.md."
+
+    def raw_files(self, raw_dir: Path) -> list[Path]:
+        """The json and the photos' folder, or the folders of photos and masks."""
+        return find_raw_files(raw_dir, **self.prep_options.raw_paths).files
+
+    def open_raw(self, raw_dir: Path) -> RawDataset:
+        """Reads the json, or lists the folders."""
+        paths = find_raw_files(raw_dir, **self.prep_options.raw_paths)
+        return open_raw_dataset(paths, self.prep_options.max_side)

@@ -1,0 +1,122 @@
+"""Product photos with masks as a raw data set: of a COCO json, or of folders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.coco.reader import find_raw_files as find_coco_files
+from data_prep.coco_json import CocoJson
+from data_prep.coco_source import coco_source
+from data_prep.modanet.reader import CATEGORY_NAMES as MODANET_NAMES
+from data_prep.photo_conversion import PhotoConverter, RecordConverter
+from data_prep.photo_folder import PhotoFolder
+from data_prep.product.mask_folder import MaskFolder, mask_folder_source
+from data_prep.raw_dataset import RawDataset, RawSource
+
+
+@dataclass(frozen=True)
+class ProductPaths:
+    """Where the raw files lie.
+
+    Attributes:
+        photos_dir: the photos.
+        annotations: the COCO json; None: the masks are files.
+        masks_dir: the masks; None: there is a json.
+    """
+
+    photos_dir: Path
+    annotations: Path | None = None
+    masks_dir: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The json or the masks' folder and those below it, and the same of the photos."""
+        if self.annotations is not None:
+            return [self.annotations, self.photos_dir]
+        folders = (self.photos_dir, self.masks_dir)
+        below = (path for folder in folders for path in folder.iterdir() if path.is_dir())
+        return [*folders, *sorted(below)]
+
+
+def find_raw_files(
+    raw_dir: Path | None, annotations: Path | None = None, photos_dir: Path | None = None
+) -> ProductPaths:
+    """Finds the folder form in raw_dir, or else a COCO json.
+
+    Args:
+        raw_dir: holds photos/ and truth/, or what data_prep.coco takes.
+        annotations: the COCO json.
+        photos_dir: the photos' folder.
+
+    Raises:
+        ValueError: There is neither.
+    """
+    if annotations is None and raw_dir is not None and (raw_dir / "truth").is_dir():
+        photos_dir = photos_dir or raw_dir / "photos"
+        if not photos_dir.is_dir():
+            raise ValueError(
+                f"{photos_dir}: no such folder; expected the photos of the masks in "
+                f"{raw_dir / 'truth'}."
+            )
+        return ProductPaths(photos_dir, masks_dir=raw_dir / "truth")
+    annotations, photos_dir = find_coco_files(raw_dir, annotations, photos_dir)
+    return ProductPaths(photos_dir, annotations=annotations)
+
+
+def open_raw_dataset(paths: ProductPaths, max_side: int | None) -> RawDataset:
+    """Reads the json or lists the folders; no photos yet.
+
+    Where all categories are ModaNet's, they get ModaNet's ids, so that a model of either knows
+    the other's; otherwise ids follow the names' order.
+
+    Raises:
+        ValueError: The json is not what it should be, or there is no photo.
+    """
+    names = raw_category_names(paths)
+    category_names = MODANET_NAMES if set(names) <= set(MODANET_NAMES) else tuple(names)
+    category_ids = {name: index for index, name in enumerate(category_names, start=1)}
+    source = open_source(paths, {name: category_ids[name] for name in names}, max_side)
+    return RawDataset(category_names, [source])
+
+
+def raw_category_names(paths: ProductPaths) -> Sequence[str]:
+    """The categories of the json, in the order of their ids, or of the photos' folders.
+
+    Raises:
+        ValueError: There is none, or one is there twice.
+    """
+    if paths.annotations is None:
+        names = MaskFolder(paths.photos_dir, paths.masks_dir).category_names()
+    else:
+        by_id = CocoJson(paths.annotations).category_names
+        names = [by_id[raw_id] for raw_id in sorted(by_id)]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"{paths.annotations or paths.photos_dir}: got the categories {names}, expected at "
+            "least one and no name twice."
+        )
+    return names
+
+
+def open_source(
+    paths: ProductPaths,
+    category_ids: Mapping[str, int | None],
+    max_side: int | None,
+    first_image_id: int = 1,
+) -> RawSource:
+    """The photos as a source.
+
+    Args:
+        paths: from find_raw_files.
+        category_ids: category -> the data set's id, None for one to leave out.
+        max_side: the longest side to keep, pixels; None keeps the size.
+        first_image_id: of the folder form's first photo; added to a json's ids, less 1.
+    """
+    if paths.annotations is None:
+        folder = MaskFolder(paths.photos_dir, paths.masks_dir)
+        return mask_folder_source(folder, category_ids, max_side, first_image_id)
+    coco = CocoJson(paths.annotations, add_to_image_ids=first_image_id - 1)
+    coco.check_image_ids()
+    raw_ids = {raw_id: category_ids[name] for raw_id, name in coco.category_names.items()}
+    converter = RecordConverter(PhotoFolder(paths.photos_dir), PhotoConverter(raw_ids, max_side))
+    return coco_source(paths.annotations.name, coco, converter)
