@@ -44,6 +44,7 @@ def build_dataset(
     """
     builder = _builder(builder_class, data_dir, options)
     final_dir = Path(builder.data_dir)
+    builder.make_raw_files(raw_dir)
     state = builder.state(raw_dir)
     with only_one(data_dir / f".{builder.name}.lock", "another build", "--data_dir"):
         _end_interrupted_replacement(data_dir, builder.name)

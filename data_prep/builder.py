@@ -34,6 +34,9 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
 
     prep_options = PrepOptions()
 
+    def make_raw_files(self, raw_dir: Path) -> None:  # noqa: B027
+        """Comes first; only for a data set that can make its own raw files."""
+
     @abc.abstractmethod
     def raw_files(self, raw_dir: Path) -> list[Path]:
         """The files that the data set is made from.

@@ -1,15 +1,13 @@
 """ModaNet's and PaperDoll's raw files: where they lie and how they are opened.
 
 Sources: https://github.com/eBay/modanet (annotations, CC BY-NC 4.0) and
-https://github.com/kyamagu/paperdoll/tree/master/data/chictopia (photos.lmdb, chictopia.sqlite3).
+https://github.com/kyamagu/paperdoll/tree/master/data/chictopia (photos.lmdb, chictopia.sql.gz).
 """
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import lmdb
 
@@ -28,7 +26,7 @@ class ModanetPaths:
         train_json: annotated photos.
         challenge_json: the official val json, photos without annotations; None: not there.
         photos_lmdb: a folder with data.mdb, or that file.
-        photos_db: the SQLite file with the table `photos`.
+        photos_db: the SQLite file with the table `photos`, or its dump, gzipped.
     """
 
     train_json: Path
@@ -52,10 +50,11 @@ def find_raw_files(
     """Completes the places that are not given with raw_dir's layout.
 
     Args:
-        raw_dir: holds modanet/annotations/, paperdoll/photos.lmdb, paperdoll/chictopia.sqlite3.
+        raw_dir: holds modanet/annotations/, paperdoll/photos.lmdb, and paperdoll/chictopia.sqlite3
+            or paperdoll/chictopia.sql.gz.
         annotations: the folder of the two json files, or the train json itself.
         photos_lmdb: a folder with data.mdb, or that file.
-        photos_db: a SQLite file.
+        photos_db: a SQLite file or a gzipped dump of one.
 
     Raises:
         ValueError: One of them is missing.
@@ -73,7 +72,7 @@ def find_raw_files(
         train_json=train_json,
         challenge_json=challenge_json if challenge_json.is_file() else None,
         photos_lmdb=photos_lmdb or raw_dir / "paperdoll" / "photos.lmdb",
-        photos_db=photos_db or raw_dir / "paperdoll" / "chictopia.sqlite3",
+        photos_db=photos_db or _photos_db(raw_dir / "paperdoll"),
     )
     flags = ("--annotations", "--photos_db", "--photos_lmdb")
     for path, flag in zip(paths.files[:3], flags, strict=True):
@@ -83,6 +82,11 @@ def find_raw_files(
                 f"as in data_prep/modanet/README.md, or give {flag}."
             )
     return paths
+
+
+def _photos_db(folder: Path) -> Path:
+    unpacked, packed = folder / "chictopia.sqlite3", folder / "chictopia.sql.gz"
+    return packed if packed.is_file() and not unpacked.is_file() else unpacked
 
 
 class PhotoStore:
@@ -130,35 +134,6 @@ class PhotoStore:
                 f"{self._path}: not an LMDB, or a damaged one ({error}); expected PaperDoll's "
                 "photos.lmdb, get it again."
             ) from error
-
-
-def read_post_ids(path: Path, photo_ids: set[int]) -> dict[int, int | None]:
-    """Looks up which post each photo belongs to.
-
-    Args:
-        path: chictopia.sqlite3.
-        photo_ids: the ones wanted, of a million.
-
-    Returns:
-        post id by photo id; ids that are not in the table are left out.
-
-    Raises:
-        ValueError: It is not SQLite or has no table `photos`.
-    """
-    # immutable: reads without a lock file, which a read-only folder would not allow.
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
-    try:
-        connection = sqlite3.connect(uri, uri=True)
-        try:
-            rows = connection.execute("SELECT id, post_id FROM photos")
-            return {photo_id: post_id for photo_id, post_id in rows if photo_id in photo_ids}
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise ValueError(
-            f"{path}: cannot read its table `photos` ({error}); expected PaperDoll's "
-            "chictopia.sqlite3, unpacked from chictopia.sql.gz."
-        ) from error
 
 
 def _lmdb_file(path: Path) -> Path:

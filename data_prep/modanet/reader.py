@@ -4,7 +4,8 @@ from pathlib import Path
 
 from data_prep.coco_json import CocoImage, CocoJson
 from data_prep.coco_source import CocoSource, coco_source
-from data_prep.modanet.raw_files import ModanetPaths, PhotoStore, read_post_ids
+from data_prep.modanet.photos_table import read_post_ids
+from data_prep.modanet.raw_files import ModanetPaths, PhotoStore
 from data_prep.photo_conversion import PhotoConverter, RecordConverter
 from data_prep.raw_dataset import Converter, RawDataset
 

@@ -1,0 +1,82 @@
+"""PaperDoll's table of photos: which post each one belongs to.
+
+It is published as chictopia.sql.gz, a dump that `gunzip -c chictopia.sql.gz | sqlite3` unpacks;
+either form is read.
+"""
+
+import gzip
+import re
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+_PHOTOS_STATEMENT = re.compile(
+    r"""(CREATE TABLE|INSERT INTO)( IF NOT EXISTS)? ["'`]?photos["'`]?[ (]"""
+)
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_post_ids(path: Path, photo_ids: set[int]) -> dict[int, int | None]:
+    """Looks up which post each photo belongs to.
+
+    Args:
+        path: chictopia.sqlite3 or chictopia.sql.gz.
+        photo_ids: the ones wanted, of a million.
+
+    Returns:
+        post id by photo id; ids that are not in the table are left out.
+
+    Raises:
+        ValueError: It is neither, is damaged or has no table `photos`.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            rows = connection.execute("SELECT id, post_id FROM photos")
+            return {photo_id: post_id for photo_id, post_id in rows if photo_id in photo_ids}
+    except (sqlite3.Error, EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path}: cannot read its table `photos` ({error}); expected PaperDoll's "
+            "chictopia.sqlite3, or chictopia.sql.gz, whole; get it again."
+        ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with path.open("rb") as file:
+        is_dump = file.read(2) == _GZIP_MAGIC
+    if is_dump:
+        return _connect_dump(path)
+    # immutable: reads without a lock file, which a read-only folder would not allow.
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True)
+
+
+def _connect_dump(path: Path) -> sqlite3.Connection:
+    """Loads the dump's table `photos`, no other, into a temporary file that SQLite removes."""
+    connection = sqlite3.connect("", isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("BEGIN")
+        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+            for statement in _photos_statements(lines):
+                connection.execute(statement)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _photos_statements(lines: Iterator[str]) -> Iterator[str]:
+    # A statement begins a line and may run over several; a text in it may hold line ends.
+    for line in lines:
+        if _PHOTOS_STATEMENT.match(line):
+            statement = line
+            while not sqlite3.complete_statement(statement):
+                more = next(lines, None)
+                if more is None:
+                    raise EOFError("it ends within a statement")
+                statement += more
+            yield statement
