@@ -48,6 +48,14 @@ class Detector:
         return {name: value.numpy() for name, value in outputs.items()}
 
 
+def use_bfloat16() -> None:
+    """Lets the graphs that run from now on compute in bfloat16 (oneDNN, CPU).
+
+    Half the time on CPUs with AVX512_BF16 or AMX, no gain on others.
+    """
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+
+
 def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) -> Detector:
     """Loads a checkpoint of a training.
 

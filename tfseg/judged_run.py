@@ -18,12 +18,11 @@ from tfseg import (
     error_analysis,
     instance_matching,
     results_json,
+    thresholds,
 )
 from tfseg.confusion import Calibration, Confusion, calibrate, confusion_matrix
 from tfseg.detections import Detections, detections_from_coco_results
 from tfseg.thresholds import Thresholds
-
-DEFAULT_SCORE_THRESHOLD = 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -158,7 +157,7 @@ def judge_results(
         str(ground_truth_path),
         ground_truth,
         results_json.read_results(results_path, ground_truth),
-        own_thresholds or _default_thresholds(),
+        own_thresholds or thresholds.DEFAULT,
     )
 
 
@@ -203,7 +202,7 @@ def judge_model(
         f"{prepared_set.name}/{split}",
         ground_truth,
         coco_results,
-        own_thresholds or detector.thresholds or _default_thresholds(),
+        own_thresholds or detector.thresholds or thresholds.DEFAULT,
         detector.step,
     )
 
@@ -228,7 +227,3 @@ def evaluate_model(
     detector = Detector(module.detect, "the model", module.category_names, None)
     run = judge_model(detector, prepared_set, split, num_examples, batch_size)
     return run.coco[0], run.coco_results
-
-
-def _default_thresholds() -> Thresholds:
-    return Thresholds({}, DEFAULT_SCORE_THRESHOLD)

@@ -97,7 +97,12 @@ class Thresholds:
             path: The file, or the folder that gets a thresholds.json.
         """
         path = Path(path)
-        content = {
+        path = path / THRESHOLDS_FILE if path.is_dir() else path
+        write_whole(path, json.dumps(self.to_json(), indent=1) + "\n")
+
+    def to_json(self) -> dict:
+        """Returns the content of thresholds.json."""
+        return {
             "score_thresholds": dict(self.score_thresholds),
             "default_score_threshold": self.default_score_threshold,
             "nms_iou": self.nms_iou,
@@ -105,8 +110,10 @@ class Thresholds:
             "split": self.split,
             **self.facts,
         }
-        path = path / THRESHOLDS_FILE if path.is_dir() else path
-        write_whole(path, json.dumps(content, indent=1) + "\n")
+
+
+# Where nobody has tuned any.
+DEFAULT = Thresholds({}, 0.5)
 
 
 def load(path: str | Path) -> Thresholds | None:

@@ -1,0 +1,293 @@
+"""Predictions of a random network: where everything goes, not what is found."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfseg import prediction_files, submission_checks
+from tfseg.detections import detections_from_coco_results
+from tfseg.detector import Detector, detector_from_saved_model
+from tfseg.photo_files import find_in_tree
+from tfseg.photo_prediction import PhotoPrediction, PictureChoices
+from tfseg.prediction_journal import PredictionJournal
+from tfseg.thresholds import Thresholds
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def scene(height, width, seed=1):
+    """A photo with something in it, uint8 RGB."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 255, (height // 16 + 2, width // 16 + 2, 3)).astype(np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture(scope="module")
+def photos_dir(tmp_path_factory):
+    """Every kind of photo a folder can hold, and what only looks like one."""
+    root = tmp_path_factory.mktemp("photos")
+    (root / "shop" / "red").mkdir(parents=True)
+    Image.fromarray(scene(90, 60)).save(root / "plain.jpg")
+    Image.fromarray(scene(60, 90, 2)).save(root / "shop" / "plain.png")
+    Image.fromarray(scene(64, 64, 3)).save(root / "shop" / "red" / "web.webp")
+    Image.fromarray(scene(70, 50, 4)).convert("L").save(root / "grey.jpg")
+    Image.fromarray(scene(70, 50, 5)).convert("CMYK").save(root / "cmyk.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(scene(50, 80, 6)).save(root / "turned.jpg", exif=exif)
+    Image.fromarray(scene(4000, 6000, 7)).save(root / "huge.jpg", quality=60)
+    rgba = np.dstack([scene(60, 60, 8), np.full((60, 60), 128, np.uint8)])
+    Image.fromarray(rgba).save(root / "glass.png")
+    (root / "broken.jpg").write_bytes((root / "plain.jpg").read_bytes()[:700])
+    (root / "empty.jpg").write_bytes(b"")
+    (root / "notes.txt").write_text("no photo")
+    return root
+
+
+SIZES_HW = {
+    "plain.jpg": [90, 60],
+    "shop/plain.png": [60, 90],
+    "shop/red/web.webp": [64, 64],
+    "grey.jpg": [70, 50],
+    "cmyk.jpg": [70, 50],
+    "turned.jpg": [80, 50],  # upright
+    "huge.jpg": [4000, 6000],
+    "glass.png": [60, 60],
+}
+THRESHOLDS = Thresholds({}, 0.0)
+
+
+@pytest.fixture(scope="module")
+def detect(tiny_module):
+    return Detector(tiny_module.detect, "tiny", tiny_module.category_names, None).detect
+
+
+def predict(detect, photos, output_dir, choices=None, order=None, batch_size=3):
+    choices = choices or PictureChoices(True, True, 1600)
+    with PredictionJournal(output_dir, {"run": "test"}) as journal:
+        PhotoPrediction(detect, THRESHOLDS, order, choices, output_dir).run(
+            photos, journal, batch_size
+        )
+        prediction_files.write_detections(output_dir / "detections.json", journal, photos)
+        return dict(journal.errors)
+
+
+@pytest.fixture(scope="module")
+def done(detect, photos_dir, tmp_path_factory):
+    output_dir = tmp_path_factory.mktemp("out")
+    errors = predict(detect, find_in_tree(photos_dir), output_dir)
+    return output_dir, errors
+
+
+def test_every_kind_of_photo_is_done_and_bad_ones_are_named(done, capsys):
+    output_dir, errors = done
+
+    assert set(errors) == {"broken.jpg", "empty.jpg"}
+    assert "damaged or cut short" in errors["broken.jpg"]
+    assert "0 bytes" in errors["empty.jpg"]
+    results = json.loads((output_dir / "detections.json").read_text())
+    assert {result["file_name"] for result in results} == set(SIZES_HW)
+    for result in results:
+        assert result["segmentation"]["size"] == SIZES_HW[result["file_name"]]
+        assert result["category_name"] in ("bag", "belt", "boots")
+    ids = {result["file_name"]: result["image_id"] for result in results}
+    assert sorted(set(ids.values())) == sorted(ids.values())
+
+
+def test_overlays_keep_the_tree_and_are_upright(done):
+    output_dir, _ = done
+
+    sizes = {
+        path.relative_to(output_dir / "overlays").as_posix(): cv2.imread(str(path)).shape[:2]
+        for path in (output_dir / "overlays").rglob("*.jpg")
+    }
+    assert set(sizes) == {
+        "plain.jpg", "shop/plain.jpg", "shop/red/web.jpg", "grey.jpg", "cmyk.jpg", "turned.jpg",
+        "huge.jpg", "glass.jpg",
+    }  # fmt: skip
+    assert sizes["huge.jpg"] == (1067, 1600)
+    height, width = sizes["turned.jpg"]
+    assert height > width
+
+
+def test_cutouts_are_named_by_category_and_hold_the_photos_pixels(done, photos_dir):
+    output_dir, _ = done
+    results = json.loads((output_dir / "detections.json").read_text())
+    own = [result for result in results if result["file_name"] == "shop/plain.png"]
+    detections = detections_from_coco_results(own, (60, 90))
+
+    cutouts = sorted((output_dir / "cutouts" / "shop").glob("plain_*.png"))
+
+    assert len(cutouts) == len(detections)
+    assert all(
+        path.stem.split("_")[1].split("-")[0] in ("bag", "belt", "boots") for path in cutouts
+    )
+    photo = np.array(Image.open(photos_dir / "shop" / "plain.png"))
+    cutout = np.array(Image.open(cutouts[0]))
+    assert cutout.shape[2] == 4
+    seen = cutout[cutout[..., 3] > 0][:, :3]  # a random network's masks are specks
+    known = {tuple(pixel) for pixel in photo.reshape(-1, 3)}
+    assert len(seen) and {tuple(pixel) for pixel in seen} <= known
+
+
+def test_a_second_run_asks_the_model_for_the_new_photo_alone(detect, photos_dir, tmp_path):
+    photos_dir = shutil.copytree(photos_dir / "shop", tmp_path / "photos")
+    choices = PictureChoices(False, False, 1600)
+    predict(detect, find_in_tree(photos_dir), tmp_path / "out", choices)
+    first = json.loads((tmp_path / "out" / "detections.json").read_text())
+    Image.fromarray(scene(64, 64, 9)).save(photos_dir / "new.jpg")
+    asked = []
+
+    def counting(image_bytes):
+        asked.extend(image_bytes)
+        return detect(image_bytes)
+
+    predict(counting, find_in_tree(photos_dir), tmp_path / "out", choices)
+
+    assert asked == [(photos_dir / "new.jpg").read_bytes()]
+    second = json.loads((tmp_path / "out" / "detections.json").read_text())
+    boxes = {(r["file_name"], *r["bbox"]) for r in second if r["file_name"] != "new.jpg"}
+    assert boxes == {(r["file_name"], *r["bbox"]) for r in first}
+    assert {r["file_name"] for r in second} > {r["file_name"] for r in first}
+
+
+def test_an_interrupted_run_keeps_what_is_done(detect, photos_dir, tmp_path):
+    photos = find_in_tree(photos_dir / "shop")
+    calls = []
+
+    def interrupted(image_bytes):
+        calls.append(len(image_bytes))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return detect(image_bytes)
+
+    choices = PictureChoices(True, False, 1600)
+    with pytest.raises(KeyboardInterrupt):
+        predict(interrupted, photos, tmp_path / "out", choices, batch_size=1)
+    calls.clear()
+    predict(lambda image_bytes: calls.append(1) or detect(image_bytes), photos, tmp_path / "out",
+            choices, batch_size=1)  # fmt: skip
+
+    assert len(calls) == 1
+    assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == 2
+
+
+def test_overlaps_are_removed_where_asked_for(detect, photos_dir, tmp_path):
+    choices = PictureChoices(False, False, 1600)
+    predict(detect, find_in_tree(photos_dir / "shop"), tmp_path, choices, order="smaller_first")
+
+    results = json.loads((tmp_path / "detections.json").read_text())
+    for name in {result["file_name"] for result in results}:
+        own = [result for result in results if result["file_name"] == name]
+        masks = detections_from_coco_results(own, own[0]["segmentation"]["size"]).decode_masks()
+        assert masks.astype(int).sum(axis=0).max() == 1
+
+
+def test_submission_has_a_row_for_each_photo_and_follows_the_rules(detect, photos_dir, tmp_path):
+    photos = find_in_tree(photos_dir)
+    with PredictionJournal(tmp_path, {}) as journal:
+        choices = PictureChoices(False, False, 1600)
+        PhotoPrediction(detect, THRESHOLDS, None, choices, tmp_path).run(photos, journal, 4)
+        prediction_files.write_submission(
+            tmp_path / "submission.csv", journal, photos, {1: 0, 2: 1, 3: 2}, None
+        )
+    names = [Path(photo.name).name for photo in photos]
+    sample = "ImageId,EncodedPixels,ClassId\n" + "".join(f"{name},1 1,23\n" for name in names)
+    (tmp_path / "sample.csv").write_text(sample)
+
+    faults = submission_checks.fgvc6_faults(tmp_path / "submission.csv", tmp_path / "sample.csv")
+
+    assert faults == []
+    assert "\nbroken.jpg,1 1,23\n" in (tmp_path / "submission.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def export_dir(tiny_module, tmp_path_factory):
+    from tfseg.export import export_module
+
+    export_dir = tmp_path_factory.mktemp("export")
+    export_module(tiny_module, export_dir)
+    return export_dir
+
+
+def test_a_saved_model_finds_what_the_module_does(export_dir, detect, photos_dir):
+    detector = detector_from_saved_model(str(export_dir))
+    above = detector_from_saved_model(str(export_dir / "1"), all_scores=True)
+
+    encoded = [(photos_dir / "plain.jpg").read_bytes(), b"no photo"]
+    expected, got, everything = detect(encoded), detector.detect(encoded), above.detect(encoded)
+
+    assert detector.category_names == ("bag", "belt", "boots")
+    assert got["ok"].tolist() == [True, False]
+    np.testing.assert_allclose(got["boxes_yxyx"], expected["boxes_yxyx"], atol=1e-3)
+    assert got["mask_rle"].tolist() == expected["mask_rle"].tolist()
+    assert everything["num_detections"][0] >= got["num_detections"][0]
+
+
+@pytest.mark.parametrize("wanted", ["nowhere", "empty"])
+def test_a_folder_without_saved_model_is_named(tmp_path, wanted):
+    (tmp_path / "empty" / "1").mkdir(parents=True)
+
+    with pytest.raises(ValueError, match=f"{wanted}: no saved_model.pb in it or in a numbered"):
+        detector_from_saved_model(str(tmp_path / wanted))
+
+
+def run_command(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tfseg.predict", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+
+
+def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, tmp_path):
+    shutil.copy(photos_dir / "plain.jpg", tmp_path / "0100014.jpg")
+    shutil.copy(photos_dir / "broken.jpg", tmp_path / "0100040.jpg")
+    (tmp_path / "list.txt").write_text("0100014.jpg\n0100040.jpg\n")
+    described = {"categories": [{"id": 7, "name": "belt"}, {"id": 9, "name": "bag"}]}
+    (tmp_path / "label_descriptions.json").write_text(json.dumps(described))
+    arguments = [
+        f"--saved_model={export_dir}", "--input_list=list.txt", "--output_dir=out",
+        "--score_threshold=0", "--cutouts", "--challenge", "--submission",
+        "--label_descriptions_path=label_descriptions.json", "--overlaps=smaller_first",
+    ]  # fmt: skip
+
+    done = run_command(tmp_path, *arguments)
+
+    assert done.returncode == 0, done.stderr
+    assert "out: 1 of 2 photos, 1 skipped" in done.stdout
+    assert "skipped: 0100040.jpg: the image is damaged" in done.stderr
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "overlays", "cutouts", "photos.jsonl", "detections.json", "challenge.json",
+        "submission.csv",
+    }  # fmt: skip
+    challenge = json.loads((out / "challenge.json").read_text())
+    assert challenge and {entry["image_id"] for entry in challenge} == {100014}
+    assert submission_checks.fgvc6_faults(out / "submission.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--saved_model=m",), "give one of --input_dir, --input_glob and --input_list"),
+        (("--input_dir=.",), "give --saved_model or --model_dir"),
+        (("--input_dir=.", "--score_threshold=0.5", "--thresholds_path=t"), "not both"),
+    ],
+)
+def test_flags_that_do_not_fit_say_so(photos_dir, arguments, expected):
+    done = run_command(photos_dir, "--output_dir=out", *arguments)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and expected in done.stderr

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from tests.tfseg.test_mask_geometry import OUTFIT
+from tfseg.photo_files import PhotoFile
+from tfseg.prediction_journal import PredictionJournal
+
+SETTINGS = {"model": "m at step 7", "nms_iou": None, "score_thresholds": {"bag": 0.5}}
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for index in range(4):
+        (tmp_path / f"{index}.jpg").write_bytes(bytes(10 + index))
+    return [PhotoFile(tmp_path / f"{index}.jpg", f"{index}.jpg") for index in range(4)]
+
+
+def begin(tmp_path, photos):
+    with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+        journal.add(photos[0], 10, OUTFIT)
+        journal.add_error(photos[1], "is damaged")
+        journal.add(photos[2], 12, OUTFIT.select(np.zeros(3, bool)))
+    return tmp_path / "out" / "photos.jsonl"
+
+
+def test_a_second_run_goes_on_and_tries_failed_ones_again(tmp_path, photos):
+    begin(tmp_path, photos)
+
+    with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+        assert [photo.name for photo in journal.missing(photos)] == ["1.jpg", "3.jpg"]
+        assert journal.errors == {"1.jpg": "is damaged"}
+        journal.add(photos[1], 11, OUTFIT)
+        assert journal.errors == {}
+
+
+def test_detections_are_read_back_as_they_were(tmp_path, photos):
+    begin(tmp_path, photos)
+
+    with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+        (first, full), (second, empty) = journal.read(photos)
+
+    assert (first.name, second.name) == ("0.jpg", "2.jpg")
+    np.testing.assert_array_equal(full.boxes_yxyx, OUTFIT.boxes_yxyx)
+    np.testing.assert_array_equal(full.decode_masks(), OUTFIT.decode_masks())
+    assert full.category_names == OUTFIT.category_names
+    assert full.scores.tolist() == OUTFIT.scores.tolist()
+    assert len(empty) == 0 and empty.image_size_hw == (8, 10)
+
+
+def test_half_a_line_of_a_killed_run_is_cut_off(tmp_path, photos):
+    path = begin(tmp_path, photos)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole.splitlines(keepends=True)[1][:-20])
+
+    with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+        journal.add(photos[3], 13, OUTFIT)
+
+    assert path.read_bytes()[: len(whole)] == whole
+    with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+        assert [photo.name for photo in journal.missing(photos)] == ["1.jpg"]
+
+
+def test_a_photo_of_another_size_is_done_again(tmp_path, photos):
+    begin(tmp_path, photos)
+    photos[0].path.write_bytes(bytes(99))
+
+    with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+        assert [photo.name for photo in journal.missing(photos[:1])] == ["0.jpg"]
+
+
+def test_other_settings_are_refused_and_named(tmp_path, photos):
+    begin(tmp_path, photos)
+
+    with pytest.raises(ValueError, match="nms_iou was None, is 0.5.*--overwrite"):
+        PredictionJournal(tmp_path / "out", {**SETTINGS, "nms_iou": 0.5})
+    with PredictionJournal(
+        tmp_path / "out", {**SETTINGS, "nms_iou": 0.5}, overwrite=True
+    ) as journal:
+        assert len(journal.missing(photos)) == 4
+
+
+def test_another_file_of_that_name_is_refused(tmp_path):
+    (tmp_path / "photos.jsonl").write_text("mine\n")
+
+    with pytest.raises(ValueError, match="photos.jsonl: not a journal"):
+        PredictionJournal(tmp_path, SETTINGS)

@@ -1,0 +1,42 @@
+"""Each garment of a photo as a picture of its own, on a transparent ground."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from tfseg.detections import Detections, mask_from_rle
+
+_MARGIN = 4  # pixels around the mask, for its soft edge
+
+
+def cut_out(image_rgb: np.ndarray, rle: dict) -> np.ndarray:
+    """Cuts one mask out of a photo.
+
+    Args:
+        image_rgb: uint8 [height, width, 3].
+        rle: COCO RLE of the same size, not empty.
+
+    Returns:
+        uint8 [rows, columns, 4] RGBA around the mask; the edge is soft over about two pixels.
+    """
+    x, y, width, height = (int(side) for side in coco_mask.toBbox(rle))
+    top, left = max(0, y - _MARGIN), max(0, x - _MARGIN)
+    bottom = min(image_rgb.shape[0], y + height + _MARGIN)
+    right = min(image_rgb.shape[1], x + width + _MARGIN)
+    mask = mask_from_rle(rle)[top:bottom, left:right]
+    # Where a garment is cut off by the photo's edge, its edge stays hard.
+    alpha = cv2.GaussianBlur(255 * mask, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
+    return np.dstack([image_rgb[top:bottom, left:right], alpha])
+
+
+def cutout_names(detections: Detections) -> list[str]:
+    """Returns a name for each detection: "dress", or "footwear-1", "footwear-2" where several."""
+    safe = [name.replace("/", "-").replace("\\", "-") for name in detections.category_names]
+    total, seen = Counter(safe), Counter()
+    names = []
+    for name in safe:
+        seen[name] += 1
+        names.append(f"{name}-{seen[name]}" if total[name] > 1 else name)
+    return names

@@ -1,0 +1,142 @@
+"""The photos a user points at: a folder with all below it, a glob, or a list."""
+
+import dataclasses
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# Where a folder or a tree is given. A glob or a list names what it means: there any file is taken.
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoFile:
+    """A photo to be predicted.
+
+    Attributes:
+        path: Where it lies.
+        name: What it is called in everything that is written: its path relative to the common
+            folder, with forward slashes; distinct within a run.
+    """
+
+    path: Path
+    name: str
+
+
+def find_in_tree(input_dir: str | Path, left_out: Path | None = None) -> list[PhotoFile]:
+    """Finds the photos in a folder and all folders below, sorted by name; hidden ones left out.
+
+    Args:
+        input_dir: The folder.
+        left_out: A folder below it not to look into, as that of the output.
+
+    Raises:
+        ValueError: It is no folder, or there is no photo.
+    """
+    root = Path(input_dir)
+    if not root.is_dir():
+        raise ValueError(f"--input_dir={input_dir}: no such folder.")
+    left_out = left_out.resolve() if left_out else None
+    found = [
+        PhotoFile(path, path.relative_to(root).as_posix())
+        for path in _walk(root, left_out)
+        if path.suffix.lower() in PHOTO_SUFFIXES
+    ]
+    if not found:
+        raise ValueError(
+            f"--input_dir={input_dir}: no photo in it or below; looked for "
+            f"{' '.join(PHOTO_SUFFIXES)}."
+        )
+    return sorted(found, key=lambda photo: photo.name)
+
+
+def _walk(folder: Path, left_out: Path | None) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if entry.resolve() != left_out and not entry.is_symlink():
+                yield from _walk(entry, left_out)
+        elif entry.is_file():
+            yield entry
+
+
+def find_by_glob(pattern: str) -> list[PhotoFile]:
+    """Finds the files that a pattern matches, as "shots/**/*_front.jpg"; sorted by name.
+
+    Raises:
+        ValueError: It matches none.
+    """
+    paths = [Path(path) for path in glob.glob(pattern, recursive=True)]  # noqa: PTH207 absolute too
+    paths = [path for path in paths if path.is_file()]
+    if not paths:
+        raise ValueError(f"--input_glob={pattern}: matches no file.")
+    return _named_from_common_folder(sorted(paths))
+
+
+def find_in_list(list_path: str | Path) -> list[PhotoFile]:
+    """Reads a text file with a path a line, in its order.
+
+    Relative ones are relative to the list's folder. Empty lines and those that start with # do not
+    count, a path named twice counts once.
+
+    Raises:
+        ValueError: The list is missing or names nothing.
+    """
+    list_path = Path(list_path)
+    try:
+        lines = list_path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--input_list={list_path}: cannot be read ({error}).") from None
+    wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not wanted:
+        raise ValueError(f"--input_list={list_path}: names no photo; expected a path a line.")
+    paths = dict.fromkeys(list_path.parent / line for line in wanted)
+    return _named_from_common_folder(list(paths))
+
+
+def _named_from_common_folder(paths: list[Path]) -> list[PhotoFile]:
+    # Not resolve(): two links to one photo keep their names.
+    absolute = [Path(os.path.normpath(path.absolute())) for path in paths]
+    common = absolute[0].parent
+    while any(common not in path.parents for path in absolute):
+        common = common.parent
+    return [
+        PhotoFile(path, resolved.relative_to(common).as_posix())
+        for path, resolved in zip(paths, absolute, strict=True)
+    ]
+
+
+def output_names(photos: list[PhotoFile]) -> dict[str, str]:
+    """Returns a distinct name without suffix for each photo's outputs, by PhotoFile.name.
+
+    It is the photo's name without its suffix, but with it where another photo differs in that
+    alone (a.jpg beside a.png).
+    """
+    stems = [_without_suffix(photo.name) for photo in photos]
+    counts: dict[str, int] = {}
+    for stem in stems:
+        counts[stem.casefold()] = counts.get(stem.casefold(), 0) + 1
+    return {
+        photo.name: stem if counts[stem.casefold()] == 1 else photo.name
+        for photo, stem in zip(photos, stems, strict=True)
+    }
+
+
+def image_ids(photos: list[PhotoFile]) -> dict[str, int]:
+    """Returns an image id for each photo, by PhotoFile.name.
+
+    Where every photo is called by a number, as ModaNet's 0100014.jpg and COCO's, that number; else
+    its place, from 1.
+    """
+    stems = [Path(photo.name).stem for photo in photos]
+    if all(stem.isascii() and stem.isdigit() for stem in stems):
+        numbers = [int(stem) for stem in stems]
+        if len(set(numbers)) == len(numbers):
+            return {photo.name: number for photo, number in zip(photos, numbers, strict=True)}
+    return {photo.name: place for place, photo in enumerate(photos, start=1)}
+
+
+def _without_suffix(name: str) -> str:
+    return name[: len(name) - len(Path(name).suffix)]

@@ -1,0 +1,124 @@
+"""Finds the garments in photos: overlays, detections, cutouts, challenge files.
+
+python -m tfseg.predict --saved_model=EXPORT --input_dir=PHOTOS --output_dir=OUT
+
+A run that was stopped goes on where it was; photos added later are done by the same command.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+from tfseg import cli
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("saved_model", None, "Folder written by tfseg.export.")
+    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train, in its place.")
+    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    flags.DEFINE_string("input_dir", None, "Photos: a folder, with all folders below it.")
+    flags.DEFINE_string("input_glob", None, "Photos: a pattern, as 'shots/**/*_front.jpg'.")
+    flags.DEFINE_string("input_list", None, "Photos: a text file with a path a line.")
+    flags.DEFINE_string("output_dir", None, "Where everything is written.", required=True)
+    flags.DEFINE_bool("overlays", True, "Write overlays/: masks, boxes, names, scores.")
+    flags.DEFINE_bool("cutouts", False, "Write cutouts/: each garment as a transparent PNG.")
+    flags.DEFINE_bool("challenge", False, "Write challenge.json for ModaNet's challenge.")
+    flags.DEFINE_bool("submission", False, "Write submission.csv for FGVC6's competition.")
+    flags.DEFINE_string(
+        "label_descriptions_path", None, "FGVC6's: finds its categories by their names."
+    )
+    flags.DEFINE_float("score_threshold", None, "One for all, in place of the model's.", 0, 1)
+    flags.DEFINE_string("thresholds_path", None, "thresholds.json, in place of the model's.")
+    flags.DEFINE_enum(
+        "overlaps", "keep", ["keep", "smaller_first", "score"], "Who keeps contested pixels."
+    )
+    flags.DEFINE_integer("overlay_max_side", 1600, "Longest side of an overlay, pixels.", 64)
+    flags.DEFINE_integer("batch_size", 4, "Photos a call.", 1)
+    flags.DEFINE_bool("bfloat16", False, "Half the time on CPUs with AVX512_BF16 or AMX.")
+    flags.DEFINE_bool("overwrite", False, "Begin anew what output_dir holds.")
+
+
+def find_photos():
+    """Returns the photos the flags ask for, as photo_files.PhotoFile."""
+    from tfseg import photo_files
+
+    given = [f for f in ("input_dir", "input_glob", "input_list") if FLAGS[f].value]
+    if len(given) != 1:
+        raise ValueError("give one of --input_dir, --input_glob and --input_list.")
+    if FLAGS.input_dir:
+        return photo_files.find_in_tree(FLAGS.input_dir, left_out=Path(FLAGS.output_dir))
+    if FLAGS.input_glob:
+        return photo_files.find_by_glob(FLAGS.input_glob)
+    return photo_files.find_in_list(FLAGS.input_list)
+
+
+def chosen_thresholds():
+    """Returns the thresholds.Thresholds the flags ask for; None for the model's own."""
+    from tfseg import thresholds
+
+    if FLAGS.thresholds_path and FLAGS.score_threshold is not None:
+        raise ValueError("give --thresholds_path or --score_threshold, not both.")
+    if FLAGS.score_threshold is not None:
+        return thresholds.Thresholds({}, FLAGS.score_threshold)
+    return thresholds.load(FLAGS.thresholds_path) if FLAGS.thresholds_path else None
+
+
+def load_detector(all_scores: bool):
+    """Returns the model the flags ask for, as detector.Detector."""
+    if bool(FLAGS.saved_model) == bool(FLAGS.model_dir):
+        raise ValueError("give --saved_model or --model_dir.")
+    from tfseg import detector
+
+    if FLAGS.bfloat16:
+        detector.use_bfloat16()
+    if FLAGS.saved_model:
+        return detector.detector_from_saved_model(FLAGS.saved_model, all_scores)
+    return detector.detector_from_model_dir(FLAGS.model_dir, FLAGS.checkpoint_path)
+
+
+def main(argv) -> None:
+    """Reads the flags, predicts, and writes the files asked for."""
+    cli.refuse_arguments(argv)
+    with cli.one_line_errors():
+        photos = find_photos()
+        chosen = chosen_thresholds()
+        detector = load_detector(all_scores=chosen is not None)
+
+        from tfseg import prediction_files, submissions, thresholds
+        from tfseg.photo_prediction import PhotoPrediction, PictureChoices
+        from tfseg.prediction_journal import PredictionJournal
+
+        shown = chosen or detector.thresholds or thresholds.DEFAULT
+        class_ids = None
+        if FLAGS.submission:
+            class_ids = submissions.fgvc6_class_ids(
+                detector.category_names, FLAGS.label_descriptions_path
+            )
+        order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
+        choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
+        output_dir = Path(FLAGS.output_dir)
+        settings = {"model": detector.name, **shown.to_json(), "overlaps": order}
+        settings |= {"bfloat16": FLAGS.bfloat16, **vars(choices)}
+        with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
+            run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
+            run.run(photos, journal, FLAGS.batch_size)
+            prediction_files.write_detections(output_dir / "detections.json", journal, photos)
+            if FLAGS.challenge:
+                prediction_files.write_challenge(output_dir / "challenge.json", journal, photos)
+            if FLAGS.submission:
+                path = output_dir / "submission.csv"
+                prediction_files.write_submission(path, journal, photos, class_ids, order)
+            failed = [photo for photo in photos if photo.name in journal.errors]
+        done = len(photos) - len(failed)
+        print(f"{output_dir}: {done} of {len(photos)} photos, {len(failed)} skipped")
+        if len(failed) == len(photos):
+            sys.exit("error: no photo could be used.")
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,92 @@
+"""The files that a whole run of tfseg.predict writes, read off its journal photo by photo."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tfseg.detections import Detections
+from tfseg.photo_files import PhotoFile, image_ids
+from tfseg.prediction_journal import PredictionJournal
+from tfseg.submissions import challenge_results, fgvc6_rows, write_fgvc6
+
+
+def write_detections(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:
+    """Writes COCO results, each also with file_name and category_name."""
+    ids = image_ids(photos)
+    _write_json_list(
+        path,
+        (
+            {"file_name": photo.name, **result}
+            for photo, detections in journal.read(photos)
+            for result in detections.to_coco_results(ids[photo.name])
+        ),
+    )
+
+
+def write_challenge(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:
+    """Writes the json of ModaNet's challenge.
+
+    Raises:
+        ValueError: A photo is not called by its number, as ModaNet's 0100014.jpg.
+    """
+    unnumbered = [photo for photo in photos if not Path(photo.name).stem.isdigit()]
+    if unnumbered:
+        raise ValueError(
+            f"--challenge: {unnumbered[0].path} is not called by its image id; expected names such "
+            "as 0100014.jpg, those of modanet2018_instances_val.json."
+        )
+    ids = image_ids(photos)
+    _write_json_list(
+        path,
+        (
+            entry
+            for photo, detections in journal.read(photos)
+            for entry in challenge_results(ids[photo.name], detections)
+        ),
+    )
+
+
+def write_submission(
+    path: Path,
+    journal: PredictionJournal,
+    photos: list[PhotoFile],
+    class_ids: Mapping[int, int],
+    overlap_order: str | None,
+) -> None:
+    """Writes the csv of FGVC6's competition, with a row for photos that failed too.
+
+    Contested pixels go to the better scored mask where nothing else was asked for.
+    """
+    found = journal.read(photos)
+    ahead = next(found, None)
+
+    def rows() -> Iterable[tuple[str, str, str]]:
+        nonlocal ahead
+        for photo in photos:
+            detections = _NOTHING
+            if ahead is not None and ahead[0] is photo:
+                detections, ahead = ahead[1], next(found, None)
+            yield from fgvc6_rows(
+                Path(photo.name).name, detections, class_ids, overlap_order or "score"
+            )
+
+    write_fgvc6(path, rows())
+
+
+_NOTHING = Detections(
+    np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), (), (), (1, 1)
+)
+
+
+def _write_json_list(path: Path, entries: Iterable[dict]) -> None:
+    """Writes entries as they come, one a line, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for index, entry in enumerate(entries):
+            file.write(",\n" if index else "\n")
+            file.write(json.dumps(entry))
+        file.write("\n]\n")
+    partial.replace(path)

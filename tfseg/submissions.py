@@ -1,0 +1,108 @@
+"""Files for the two challenges, and checks of them against the published rules.
+
+iMaterialist (Fashion) 2019 at FGVC6: a csv with ImageId, EncodedPixels, ClassId, a row a mask
+(kaggle.com/c/imaterialist-fashion-2019-FGVC6, Evaluation). ModaNet's challenge: a json in COCO's
+results format, whose image ids are those of modanet2018_instances_val.json.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfseg.detections import Detections, mask_from_rle
+from tfseg.mask_geometry import remove_overlaps, resize_detections
+
+FGVC6_SIDE = 512
+FGVC6_COLUMNS = ("ImageId", "EncodedPixels", "ClassId")
+# Every image of the test set needs a row. sample_submission.csv fills one with a single pixel.
+_FGVC6_FILLER = ("1 1", "23")
+
+
+def fgvc6_class_ids(
+    category_names: Sequence[str], label_descriptions_path: str | None = None
+) -> dict[int, int]:
+    """Returns the competition's ClassId, which counts from 0, by category id, which counts from 1.
+
+    Args:
+        category_names: Of the model, by category id - 1.
+        label_descriptions_path: The competition's label_descriptions.json; categories are then
+            found by their names. Without, the model has to know just the 46 in their order.
+
+    Raises:
+        ValueError: The model does not know the competition's categories.
+    """
+    if label_descriptions_path is None:
+        if len(category_names) != 46:
+            raise ValueError(
+                f"the model knows {len(category_names)} categories, the FGVC6 competition has 46; "
+                "give --label_descriptions_path to find them by their names, or a model trained on "
+                "the fgvc6 data set."
+            )
+        return {category_id: category_id - 1 for category_id in range(1, 47)}
+    try:
+        described = json.loads(Path(label_descriptions_path).read_text(encoding="utf-8"))
+        by_name = {entry["name"]: int(entry["id"]) for entry in described["categories"]}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{label_descriptions_path}: not the competition's label_descriptions.json ({error!r})."
+        ) from None
+    unknown = [name for name in category_names if name not in by_name]
+    if len(unknown) == len(category_names):
+        raise ValueError(
+            f"{label_descriptions_path}: has none of the model's categories "
+            f"({', '.join(unknown[:4])}, ...); expected a model trained on the fgvc6 data set."
+        )
+    return {i: by_name[name] for i, name in enumerate(category_names, 1) if name in by_name}
+
+
+def fgvc6_rows(
+    image_id: str, detections: Detections, class_ids: Mapping[int, int], overlap_order: str
+) -> list[tuple[str, str, str]]:
+    """Returns the rows of one image: masks at 512 x 512, no two of which overlap.
+
+    Args:
+        image_id: The photo's file name.
+        detections: At the photo's own size.
+        class_ids: From fgvc6_class_ids; detections of other categories are left out.
+        overlap_order: mask_geometry.remove_overlaps' order.
+    """
+    known = np.array([int(i) in class_ids for i in detections.category_ids], bool)
+    resized = resize_detections(detections.select(known), (FGVC6_SIDE, FGVC6_SIDE))
+    separate = remove_overlaps(resized, overlap_order)
+    rows = [
+        (image_id, encoded_pixels(mask_from_rle(rle)), str(class_ids[int(category_id)]))
+        for rle, category_id in zip(separate.masks, separate.category_ids, strict=True)
+    ]
+    return rows or [(image_id, *_FGVC6_FILLER)]
+
+
+def encoded_pixels(mask: np.ndarray) -> str:
+    """Encodes a mask as "start length start length ...": down columns, the first pixel is 1.
+
+    Args:
+        mask: [height, width], not 0 inside.
+    """
+    flat = np.concatenate([[0], (mask != 0).T.ravel(), [0]])
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    runs = np.stack([edges[::2], edges[1::2] - edges[::2]], axis=1)
+    return " ".join(map(str, runs.ravel().tolist()))
+
+
+def write_fgvc6(path: str | Path, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Writes the csv as rows come, whole or not at all."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(FGVC6_COLUMNS)
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def challenge_results(image_id: int, detections: Detections) -> list[dict]:
+    """Returns one photo's entries of the ModaNet challenge's json."""
+    keys = ("image_id", "category_id", "segmentation", "bbox", "score")
+    return [{key: result[key] for key in keys} for result in detections.to_coco_results(image_id)]
