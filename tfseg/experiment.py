@@ -13,7 +13,7 @@ import tf_keras
 import yaml
 from official.core import config_definitions as cfg
 from official.core import exp_factory
-from official.modeling import hyperparams
+from official.modeling import hyperparams, optimization
 
 from data_prep.prepared import PreparedDataset
 from tfseg import task as fashion_task
@@ -27,7 +27,8 @@ class TrainedModel(NamedTuple):
 
     Attributes:
         params: The locked ExperimentConfig it was trained with.
-        model: Model Garden's MaskRCNNModel, weights loaded.
+        model: Model Garden's MaskRCNNModel, weights loaded: the averaged ones where the training
+            kept an exponential moving average.
         category_names: Names by category id - 1.
         step: Global step of the checkpoint.
         checkpoint_path: The checkpoint that was read.
@@ -142,6 +143,8 @@ def _set_facts(params: cfg.ExperimentConfig, prepared: PreparedDataset, train_sp
     task.train_data.num_examples = num_examples
     # Instances beyond this number would be cut from an example without a word.
     needed = max(prepared.max_num_instances, 1)
+    if task.train_data.augmentation.copy_paste_probability:
+        needed *= 2
     task.train_data.parser.max_num_instances = needed
 
 
@@ -233,6 +236,14 @@ def find_checkpoint(model_dir: str, checkpoint_path: str | None = None) -> str:
     return latest
 
 
+def checkpoint_step(model_dir: str) -> int:
+    """Returns the global step of model_dir's latest checkpoint, 0 where there is none."""
+    latest = tf.train.latest_checkpoint(model_dir)
+    if latest is None:
+        return 0
+    return int(tf.train.load_variable(latest, "global_step/.ATTRIBUTES/VARIABLE_VALUE"))
+
+
 def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedModel:
     """Builds the model that model_dir's params describe and loads a checkpoint's weights.
 
@@ -249,14 +260,23 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     check_checkpoint_classes(checkpoint_path, params.task.model.num_classes)
     model = fashion_task.FashionMaskRCNNTask(params.task).build_model()
     step = tf.Variable(0, dtype=tf.int64)
+    items = {"model": model, "global_step": step}
+    average = None
+    if params.trainer.optimizer_config.ema:
+        factory = optimization.OptimizerFactory(params.trainer.optimizer_config)
+        average = items["optimizer"] = factory.build_optimizer(factory.build_learning_rate())
+        average.shadow_copy(model)
     try:
-        status = tf.train.Checkpoint(model=model, global_step=step).restore(checkpoint_path)
+        status = tf.train.Checkpoint(**items).restore(checkpoint_path)
         status.expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise ValueError(
             f"{checkpoint_path}: does not fit the model of {model_dir}/{PARAMS_FILE}, or is "
             f"damaged ({str(error).splitlines()[0]}); give another --checkpoint_path."
         ) from error
+    if average:
+        for variable in average._model_weights:
+            variable.assign(average.get_slot(variable, "average"))
     return TrainedModel(
         params, model, tuple(params.task.category_names), int(step.numpy()), checkpoint_path
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 from official.core import config_definitions as cfg
 from official.core import exp_factory, task_factory
@@ -9,7 +10,24 @@ from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
+from tfseg import example_order, input_pipeline, sampling
+from tfseg.augmentation import Augmentation
+
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
+
+
+@dataclasses.dataclass
+class TrainData(maskrcnn_cfg.DataConfig):
+    """Training input config.
+
+    Attributes:
+        augmentation: What is done to photos beside the parser's flips and scale jitter.
+        repeat_factor_threshold: Photos with categories that fewer than this share of the photos
+            have come more than once an epoch (example_order.repeat_factors); 0 for none.
+    """
+
+    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+    repeat_factor_threshold: float = 0.0
 
 
 @dataclasses.dataclass
@@ -24,6 +42,7 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
             processor can (AVX512_BF16, AMX). Weights stay float32.
     """
 
+    train_data: TrainData = dataclasses.field(default_factory=lambda: TrainData(is_training=True))
     category_names: list[str] = dataclasses.field(default_factory=list)
     data_fingerprint: str = ""
     num_train_examples: int = 0
@@ -32,31 +51,73 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
 
 @task_factory.register_task_cls(FashionMaskRCNN)
 class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
-    """Model Garden's MaskRCNNTask, able to train on the first examples only."""
+    """Model Garden's MaskRCNNTask with an input and draws that can be resumed exactly.
+
+    Attributes:
+        start_step: The global step that the training input begins at.
+    """
+
+    start_step = 0
+
+    def build_model(self):
+        """Builds the model; its draws follow from the seeds of the images."""
+        model = super().build_model()
+        self._samplers = sampling.seed_roi_samplers(model)
+        return model
+
+    def train_input(self) -> input_pipeline.TrainInput:
+        """Finds the records of the training shards and their order.
+
+        Raises:
+            ValueError: A shard is missing or damaged.
+        """
+        data = self.task_config.train_data
+        paths = data.input_path.split(",")
+        shards, offsets = example_order.index_records(paths)
+        first = self.task_config.num_train_examples or len(offsets)
+        shards, offsets = shards[:first], offsets[:first]
+        repeats = np.ones(len(offsets))
+        if data.repeat_factor_threshold:
+            categories = input_pipeline.read_categories(paths)[:first]
+            repeats = example_order.repeat_factors(
+                categories, len(self.task_config.category_names), data.repeat_factor_threshold
+            )
+        seed = data.seed or 0
+        order = example_order.ExampleOrder(repeats, seed)
+        return input_pipeline.TrainInput(self.task_config, seed, paths, shards, offsets, order)
 
     def build_inputs(self, params, input_context=None, dataset_fn=None) -> tf.data.Dataset:
-        """Builds the input data set, cut to `num_train_examples` where that is set."""
-        if params.is_training and self.task_config.num_train_examples:
-            paths = params.input_path.split(",")
-            first = self.task_config.num_train_examples
-            # One "file" that is the first records of all shards, in the order of their names.
-            params = params.replace(input_path=paths[0])
-
-            def dataset_fn(_):
-                return tf.data.TFRecordDataset(paths).take(first)
-
-        dataset = super().build_inputs(params, input_context, dataset_fn)
-        if not params.is_training or not self.task_config.model.include_mask:
-            return dataset
-        model = self.task_config.model
-        target_size = model.mask_roi_aligner.crop_size * model.mask_head.upsample_factor
-        return dataset.map(
-            lambda images, labels: (
-                images,
-                {**labels, "gt_masks": centre_gt_masks(labels["gt_masks"], target_size)},
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
+        """Builds the training input from start_step on."""
+        del dataset_fn
+        context = input_context or tf.distribute.InputContext()
+        dataset = self.train_input().dataset(
+            start=self.start_step * params.global_batch_size,
+            num_pipelines=context.num_input_pipelines,
+            pipeline=context.input_pipeline_id,
+            replicas=context.num_replicas_in_sync // context.num_input_pipelines,
         )
+        # The positions are shared out already.
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return dataset.with_options(options)
+
+    def train_step(self, inputs, model, optimizer, metrics=None):
+        """Does one step; see MaskRCNNTask.train_step."""
+        images, labels = inputs
+        batch = tf.shape(images)[0]
+        anchors = {
+            level: tf.tile(boxes[tf.newaxis], [batch, 1, 1, 1])
+            for level, boxes in input_pipeline.anchor_boxes(self.task_config.model).items()
+        }
+        model_config = self.task_config.model
+        target_size = (
+            model_config.mask_roi_aligner.crop_size * model_config.mask_head.upsample_factor
+        )
+        gt_masks = centre_gt_masks(labels["gt_masks"], target_size)
+        for sampler in self._samplers:
+            sampler.set_seeds(labels["sampling_seed"])
+        labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
+        return super().train_step((images, labels), model, optimizer, metrics)
 
 
 def centre_gt_masks(gt_masks: tf.Tensor, target_size: int) -> tf.Tensor:
@@ -104,11 +165,10 @@ def maskrcnn_resnetfpn_fashion() -> cfg.ExperimentConfig:
         task=FashionMaskRCNN(
             model=model,
             losses=base.task.losses,
-            train_data=maskrcnn_cfg.DataConfig(
+            train_data=TrainData(
                 is_training=True,
                 global_batch_size=4,
                 dtype="float32",
-                shuffle_buffer_size=1000,
                 parser=maskrcnn_cfg.Parser(aug_rand_hflip=True),
             ),
         ),

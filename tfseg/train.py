@@ -56,6 +56,7 @@ def train(params, model_dir: str) -> None:
     experiment.check_resumable(params, model_dir)
     with distribution.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
+    task.start_step = experiment.checkpoint_step(model_dir)
     train_steps = params.trainer.train_steps
     progress = ProgressAction(train_steps, params.task.train_data.global_batch_size)
     runner = train_lib.OrbitExperimentRunner(
