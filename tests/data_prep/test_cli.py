@@ -10,6 +10,7 @@ from data_prep.ordered_pool import WorkerDiedError
 
 REPO_DIR = Path(__file__).resolve().parents[2]
 ENTRY_POINTS = (
+    "data_prep.browse",
     "data_prep.build_tfrecords",
     "data_prep.download",
     "data_prep.extract_photos",
@@ -64,6 +65,7 @@ def test_debug_keeps_every_traceback(monkeypatch):
         ("data_prep.build_tfrecords", "--dataset=modanet", "--raw_dir=none", "--data_dir=none"),
         ("data_prep.sample.draw", "--out_dir=none"),
         ("data_prep.extract_photos", "--data_dir=none", "--output_dir=none"),
+        ("data_prep.browse", "--data_dir=none"),
         ("data_prep.download", "--dataset=modanet", "--raw_dir=none"),
     ],
 )

@@ -1,0 +1,54 @@
+"""What the reasons in prep_report.json mean, in a sentence for whoever looks at the data set."""
+
+EXPLANATIONS = {
+    # photos left out
+    "photo_missing": "The raw files name the photo but do not hold it.",
+    "photo_unreadable": "The photo's bytes are damaged or cut short.",
+    "photo_size_differs": "The photo has another size than its annotations say, so the masks "
+    "cannot be trusted.",
+    "no_annotations": "The raw files have no annotation of the photo; as an example without "
+    "instances it would teach that there is nothing to find.",
+    "no_usable_annotation": "None of the photo's annotations could be used.",
+    "not_in_photos_table": "PaperDoll's table does not say which post the photo is of, so that it "
+    "might be of the same outfit as a photo in another split.",
+    "repeated_in_json": "The photo is listed more than once; the first entry is used.",
+    "also_in_train_json": "The photo is in the annotated file as well; it is used there.",
+    # annotations dropped
+    "photo_left_out": "Annotations of the photos that were left out.",
+    "image_not_in_json": "The annotation is of a photo that the file does not list.",
+    "unknown_category": "The annotation's category is not one of the data set's.",
+    "category_left_out": "The category has no counterpart among those of this data set.",
+    "no_polygon_of_3_points": "No polygon of the annotation encloses anything.",
+    "malformed_polygon": "A polygon has an odd number of values, something that is no number, or "
+    "points far outside the photo.",
+    "malformed_rle": "The mask's run lengths are not what they should be.",
+    "rle_of_another_size": "The mask was drawn for a photo of another size.",
+    "rle_of_too_few_pixels": "The mask's run lengths do not cover the photo.",
+    "mask_of_another_size": "The mask picture has another size than the photo.",
+    "segmentation_of_unknown_form": "The mask is neither polygons nor run lengths.",
+    "empty_mask": "The mask covers no pixel.",
+    "empty_mask_at_this_size": "The mask covers no pixel of the photo as it was shrunk.",
+    "duplicate_merged": "The same mask twice in one category: one instance.",
+    # put right or noticed
+    "box_of_another_instance": "The raw box has its mask's size but lies elsewhere, as with pairs "
+    "of shoes. Boxes here are taken from the masks, so they are right.",
+    "polygon_under_3_points": "Polygons of fewer than three points were dropped, the rest of the "
+    "instance kept.",
+    "clipped_to_photo": "The mask reached past the photo's edge and was cut off there.",
+    "photo_resized": "The photo and its masks were shrunk to the longest side asked for.",
+    "photo_rotated_as_exif_says": "The camera's orientation was applied to the pixels.",
+    "photo_exif_rotation_removed": "The masks are drawn on the stored pixels, so the camera's "
+    "orientation was removed.",
+    "photo_stray_markers_reencoded": "The JPEG has stray markers that training's decoder refuses; "
+    "it was encoded anew.",
+    "photo_grey_to_rgb_jpeg": "A grey-level photo was made RGB.",
+    "photo_cmyk_to_rgb_jpeg": "A photo in printing colours was made RGB.",
+    "photo_16_bit_to_rgb_jpeg": "A photo of 16 bits a channel was made RGB of 8.",
+    "photo_alpha_to_rgb_jpeg": "A transparent photo was laid on white.",
+    "photo_png_to_rgb_jpeg": "A PNG was encoded as JPEG.",
+}
+
+
+def in_words(reason: str) -> str:
+    """The reason as a heading."""
+    return reason.replace("_", " ")
