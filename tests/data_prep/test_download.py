@@ -62,6 +62,12 @@ def test_published_files_of_modanet():
     ]
 
 
+def test_published_files_of_the_combined_set():
+    *modanet, fgvc6 = datasets.downloads("combined")
+    assert tuple(modanet) == datasets.downloads("modanet")
+    assert (fgvc6.competition, fgvc6.folder) == ("imaterialist-fashion-2019-FGVC6", "fgvc6")
+
+
 def test_published_checksums_agree_on_the_file_that_is_here():
     """The official val json lies beside the real photos: its md5 and its LFS id are of one file."""
     street_dir = REPO_DIR / "../shared/street"
