@@ -135,6 +135,6 @@ def test_the_place_of_another_data_set_s_files_is_refused(repo_copy, tmp_path):
 
 def test_help_says_what_a_shared_flag_is_to_each_data_set(repo_copy):
     ended = build(repo_copy, "--helpfull")
-    assert "modanet: The jsons' folder, or the train json. toy: Numbers." in " ".join(
-        ended.stdout.split()
-    )
+    text = " ".join(ended.stdout.split())
+    assert "modanet: The jsons' folder, or the train json." in text
+    assert "product: The COCO json, such as auto_mask writes. toy: Numbers." in text

@@ -82,3 +82,35 @@ def test_png_from_rle_keeps_everything_around_a_small_mask():
 def test_png_from_rle_takes_one_bit_a_pixel():
     png = masks.png_from_rle(masks.rle_from_mask(np.ones((2, 3))))
     assert png[12:26] == b"IHDR" + bytes([0, 0, 0, 3, 0, 0, 0, 2, 1, 3])
+
+
+def test_resized_rle_keeps_pixels_covered_by_half():
+    mask = np.array([[1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 1]], np.uint8)
+    resized = masks.resized_rle(masks.rle_from_mask(mask), height=1, width=3)
+    # The areas covered are 1, 1/4 and 1/4.
+    assert masks.mask_from_rle(resized).tolist() == [[1, 0, 0]]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_resized_rle_is_the_share_of_area(seed):
+    """Against weights written out pixel by pixel, smaller and larger, other aspects too."""
+    rng = np.random.default_rng(seed)
+    old_height, old_width, height, width = (int(n) for n in rng.integers(1, 40, 4))
+    mask = (rng.random((old_height, old_width)) < 0.6).astype(np.uint8)
+    mask[0, 0] = 1
+
+    def overlaps(num_new, num_old):
+        new = np.arange(num_new)[:, np.newaxis] * num_old / num_new
+        old = np.arange(num_old)[np.newaxis]
+        length = np.minimum(new + num_old / num_new, old + 1) - np.maximum(new, old)
+        return length.clip(0) * num_new / num_old
+
+    share = overlaps(height, old_height) @ mask @ overlaps(width, old_width).T
+    resized = masks.mask_from_rle(masks.resized_rle(masks.rle_from_mask(mask), height, width))
+    np.testing.assert_array_equal(resized, share >= 0.5 - 1e-9)
+
+
+def test_resized_rle_of_a_mask_that_vanishes():
+    mask = np.zeros((10, 10), np.uint8)
+    mask[4, 4] = 1
+    assert masks.area_from_rle(masks.resized_rle(masks.rle_from_mask(mask), 2, 2)) == 0

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from official.vision.dataloaders.tf_example_decoder import TfExampleDecoder
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
@@ -17,6 +16,7 @@ from data_prep.modanet.modanet_dataset_builder import Builder
 from data_prep.preparation import PrepOptions
 from data_prep.prepared import open_prepared
 from data_prep.splits import SplitPlan
+from tests.data_prep.decoded import decode
 from tests.data_prep.raw_modanet import many_photos
 
 # A quarter of the fixture's photos are damaged on purpose.
@@ -38,17 +38,6 @@ def data_dir(raw_dir, tmp_path_factory) -> Path:
     data_dir = tmp_path_factory.mktemp("prepared")
     build(raw_dir, data_dir)
     return data_dir
-
-
-def decode(data_dir, split) -> dict[int, dict]:
-    """By source id, as Model Garden sees it."""
-    decoder = TfExampleDecoder(include_mask=True)
-    records = tf.data.TFRecordDataset(open_prepared(data_dir).record_paths(split))
-    decoded = [decoder.decode(record) for record in records]
-    return {
-        int(example["source_id"].numpy()): {key: t.numpy() for key, t in example.items()}
-        for example in decoded
-    }
 
 
 def test_splits_keep_posts_together(data_dir):
