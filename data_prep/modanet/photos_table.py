@@ -8,7 +8,7 @@ import gzip
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -69,14 +69,15 @@ def _connect_dump(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _photos_statements(lines: Iterator[str]) -> Iterator[str]:
-    # A statement begins a line and may run over several; a text in it may hold line ends.
+def _photos_statements(lines: Iterable[str]) -> Iterator[str]:
+    """Cuts out the statements; each begins a line, and a text in it may hold line ends."""
+    statement, is_in_text = "", False
     for line in lines:
-        if _PHOTOS_STATEMENT.match(line):
-            statement = line
-            while not sqlite3.complete_statement(statement):
-                more = next(lines, None)
-                if more is None:
-                    raise EOFError("it ends within a statement")
-                statement += more
+        if statement or (not is_in_text and _PHOTOS_STATEMENT.match(line)):
+            statement += line
+        is_in_text ^= line.count("'") % 2 == 1  # a quote within a text is written twice
+        if statement and not is_in_text and sqlite3.complete_statement(statement):
             yield statement
+            statement = ""
+    if statement:
+        raise EOFError("it ends within a statement")

@@ -1,3 +1,4 @@
+import gzip
 import pickle
 import re
 import sqlite3
@@ -124,3 +125,52 @@ def test_read_post_ids_refuses_a_database_without_photos(tmp_path):
     connection.close()
     with pytest.raises(ValueError, match="no such table: photos"):
         read_post_ids(tmp_path / "posts.sqlite3", {1})
+
+
+DUMP = """PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE "posts" ("id" INTEGER PRIMARY KEY, "title" varchar(255));
+INSERT INTO "posts" VALUES(1,'one; with
+INSERT INTO photos of nobody');
+CREATE TABLE "photos" ("id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+  "post_id" integer, "path" varchar(255) NOT NULL);
+INSERT INTO "photos" VALUES(7,70,'/photos/7_400.jpg');
+INSERT INTO "photos" VALUES(8,NULL,'/it''s;
+8_400.jpg');
+INSERT INTO "photos" VALUES(9,90,'/photos/9_400.jpg');
+CREATE INDEX "by_post" ON "photos" ("post_id");
+COMMIT;
+"""
+
+
+def test_read_post_ids_reads_the_gzipped_dump(tmp_path):
+    path = tmp_path / "chictopia.sql.gz"
+    path.write_bytes(gzip.compress(DUMP.encode()))
+    assert read_post_ids(path, {7, 8, 10}) == {7: 70, 8: None}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        gzip.compress(DUMP.encode())[:-40],
+        gzip.compress(DUMP.encode())[:3],
+        gzip.compress(DUMP[:340].encode()),
+        gzip.compress(b"nothing of the kind"),
+        gzip.compress(DUMP.encode())[:30] + bytes(60) + gzip.compress(DUMP.encode())[90:],
+    ],
+    ids=["cut short", "almost empty", "ends within a statement", "no dump", "zeros inside"],
+)
+def test_read_post_ids_refuses_a_damaged_dump(tmp_path, damaged):
+    path = tmp_path / "chictopia.sql.gz"
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"chictopia\.sql\.gz: cannot read its table `photos`"):
+        read_post_ids(path, {7})
+
+
+def test_find_raw_files_takes_the_dump_where_it_is_not_unpacked(tmp_path):
+    raw_dir = many_photos(1).write(tmp_path)
+    unpacked, packed = (raw_dir / "paperdoll" / f"chictopia.{s}" for s in ("sqlite3", "sql.gz"))
+    packed.touch()
+    assert find_raw_files(raw_dir).photos_db == unpacked
+    unpacked.unlink()
+    assert find_raw_files(raw_dir).photos_db == packed

@@ -1,0 +1,100 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from data_prep.build_dataset import build_dataset
+from data_prep.preparation import PrepOptions
+from data_prep.prepared import open_prepared
+from data_prep.product.product_dataset_builder import Builder
+from data_prep.splits import SplitPlan
+from tests.data_prep.decoded import decode, features
+from tests.data_prep.raw_modanet import draw_jpeg
+from tests.data_prep.raw_product import middle_mask, write_product
+
+
+def build(raw_dir, tmp_path, **options):
+    plan = SplitPlan(val_percent=0)
+    options = PrepOptions(split_plan=plan, num_workers=1, max_bad_percent=80, **options)
+    build_dataset(Builder, raw_dir, tmp_path / "prepared", options)
+    return tmp_path / "prepared"
+
+
+def source_of(data_dir):
+    report = json.loads((open_prepared(data_dir).path / "prep_report.json").read_text())
+    return report["sources"][0]
+
+
+@pytest.mark.parametrize("value", [255, 1])
+def test_folders_of_photos_and_masks(tmp_path, value):
+    raw_dir = write_product(tmp_path / "raw", ["dress/white_2", "bag/grey_1"], value=value)
+    data_dir = build(raw_dir, tmp_path)
+    decoded = decode(data_dir, "train")
+    # Ids in the order of the names, categories with ModaNet's ids.
+    assert {i: e["groundtruth_classes"].tolist() for i, e in decoded.items()} == {1: [1], 2: [6]}
+    np.testing.assert_array_equal(decoded[2]["groundtruth_instance_masks"], [middle_mask()])
+    assert features(data_dir, "train")[2]["image/filename"] == [b"dress/white_2.jpg"]
+    assert open_prepared(data_dir).category_names[12] == "scarf/tie"
+
+
+def test_categories_that_are_not_modanets_keep_their_own_order(tmp_path):
+    raw_dir = write_product(tmp_path / "raw", ["mug/1", "dress/2"])
+    assert open_prepared(build(raw_dir, tmp_path)).category_names == ("dress", "mug")
+
+
+def test_photos_and_masks_without_a_partner_are_counted(tmp_path):
+    names = [f"top/{i}" for i in range(5)]
+    raw_dir = write_product(tmp_path / "raw", names)
+    (raw_dir / "truth/top/0.png").unlink()
+    (raw_dir / "photos/top/1.jpg").unlink()
+    (raw_dir / "truth/top/2.png").write_bytes(b"damaged")
+    cv2.imwrite(str(raw_dir / "truth/top/3.png"), np.ones((31, 40), np.uint8))
+    source = source_of(build(raw_dir, tmp_path))
+    assert {r: e["example_files"] for r, e in source["photos"]["left_out"].items()} == {
+        "mask_missing": ["top/0.jpg"],
+        "mask_unreadable": ["top/2.jpg"],
+        "photo_size_differs": ["top/3.jpg"],
+    }
+    assert {r: e["example_files"] for r, e in source["annotations"]["dropped"].items()} == {
+        "mask_without_photo": ["top/1.png"],
+        "mask_unreadable": ["top/2.jpg"],
+        "photo_left_out": ["top/3.jpg"],
+    }
+    assert (source["photos"]["in_raw"], source["annotations"]["in_raw"]) == (4, 4)
+
+
+def test_an_empty_mask_leaves_its_photo_out(tmp_path):
+    raw_dir = write_product(tmp_path / "raw", ["top/1", "top/2"])
+    cv2.imwrite(str(raw_dir / "truth/top/2.png"), np.zeros((30, 40), np.uint8))
+    source = source_of(build(raw_dir, tmp_path))
+    assert list(source["photos"]["left_out"]) == ["no_usable_annotation"]
+
+
+def test_a_coco_json_with_photos_elsewhere(tmp_path):
+    photos_dir = tmp_path / "photos"
+    (photos_dir / "bag").mkdir(parents=True)
+    (photos_dir / "bag" / "1.jpg").write_bytes(draw_jpeg(40, 30))
+    contents = {
+        "images": [{"id": 1, "file_name": "bag/1.jpg", "width": 40, "height": 30}],
+        "annotations": [
+            {
+                "id": 1,
+                "image_id": 1,
+                "category_id": 1,
+                "segmentation": {"size": [30, 40], "counts": [300, 30, 870]},
+            }
+        ],
+        "categories": [{"id": 1, "name": "bag"}],
+    }
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(contents))
+    data_dir = build(tmp_path, tmp_path, raw_paths={"annotations": path, "photos_dir": photos_dir})
+    assert decode(data_dir, "train")[1]["groundtruth_classes"].tolist() == [1]
+    assert len(open_prepared(data_dir).category_names) == 13
+
+
+def test_masks_without_photos_are_refused(tmp_path):
+    (tmp_path / "truth").mkdir()
+    with pytest.raises(ValueError, match="photos: no such folder"):
+        build(tmp_path, tmp_path)
