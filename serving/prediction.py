@@ -22,9 +22,14 @@ _METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify"
 
 
 def predict(
-    served: ServedVersion, request: predict_pb2.PredictRequest
+    served: ServedVersion, request: predict_pb2.PredictRequest, timeout_s: float | None = None
 ) -> predict_pb2.PredictResponse:
     """Runs the request's signature and returns its outputs, or those of output_filter.
+
+    Args:
+        served: The version to run.
+        request: Its model_spec's signature_name counts, its name is repeated in the answer.
+        timeout_s: The graph is stopped after so long; None lets it finish.
 
     Raises:
         RequestError: FAILED_PRECONDITION for an unknown signature; INVALID_ARGUMENT for a missing,
@@ -45,7 +50,7 @@ def predict(
         )
     feeds = _feeds_from_inputs(signature, request.inputs)
     aliases = _requested_outputs(signature, request.output_filter)
-    values = served.run(feeds, [signature.outputs[alias].name for alias in aliases])
+    values = served.run(feeds, [signature.outputs[alias].name for alias in aliases], timeout_s)
 
     response = predict_pb2.PredictResponse()
     response.model_spec.name = request.model_spec.name

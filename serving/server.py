@@ -1,95 +1,142 @@
-"""Serves a folder of numbered SavedModels over TensorFlow Serving's gRPC services.
+"""Serves folders of numbered SavedModels as TensorFlow Serving does: gRPC, and REST if wanted.
 
     python -m serving.server --model_name=fashion --model_base_path=EXPORT/fashion --port=8500
 
-Prints "serving fashion version 1 at 127.0.0.1:8500" once requests are answered. Ctrl-C or SIGTERM
-lets the running requests finish and ends it.
+Prints "serving fashion version 1 at 127.0.0.1:8500" once requests are answered. New versions are
+loaded, warmed and switched to as they appear. Ctrl-C or SIGTERM lets the running requests finish
+and ends it.
 """
 
 import os
 import signal
-import socket
 import sys
-from concurrent import futures
+import threading
 from pathlib import Path
 
-import grpc
 from absl import app, flags
 
+from serving.listening import Limits, bind
+from serving.model_config import ModelConfig, read_model_config_file
+from serving.tls import ServerTls
 from serving.version_folders import numbered_versions
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("model_name", "fashion", "The name that requests ask for.")
-flags.DEFINE_string("model_base_path", None, "Folder of numbered versions (1/, 2/, ...).")
-flags.DEFINE_integer("port", 8500, "TCP port; 0 takes a free one.", 0, 65535)
-flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
 
-_NUM_THREADS = 32  # requests held at once; the others wait in gRPC
-_SHUTDOWN_GRACE_S = 10
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does. Names are TensorFlow Serving's."""
+    flags.DEFINE_string("model_name", "fashion", "The name that requests ask for.")
+    flags.DEFINE_string("model_base_path", None, "Folder of numbered versions (1/, 2/, ...).")
+    flags.DEFINE_string(
+        "model_config_file", None, "Several models, policies and labels: a models.config."
+    )
+    flags.DEFINE_integer("port", 8500, "TCP port for gRPC; 0 takes a free one.", 0, 65535)
+    flags.DEFINE_integer("rest_api_port", -1, "TCP port for REST; -1: no REST.", -1, 65535)
+    flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
+    flags.DEFINE_float(
+        "file_system_poll_wait_seconds", 1.0, "Look for new versions so often; 0: never.", 0.0
+    )
+    flags.DEFINE_enum("mixed_precision", "", ["", "bfloat16"], "Compute in it on this CPU.")
+    flags.DEFINE_integer("tensorflow_intra_op_parallelism", 0, "Threads of one operation.", 0)
+    flags.DEFINE_integer("tensorflow_inter_op_parallelism", 0, "Operations at once.", 0)
+    flags.DEFINE_integer("max_running", 0, "Requests run at once; 0: one for each core.", 0)
+    flags.DEFINE_integer("max_waiting", 64, "Requests that wait; more are refused.", 0)
+    flags.DEFINE_integer("max_message_mb", 64, "Larger requests are refused.", 1, 2047)
+    flags.DEFINE_float("rest_timeout_s", 60.0, "Deadline of a REST request.", 0.001)
+    flags.DEFINE_string("tls_cert_path", None, "PEM certificate: speak TLS only.")
+    flags.DEFINE_string("tls_key_path", None, "PEM key of the certificate.")
+    flags.DEFINE_string("tls_client_ca_path", None, "PEM CA that signs the clients' certificates.")
 
 
-def bind(host: str, port: int) -> tuple[grpc.Server, str]:
-    """Makes a gRPC server, not started yet, and its address "host:port".
+def read_configs() -> list[ModelConfig]:
+    """The models that the flags name, read anew.
 
     Raises:
-        ValueError: The address cannot be listened on.
+        ValueError: Not exactly one of the two flags is given, or the file is malformed.
     """
-    grpc_server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=_NUM_THREADS),
-        options=[
-            ("grpc.max_receive_message_length", -1),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # else two servers silently share one port
-        ],
+    if (FLAGS.model_base_path is None) == (FLAGS.model_config_file is None):
+        raise ValueError("give either --model_base_path or --model_config_file.")
+    if FLAGS.model_config_file:
+        return read_model_config_file(Path(FLAGS.model_config_file))
+    return [ModelConfig(FLAGS.model_name, Path(FLAGS.model_base_path))]
+
+
+def _start():
+    """Binds, loads and starts what the flags name; returns the running server.
+
+    Raises:
+        ValueError: A flag, a file or a model is unusable, or an address is taken.
+    """
+    for config in read_configs():
+        numbered_versions(config.base_path)
+    limits = Limits(FLAGS.max_running or os.cpu_count() or 1, FLAGS.max_waiting, _max_bytes())
+    tls = _tls()
+    grpc_server, address = bind(FLAGS.host, FLAGS.port, limits, tls)
+    # What can be wrong is known before the seconds that TensorFlow and the models need.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    from serving.model_store import session_config
+    from serving.running_server import RunningServer
+
+    tf.get_logger().setLevel("ERROR")
+    options = session_config(
+        FLAGS.mixed_precision,
+        FLAGS.tensorflow_intra_op_parallelism,
+        FLAGS.tensorflow_inter_op_parallelism,
     )
-    host_text = f"[{host}]" if ":" in host else host
-    try:
-        # Asked of a plain socket first: gRPC does not say why, and logs lines of its own.
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
-        bound_port = grpc_server.add_insecure_port(f"{host_text}:{port}")
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"cannot listen on {host_text}:{port}: {reason}; give another --port or --host."
-        ) from error
-    return grpc_server, f"{host_text}:{bound_port}"
+    server = RunningServer(grpc_server, limits, read_configs, options, _report)
+    server.load()
+    if FLAGS.rest_api_port >= 0:
+        rest_address = server.add_rest(FLAGS.host, FLAGS.rest_api_port, FLAGS.rest_timeout_s, tls)
+        print(f"REST at {rest_address}", flush=True)
+    server.start(FLAGS.file_system_poll_wait_seconds)
+    for name, version in server.served_versions().items():
+        print(f"serving {name} version {version} at {address}", flush=True)
+    return server
+
+
+def _max_bytes() -> int:
+    return FLAGS.max_message_mb * 2**20
+
+
+def _tls() -> ServerTls | None:
+    given = [FLAGS.tls_key_path, FLAGS.tls_cert_path]
+    if not any([*given, FLAGS.tls_client_ca_path]):
+        return None
+    if not all(given):
+        raise ValueError("TLS needs both --tls_cert_path and --tls_key_path.")
+    client_ca = FLAGS.tls_client_ca_path
+    return ServerTls(*map(Path, given), Path(client_ca) if client_ca else None)
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main(argv: list[str]) -> None:
-    """Loads the highest version, serves until a signal."""
+    """Loads the models, serves until a signal."""
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; the server takes flags only.")
+    stop = threading.Event()
+
+    def end(*_):
+        stop.set()
+        if not is_serving:
+            sys.exit(0)
+
+    is_serving = False
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: sys.exit(0))
+        signal.signal(signal_number, end)
     try:
-        version, path = max(numbered_versions(Path(FLAGS.model_base_path)).items())
-        grpc_server, address = bind(FLAGS.host, FLAGS.port)
-        # What can be wrong is known before the seconds that TensorFlow and the model need.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow as tf
-
-        from serving.model_store import ModelStore, ServedVersion
-        from serving.services import add_services
-        from serving.warmup import replay_warmup_records
-
-        tf.get_logger().setLevel("ERROR")
-        served = ServedVersion(version, path)
-        replay_warmup_records(served)
+        server = _start()
     except ValueError as error:
         sys.exit(f"error: {error}")
-    store = ModelStore(FLAGS.model_name)
-    store.add(served)
-    add_services(grpc_server, store)
-    grpc_server.start()
-    print(f"serving {FLAGS.model_name} version {version} at {address}", flush=True)
-    try:
-        grpc_server.wait_for_termination()
-    finally:
-        grpc_server.stop(_SHUTDOWN_GRACE_S).wait()
+    is_serving = True
+    stop.wait()
+    server.stop()
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("model_base_path")
+    define_flags()
     app.run(main)

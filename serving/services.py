@@ -1,10 +1,10 @@
-"""TensorFlow Serving's two gRPC services over a ModelStore."""
+"""TensorFlow Serving's two gRPC services, and gRPC's own health service."""
 
 import functools
-import os
-import threading
+import logging
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -14,16 +14,41 @@ from tensorflow_serving.apis import (
 )
 
 from serving.model_store import ModelStore
-from serving.prediction import predict
+from serving.predictor import Predictor
 from serving.request_errors import RequestError, invalid_argument, not_found
 
+_SERVICE_NAMES = (
+    "",
+    "tensorflow.serving.PredictionService",
+    "tensorflow.serving.ModelService",
+)
 
-def add_services(grpc_server: grpc.Server, store: ModelStore) -> None:
-    """Registers PredictionService and ModelService on a server that is not started yet."""
+
+def add_services(grpc_server: grpc.Server, predictor: Predictor) -> health.HealthServicer:
+    """Registers the services on a server that is not started yet.
+
+    Returns:
+        The health service; it says NOT_SERVING until set_serving.
+    """
+    # gRPC logs a traceback for each request that is not a message; its status says enough.
+    logging.getLogger("grpc._common").setLevel(logging.CRITICAL)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(store), grpc_server
+        PredictionService(predictor), grpc_server
     )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store), grpc_server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(predictor.store), grpc_server
+    )
+    health_service = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, grpc_server)
+    set_serving(health_service, False)
+    return health_service
+
+
+def set_serving(health_service: health.HealthServicer, is_serving: bool) -> None:
+    """Tells load balancers whether to send requests here."""
+    status = health_pb2.HealthCheckResponse
+    for name in _SERVICE_NAMES:
+        health_service.set(name, status.SERVING if is_serving else status.NOT_SERVING)
 
 
 def _with_status(method):
@@ -39,43 +64,24 @@ def _with_status(method):
     return answer
 
 
-def _check_model_spec(request) -> None:
-    if not request.HasField("model_spec"):
-        raise invalid_argument("Missing ModelSpec")
-
-
-def _seconds_left(context: grpc.ServicerContext) -> float:
-    """Until the call's deadline; the longest wait Python knows where it has none."""
-    seconds = context.time_remaining()
-    return threading.TIMEOUT_MAX if seconds is None else min(seconds, threading.TIMEOUT_MAX)
-
-
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; Classify, Regress and MultiInference are UNIMPLEMENTED."""
 
-    def __init__(self, store: ModelStore):
-        self._store = store
-        # One image already uses every core: more at once only costs memory.
-        self._free_runs = threading.BoundedSemaphore(os.cpu_count() or 1)
+    def __init__(self, predictor: Predictor):
+        self._predictor = predictor
 
     @_with_status
     def Predict(self, request, context) -> predict_pb2.PredictResponse:
-        """Runs a signature; see serving.prediction for the statuses."""
-        _check_model_spec(request)
-        served = self._store.find(request.model_spec)
-        if not self._free_runs.acquire(timeout=_seconds_left(context)):
-            raise RequestError(
-                grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request waited"
-            )
-        try:
-            return predict(served, request)
-        finally:
-            self._free_runs.release()
+        """Runs a signature; see serving.predictor for the statuses."""
+        return self._predictor.predict(
+            request, "GRPC", context.time_remaining(), still_wanted=context.is_active
+        )
 
     @_with_status
     def GetModelMetadata(self, request, context):
         """Returns the signatures (metadata_field "signature_def", the only one there is)."""
-        _check_model_spec(request)
+        if not request.HasField("model_spec"):
+            raise invalid_argument("Missing ModelSpec")
         if not request.metadata_field:
             raise invalid_argument(
                 "GetModelMetadataRequest must specify at least one metadata_field"
@@ -83,15 +89,24 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         for field in request.metadata_field:
             if field != "signature_def":
                 raise invalid_argument(f"Metadata field {field} is not supported")
-        served = self._store.find(request.model_spec)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
+        return model_metadata(self._predictor.store, request)
+
+
+def model_metadata(store: ModelStore, request) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    """Answers a GetModelMetadataRequest for "signature_def".
+
+    Raises:
+        RequestError: See ModelStore.find.
+    """
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    with store.find(request.model_spec) as served:
         for name, signature in served.signatures.items():
             signatures.signature_def[name].CopyFrom(signature)
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = served.version
-        response.metadata["signature_def"].Pack(signatures)
-        return response
+    response.model_spec.name = request.model_spec.name
+    response.metadata["signature_def"].Pack(signatures)
+    return response
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -102,23 +117,31 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     @_with_status
     def GetModelStatus(self, request, context):
-        """Lists the loaded versions, or the one asked for (get_model_status_impl.cc)."""
-        _check_model_spec(request)
-        spec = request.model_spec
-        versions = self._store.versions() if spec.name == self._store.model_name else []
-        choice = spec.WhichOneof("version_choice")
+        """Lists the versions and their states, or the one asked for."""
+        if not request.HasField("model_spec"):
+            raise invalid_argument("Missing ModelSpec")
+        return model_status(self._store, request.model_spec)
+
+
+def model_status(store: ModelStore, spec) -> get_model_status_pb2.GetModelStatusResponse:
+    """Answers a GetModelStatusRequest (get_model_status_impl.cc).
+
+    Raises:
+        RequestError: NOT_FOUND for an unknown model or version, INVALID_ARGUMENT for a label.
+    """
+    states = store.states(spec.name)
+    choice = spec.WhichOneof("version_choice")
+    if choice is not None:
+        number = spec.version.value
         if choice == "version_label":
-            raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
-        if choice == "version":
-            number = spec.version.value
-            if number not in versions:
-                raise not_found(f"Could not find version {number} of model {spec.name}")
-            versions = [number]
-        if not versions:
-            raise not_found(f"Could not find any versions of model {spec.name}")
-        response = get_model_status_pb2.GetModelStatusResponse()
-        for version in versions:
-            response.model_version_status.add(
-                version=version, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE
-            ).status.error_message = ""
-        return response
+            number = store.number_of_label(spec.name, spec.version_label)
+        if number not in states:
+            raise not_found(f"Could not find version {number} of model {spec.name}")
+        states = {number: states[number]}
+    if not states:
+        raise not_found(f"Could not find any versions of model {spec.name}")
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for number, state in states.items():
+        status = response.model_version_status.add(version=number, state=state.state).status
+        status.error_code, status.error_message = state.error_code, state.error_message
+    return response

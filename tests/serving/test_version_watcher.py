@@ -1,0 +1,146 @@
+import threading
+
+import pytest
+
+from serving.model_config import ModelConfig
+from serving.model_store import ModelStore, State
+from serving.version_watcher import VersionWatcher
+
+
+class FakeVersion:
+    """Stands for a loaded SavedModel: these tests are about which is loaded when."""
+
+    def __init__(self, version):
+        self.version = version
+        self.closed = threading.Event()
+
+    def close_when_unused(self):
+        self.closed.set()
+
+
+class Scene:
+    """A folder of versions, what the watcher did with it and what it said."""
+
+    def __init__(self, base_path):
+        self.base_path = base_path
+        self.config = {}
+        self.store = ModelStore()
+        self.versions = {}
+        self.said = []
+        self.tries = []
+        self.watcher = VersionWatcher(
+            self.store,
+            lambda: [ModelConfig("fashion", base_path, **self.config)],
+            self._load,
+            self.said.append,
+        )
+
+    def _load(self, number, path):
+        self.tries.append(number)
+        if (path / "damaged").exists():
+            raise ValueError(f"{path}: cannot load the SavedModel: cut short")
+        self.versions[number] = FakeVersion(number)
+        return self.versions[number]
+
+    def write(self, number, damaged=False):
+        (self.base_path / str(number)).mkdir(exist_ok=True)
+        (self.base_path / str(number) / ("damaged" if damaged else "saved_model.pb")).touch()
+
+    def states(self):
+        return {number: state.state for number, state in self.store.states("fashion").items()}
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path)
+
+
+def test_update_switches_to_a_new_version(scene):
+    scene.write(1)
+    scene.watcher.update()
+    assert scene.store.versions("fashion") == [1]
+
+    scene.write(2)
+    scene.watcher.update()
+
+    assert scene.store.versions("fashion") == [2]
+    assert scene.versions[1].closed.wait(5)
+    scene.watcher.update()
+    assert scene.tries == [1, 2]
+    assert scene.said[:2] == ["loaded fashion version 1", "loaded fashion version 2"]
+
+
+def test_update_passes_over_a_damaged_version_until_its_files_change(scene):
+    scene.write(1)
+    scene.write(2, damaged=True)
+
+    scene.watcher.update()
+    scene.watcher.update()
+
+    assert scene.store.versions("fashion") == [1]
+    assert scene.tries == [2, 1]
+    assert scene.states() == {1: State.AVAILABLE, 2: State.END}
+    assert scene.store.states("fashion")[2].error_message.endswith("cut short")
+    assert f"fashion version 2 is not served: {scene.base_path}/2: cannot" in scene.said[0]
+
+    (scene.base_path / "2" / "damaged").unlink()
+    scene.write(2)
+    scene.watcher.update()
+
+    assert scene.store.versions("fashion") == [2]
+
+
+def test_update_keeps_the_last_version_when_the_folder_empties(scene):
+    scene.write(1)
+    scene.watcher.update()
+    (scene.base_path / "1" / "saved_model.pb").unlink()
+    (scene.base_path / "1").rmdir()
+
+    with pytest.raises(ValueError, match="has no numbered version folder"):
+        scene.watcher.update()
+
+    assert scene.store.versions("fashion") == [1]
+    assert not scene.versions[1].closed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("config", "served"),
+    [
+        ({"num_latest": 2}, [3, 10]),
+        ({"num_latest": None}, [1, 3, 10]),
+        ({"specific": (1, 3, 99)}, [1, 3]),
+    ],
+)
+def test_update_follows_the_policy(scene, config, served):
+    scene.config = config
+    for number in (1, 3, 10):
+        scene.write(number)
+
+    scene.watcher.update()
+
+    assert scene.store.versions("fashion") == served
+
+
+def test_update_moves_labels(scene):
+    scene.config = {"num_latest": 2, "labels": {"stable": 1, "canary": 2}}
+    scene.write(1)
+    scene.write(2)
+    scene.watcher.update()
+    assert scene.store.number_of_label("fashion", "canary") == 2
+
+    scene.config = {"num_latest": 2, "labels": {"stable": 2}}
+    scene.watcher.update()
+
+    assert scene.store.number_of_label("fashion", "stable") == 2
+
+
+def test_start_watches_until_stopped(scene):
+    scene.write(1)
+    scene.watcher.start(0.01)
+    for _ in range(500):
+        if scene.store.versions("fashion") == [1]:
+            break
+        threading.Event().wait(0.01)
+    scene.watcher.stop()
+
+    assert scene.store.versions("fashion") == [1]
