@@ -1,7 +1,10 @@
 """One gRPC channel to a TensorFlow Serving compatible server: retries, deadlines, typed errors."""
 
+import asyncio
+import dataclasses
 import random
 import time
+from pathlib import Path
 from typing import TypeVar
 
 import grpc
@@ -20,6 +23,37 @@ _CHANNEL_OPTIONS = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Tls:
+    """How a client knows its server, and shows itself.
+
+    Attributes:
+        ca_path: PEM file of the CA that signed the server's certificate; None: the system's.
+        cert_path, key_path: PEM files of the client's own certificate, where the server asks.
+    """
+
+    ca_path: Path | None = None
+    cert_path: Path | None = None
+    key_path: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """For grpc.secure_channel.
+
+        Raises:
+            ValueError: A file cannot be read, or only one of certificate and key is given.
+        """
+        if (self.cert_path is None) != (self.key_path is None):
+            raise ValueError("a client certificate needs its key, and a key its certificate.")
+        try:
+            ca, key, cert = (
+                Path(path).read_bytes() if path else None
+                for path in (self.ca_path, self.key_path, self.cert_path)
+            )
+        except OSError as error:
+            raise ValueError(f"{error.filename}: cannot be read ({error.strerror}).") from error
+        return grpc.ssl_channel_credentials(ca, key, cert)
+
+
 class ServingError(Exception):
     """A request got no answer; the message is one line that says what to do."""
 
@@ -34,6 +68,10 @@ class ModelNotFoundError(ServingError):
 
 class DeadlineExceededError(ServingError):
     """The answer did not come in time."""
+
+
+class ServerBusyError(ServingError):
+    """The server had too many requests waiting, for as long as it was tried."""
 
 
 class RequestRefusedError(ServingError):
@@ -51,6 +89,74 @@ _ERRORS_BY_CODE = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Patience:
+    """How long a call may take.
+
+    Attributes:
+        deadline_s: Seconds in all, waiting for the server included.
+        connect_timeout_s: Seconds of that in which an unreachable or busy server is tried again.
+    """
+
+    deadline_s: float
+    connect_timeout_s: float
+
+
+class _Attempts:
+    """The clock of one call: how long the next attempt may take, and whether there is one."""
+
+    def __init__(self, server: str, patience: Patience):
+        self._server = server
+        self._patience = patience
+        self._start = time.monotonic()
+        self._backoff_s = _FIRST_BACKOFF_S
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._start
+
+    def timeout_s(self) -> float:
+        """Seconds the next attempt may take."""
+        return max(self._patience.deadline_s - self._elapsed_s(), 0.001)
+
+    def pause_after(self, error: grpc.RpcError) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises:
+            ServingError: There is none.
+        """
+        status, details = error.code(), " ".join((error.details() or "").split())
+        patience_s = min(self._patience.connect_timeout_s, self._patience.deadline_s)
+        if not _may_pass(status, details) or self._elapsed_s() + self._backoff_s > patience_s:
+            raise self._typed_error(status, details)
+        pause_s = self._backoff_s * random.uniform(0.8, 1.2)
+        self._backoff_s = min(2 * self._backoff_s, _MAX_BACKOFF_S)
+        return pause_s
+
+    def _typed_error(self, status: grpc.StatusCode, details: str) -> ServingError:
+        if status is grpc.StatusCode.UNAVAILABLE:
+            return ServerUnreachableError(
+                f"no server answers at {self._server} (tried for {self._elapsed_s():.0f} s): start "
+                f"one with python -m serving.server, or check --server. [{details}]"
+            )
+        if status is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceededError(
+                f"{self._server} did not answer within {self._patience.deadline_s:g} s; "
+                "send fewer photos at once or give a longer --deadline_s."
+            )
+        error_type = _ERRORS_BY_CODE.get(status, RequestRefusedError)
+        if _may_pass(status, details):
+            error_type = ServerBusyError
+        hint = "; is the model's name right?" if status is grpc.StatusCode.NOT_FOUND else ""
+        return error_type(f"{self._server} answered {status.name}: {details}{hint}")
+
+
+def _may_pass(status: grpc.StatusCode, details: str) -> bool:
+    """Whether the same request may succeed later."""
+    if status is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return "larger than max" not in details  # gRPC's words for a message that is too large
+    return status is grpc.StatusCode.UNAVAILABLE
+
+
 class Connection:
     """A channel that survives a server's restart: UNAVAILABLE is tried again with back-off.
 
@@ -58,18 +164,19 @@ class Connection:
     threads.
     """
 
-    def __init__(self, server: str, deadline_s: float, connect_timeout_s: float):
-        """Opens the channel; nothing is sent yet.
+    def __init__(self, server: str, patience: Patience, tls: Tls | None = None):
+        """Opens the channel to "host:port"; nothing is sent yet.
 
-        Args:
-            server: "host:port".
-            deadline_s: Seconds a call may take, waiting for the server included.
-            connect_timeout_s: Seconds of that in which an unreachable server is tried again.
+        Raises:
+            ValueError: See Tls.credentials.
         """
         self.server = server
-        self._deadline_s = deadline_s
-        self._connect_timeout_s = connect_timeout_s
-        self._channel = grpc.insecure_channel(server, options=_CHANNEL_OPTIONS)
+        self._patience = patience
+        self._channel = (
+            grpc.secure_channel(server, tls.credentials(), options=_CHANNEL_OPTIONS)
+            if tls
+            else grpc.insecure_channel(server, options=_CHANNEL_OPTIONS)
+        )
 
     def close(self) -> None:
         """Ends the channel; calls under way are cancelled."""
@@ -86,33 +193,49 @@ class Connection:
             request_serializer=type(request).SerializeToString,
             response_deserializer=response_type.FromString,
         )
-        start = time.monotonic()
-        backoff_s = _FIRST_BACKOFF_S
+        attempts = _Attempts(self.server, self._patience)
         while True:
-            elapsed_s = time.monotonic() - start
             try:
-                return unary(request, timeout=max(self._deadline_s - elapsed_s, 0.001))
+                return unary(request, timeout=attempts.timeout_s())
             except grpc.RpcError as error:
-                status, details = error.code(), error.details() or ""
-            elapsed_s = time.monotonic() - start
-            patience_s = min(self._connect_timeout_s, self._deadline_s)
-            if status is not grpc.StatusCode.UNAVAILABLE or elapsed_s + backoff_s > patience_s:
-                raise self._typed_error(status, details, elapsed_s)
-            time.sleep(backoff_s * random.uniform(0.8, 1.2))
-            backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
+                time.sleep(attempts.pause_after(error))
 
-    def _typed_error(self, status: grpc.StatusCode, details: str, elapsed_s: float) -> ServingError:
-        details = " ".join(details.split())
-        if status is grpc.StatusCode.UNAVAILABLE:
-            return ServerUnreachableError(
-                f"no server answers at {self.server} (tried for {elapsed_s:.0f} s): start one "
-                f"with python -m serving.server, or check --server. [{details}]"
-            )
-        if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceededError(
-                f"{self.server} did not answer within {self._deadline_s:g} s; "
-                "send fewer photos at once or give a longer --deadline_s."
-            )
-        error_type = _ERRORS_BY_CODE.get(status, RequestRefusedError)
-        hint = "; is the model's name right?" if status is grpc.StatusCode.NOT_FOUND else ""
-        return error_type(f"{self.server} answered {status.name}: {details}{hint}")
+
+class AsyncConnection:
+    """Connection for asyncio: the same, awaited; bound to the loop it is made in."""
+
+    def __init__(self, server: str, patience: Patience, tls: Tls | None = None):
+        """Opens the channel to "host:port"; nothing is sent yet.
+
+        Raises:
+            ValueError: See Tls.credentials.
+        """
+        self.server = server
+        self._patience = patience
+        self._channel = (
+            grpc.aio.secure_channel(server, tls.credentials(), options=_CHANNEL_OPTIONS)
+            if tls
+            else grpc.aio.insecure_channel(server, options=_CHANNEL_OPTIONS)
+        )
+
+    async def close(self) -> None:
+        """Ends the channel; calls under way are cancelled."""
+        await self._channel.close()
+
+    async def call(self, method: str, request: Message, response_type: type[Response]) -> Response:
+        """Calls "/package.Service/Method".
+
+        Raises:
+            ServingError: One of the kinds above, by the call's status.
+        """
+        unary = self._channel.unary_unary(
+            method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=response_type.FromString,
+        )
+        attempts = _Attempts(self.server, self._patience)
+        while True:
+            try:
+                return await unary(request, timeout=attempts.timeout_s())
+            except grpc.RpcError as error:
+                await asyncio.sleep(attempts.pause_after(error))

@@ -1,31 +1,40 @@
-"""One run of the client's command line: photos in, overlays and detections.json out."""
+"""One run of the client's command line: photos in; overlays, cutouts and detections.json out."""
 
+import collections
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import numpy as np
+import tqdm
 
 from serving.connection import (
     DeadlineExceededError,
     ImageError,
     RequestRefusedError,
+    ServerBusyError,
     ServingError,
 )
-from serving.photos import overlay_paths
+from serving.photos import Photo, overlay_paths
+from tfseg.cutouts import cut_out, cutout_names
 from tfseg.detections import Detections
 from tfseg.photo_pixels import decode_photo
 from tfseg.visualize import draw_detections
 
+OVERLAYS, JSON, CUTOUTS = KINDS = ("overlays", "json", "cutouts")
+
 _JPEG_QUALITY = 92
 
 DetectFn = Callable[[Sequence[bytes]], list[Detections | ImageError]]
+_Job = tuple[int, Photo, Path]  # image id, the photo, where its overlay goes
 
 
 class PhotoRun:
-    """Collects what was found and reports what went wrong, photo by photo.
+    """Collects what was found and reports what went wrong, photo by photo, in their order.
 
     Attributes:
         results: COCO results so far, each also with file_name and category_name; image_id is the
@@ -33,16 +42,34 @@ class PhotoRun:
         num_errors: Photos that failed; each has its line on stderr.
     """
 
-    def __init__(self, detect: DetectFn, output_dir: Path, score_threshold: float):
-        """Prepares a run; detect is SegmentationClient.detect."""
+    def __init__(self, detect: DetectFn, output_dir: Path, kinds: Sequence[str] = (OVERLAYS, JSON)):
+        """Prepares a run.
+
+        Args:
+            detect: Such as SegmentationClient.detect; called from several threads.
+            output_dir: Where to write; made where it is missing.
+            kinds: Which of KINDS to write.
+
+        Raises:
+            ValueError: Another kind.
+        """
+        if not set(kinds) <= set(KINDS):
+            raise ValueError(f"--write={','.join(kinds)}: expected some of {','.join(KINDS)}.")
         self._detect = detect
         self._output_dir = output_dir
-        self._score_threshold = score_threshold
+        self._kinds = frozenset(kinds)
         self.results: list[dict] = []
         self.num_errors = 0
 
-    def detect_and_write(self, photos: Sequence[Path], batch_size: int) -> None:
+    def detect_and_write(
+        self, photos: Sequence[Photo], batch_size: int, num_parallel: int = 1
+    ) -> None:
         """Sends all photos; one that fails is reported and the others are still done.
+
+        Args:
+            photos: Files and URLs.
+            batch_size: Photos per request.
+            num_parallel: Requests under way at once.
 
         Raises:
             ServingError: The server is gone or does not have the model: no photo after this one
@@ -51,55 +78,97 @@ class PhotoRun:
         self._output_dir.mkdir(parents=True, exist_ok=True)
         overlays = overlay_paths(photos, self._output_dir)
         jobs = list(zip(range(len(photos)), photos, overlays, strict=True))
+        batches = [jobs[start : start + batch_size] for start in range(0, len(jobs), batch_size)]
         try:
-            for start in range(0, len(jobs), batch_size):
-                self._run_batch(jobs[start : start + batch_size])
+            with tqdm.tqdm(total=len(jobs), unit="photo", disable=None) as progress:
+                for batch, images, answers in self._in_order(batches, num_parallel):
+                    for job, encoded, answer in zip(batch, images, answers, strict=True):
+                        self._finish(job, encoded, answer)
+                    progress.update(len(batch))
         finally:
-            path = self._output_dir / "detections.json"
-            lines = ",\n".join(json.dumps(result) for result in self.results)
-            _write_whole(path, f"[\n{lines}\n]\n".encode())
+            if JSON in self._kinds:
+                lines = ",\n".join(json.dumps(result) for result in self.results)
+                path = self._output_dir / "detections.json"
+                _write_whole(path, f"[\n{lines}\n]\n".encode())
 
-    def _run_batch(self, jobs: list[tuple[int, Path, Path]]) -> None:
-        readable, images = [], []
-        for job in jobs:
+    def _in_order(self, batches: list[list[_Job]], num_parallel: int) -> Iterator[tuple]:
+        """Runs batches in parallel; yields each with its answers, in order."""
+        with ThreadPoolExecutor(num_parallel) as pool:
+            under_way = collections.deque()
             try:
-                images.append(job[1].read_bytes())
-                readable.append(job)
-            except OSError as error:
-                self._report(job[1], error.strerror or str(error))
-        try:
-            answers = self._detect(images)
-        except (DeadlineExceededError, RequestRefusedError) as error:
-            for _, photo, _ in readable:
-                self._report(photo, str(error))
-            return
-        for job, encoded, answer in zip(readable, images, answers, strict=True):
-            if isinstance(answer, ServingError):
-                self._report(job[1], str(answer))
-            else:
-                self._write(*job, encoded, answer.keep(self._score_threshold))
+                for batch in batches:
+                    under_way.append((batch, pool.submit(self._run_batch, batch)))
+                    if len(under_way) > num_parallel:  # bounded: photos are held in memory
+                        done, future = under_way.popleft()
+                        yield done, *future.result()
+                while under_way:
+                    done, future = under_way.popleft()
+                    yield done, *future.result()
+            finally:
+                for _, future in under_way:
+                    future.cancel()
 
-    def _write(
-        self, image_id: int, photo: Path, overlay: Path, encoded: bytes, detections: Detections
-    ) -> None:
-        """Adds the detections to the results and draws them over the photo."""
-        found = detections.to_coco_results(image_id)
-        self.results.extend(
-            {"image_id": image_id, "file_name": photo.name, **result} for result in found
-        )
+    def _run_batch(self, jobs: list[_Job]) -> tuple[list, list]:
+        """Returns the photos' bytes, None where unreadable, and an answer or an error for each."""
+        images, answers = [], []
+        for _, photo, _ in jobs:
+            try:
+                images.append(photo.read_bytes())
+                answers.append(None)
+            except OSError as error:
+                images.append(None)
+                answers.append(ServingError(error.strerror or str(error)))
         try:
-            drawn = draw_detections(decode_photo(encoded), detections)
+            found = iter(self._detect([encoded for encoded in images if encoded is not None]))
+        except (DeadlineExceededError, RequestRefusedError, ServerBusyError) as error:
+            return images, [answer or error for answer in answers]
+        return images, [answer or next(found) for answer in answers]
+
+    def _finish(self, job: _Job, encoded: bytes, answer: Detections | ServingError) -> None:
+        image_id, photo, overlay = job
+        if isinstance(answer, ServingError):
+            self._report(photo, str(answer))
+            return
+        self.results.extend(
+            {"image_id": image_id, "file_name": photo.name, **result}
+            for result in answer.to_coco_results(image_id)
+        )
+        written = []
+        try:
+            if self._kinds & {OVERLAYS, CUTOUTS}:
+                image_rgb = decode_photo(encoded)
+                written = self._write_pictures(image_rgb, answer, overlay)
         except ValueError as error:
             self._report(photo, f"{error} It is not drawn; detections.json has what was found.")
             return
-        options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), options)
-        _write_whole(overlay, jpeg.tobytes())
-        print(f"{photo}: {len(found)} found, drawn in {overlay}", flush=True)
+        where = f", written to {', '.join(map(str, written))}" if written else ""
+        tqdm.tqdm.write(f"{photo}: {len(answer)} found{where}", file=sys.stdout)
 
-    def _report(self, photo: Path, reason: str) -> None:
+    def _write_pictures(
+        self, image_rgb: np.ndarray, detections: Detections, overlay: Path
+    ) -> list[Path]:
+        """Writes the overlay and the cutouts that are asked for; returns where."""
+        written = []
+        if OVERLAYS in self._kinds:
+            drawn = cv2.cvtColor(draw_detections(image_rgb, detections), cv2.COLOR_RGB2BGR)
+            _write_picture(overlay, drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            written.append(overlay)
+        if CUTOUTS in self._kinds and len(detections):
+            folder = self._output_dir / "cutouts"
+            folder.mkdir(exist_ok=True)
+            for name, rle in zip(cutout_names(detections), detections.masks, strict=True):
+                cutout = cv2.cvtColor(cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA)
+                _write_picture(folder / f"{overlay.stem}_{name}.png", cutout)
+            written.append(folder)
+        return written
+
+    def _report(self, photo: Photo, reason: str) -> None:
         self.num_errors += 1
-        print(f"error: {photo}: {reason}", file=sys.stderr)
+        tqdm.tqdm.write(f"error: {photo}: {reason}", file=sys.stderr)
+
+
+def _write_picture(path: Path, image: np.ndarray, options: Sequence[int] = ()) -> None:
+    _write_whole(path, cv2.imencode(path.suffix, image, list(options))[1].tobytes())
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -1,29 +1,92 @@
-"""Photos on the client's disk: finding them, naming what is written for them."""
+"""The photos a client is asked to send: files, folders, and URLs of this machine."""
 
+import dataclasses
+import ipaddress
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
+_URL_TIMEOUT_S = 30
+_MAX_URL_BYTES = 256 * 2**20
 
-def find_photos(paths: Iterable[Path]) -> list[Path]:
-    """Keeps files, and replaces a folder by the photos directly in it, sorted by name.
+
+@dataclasses.dataclass(frozen=True)
+class LocalUrl:
+    """A photo that a web server of this machine gives out; reads like a Path."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def name(self) -> str:
+        """The last part of its path; "photo" where that is empty."""
+        path = urllib.parse.unquote(urllib.parse.urlsplit(self.url).path)
+        return Path(path).name or "photo"
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return Path(self.name).stem
+
+    def read_bytes(self) -> bytes:
+        """Fetches it, past any proxy.
+
+        Raises:
+            OSError: No answer, another status than 200, or a redirection; also where the host is
+                not this machine.
+        """
+        if not _is_this_machine(urllib.parse.urlsplit(self.url).hostname or ""):
+            raise OSError(f"{self.url}: only URLs of this machine are fetched; download it first")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirection)
+        with opener.open(self.url, timeout=_URL_TIMEOUT_S) as answer:
+            content = answer.read(_MAX_URL_BYTES + 1)
+        if len(content) > _MAX_URL_BYTES:
+            raise OSError(f"{self.url}: more than {_MAX_URL_BYTES} bytes")
+        return content
+
+
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        return None  # then the 3xx status is an error
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(a.partition("%")[0]).is_loopback for a in addresses)
+
+
+Photo = Path | LocalUrl
+
+
+def find_photos(arguments: Iterable[str | Path]) -> list[Photo]:
+    """Keeps files and URLs, and replaces a folder by the photos directly in it, sorted by name.
 
     A file's suffix does not matter: the server decides what it can read.
 
     Raises:
         ValueError: A path does not exist, or a folder has no photo.
     """
-    photos: list[Path] = []
-    for path in paths:
+    photos: list[Photo] = []
+    for argument in arguments:
+        scheme = urllib.parse.urlsplit(str(argument)).scheme.lower()
+        if scheme in ("http", "https"):
+            photos.append(LocalUrl(str(argument)))
+            continue
+        path = Path(argument)
+        if scheme == "file":
+            path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(str(argument)).path))
         if path.is_dir():
-            inside = sorted(
-                entry for entry in path.iterdir() if entry.suffix.lower() in PHOTO_SUFFIXES
-            )
-            if not inside:
-                kinds = " ".join(PHOTO_SUFFIXES)
-                raise ValueError(f"{path}: no photo in this folder; looked for {kinds}.")
-            photos.extend(inside)
+            photos.extend(_photos_inside(path))
         elif path.exists():
             photos.append(path)
         else:
@@ -31,12 +94,20 @@ def find_photos(paths: Iterable[Path]) -> list[Path]:
     return photos
 
 
-def overlay_paths(photos: Sequence[Path], output_dir: Path) -> list[Path]:
+def _photos_inside(folder: Path) -> list[Path]:
+    inside = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in PHOTO_SUFFIXES)
+    if not inside:
+        kinds = " ".join(PHOTO_SUFFIXES)
+        raise ValueError(f"{folder}: no photo in this folder; looked for {kinds}.")
+    return inside
+
+
+def overlay_paths(photos: Sequence[Photo], output_dir: Path) -> list[Path]:
     """One distinct path per photo: <stem>.jpg, or <stem>-2.jpg and so on where that is taken.
 
     A photo that lies in output_dir itself keeps its name: overlays never replace their photos.
     """
-    taken = {_comparable(photo) for photo in photos}
+    taken = {_comparable(photo) for photo in photos if isinstance(photo, Path)}
     chosen = []
     for photo in photos:
         path, number = output_dir / f"{photo.stem}.jpg", 1

@@ -29,7 +29,7 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "score_threshold",
         None,
-        "Leave out detections below it, in place of model_dir's thresholds.json; 0.05 without it.",
+        "Leave out detections below it, in place of model_dir's thresholds.json; 0.5 without it.",
         0.0,
         1.0,
     )
@@ -44,6 +44,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("keep", 0, "Delete all but so many newest versions; 0 keeps all.", 0)
 
+
+# What is worth showing of an untuned model; requests may ask for less or more.
+_DEFAULT_SCORE_THRESHOLD = 0.5
 
 CATEGORY_NAMES_FILE = "category_names.txt"
 
@@ -145,9 +148,7 @@ def _export_trained():
     trained = experiment.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
     if tuned is None:
         by_hand = FLAGS.score_threshold
-        tuned = thresholds.Thresholds(
-            {}, serving_module.DEFAULT_SCORE_THRESHOLD if by_hand is None else by_hand
-        )
+        tuned = thresholds.Thresholds({}, _DEFAULT_SCORE_THRESHOLD if by_hand is None else by_hand)
     module = serving_module.module_from_trained(
         trained,
         tuned.of_categories(trained.category_names).tolist(),

@@ -40,6 +40,17 @@ class ColorBlockModel(tf.Module):
         reason = tf.where(is_photo, "", "not a PNG or JPEG image")
         return {**found, "ok": is_photo, "error": reason}
 
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="image_bytes"),
+            tf.TensorSpec([None], tf.float32, name="score_threshold"),
+        ]
+    )
+    def detect_above(self, image_bytes, score_threshold):
+        found = self.detect(image_bytes)  # scores descend: what is kept comes first
+        kept = found["scores"] >= score_threshold[:, None]
+        return {**found, "num_detections": tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def echo(self, text):
         return {"text": text}
@@ -107,6 +118,9 @@ def _coco_number(number):
 def export(path):
     """Writes the SavedModel."""
     model = ColorBlockModel()
-    tf.saved_model.save(
-        model, str(path), signatures={"serving_default": model.detect, "echo": model.echo}
-    )
+    signatures = {
+        "serving_default": model.detect,
+        "with_score_threshold": model.detect_above,
+        "echo": model.echo,
+    }
+    tf.saved_model.save(model, str(path), signatures=signatures)

@@ -215,6 +215,7 @@ def test_command_line_writes_overlays_and_json(server_address, png_of_blocks, tm
         f"--server={server_address}",
         "--model_name=fashion",
         f"--output_dir={tmp_path / 'out'}",
+        "--score_threshold=0.5",
         tmp_path / "a.png",
         tmp_path / "broken.jpg",
         folder,

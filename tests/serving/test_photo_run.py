@@ -1,6 +1,9 @@
 """What is found on the client's disk and what is written there; the server is not involved."""
 
+import http.server
 import json
+import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -70,7 +73,7 @@ def test_run_continues_after_a_deadline(tmp_path, capsys):
             raise answer
         return answer
 
-    run = PhotoRun(detect, tmp_path / "out", 0.5)
+    run = PhotoRun(detect, tmp_path / "out")
     run.detect_and_write(photos, batch_size=1)
 
     assert run.num_errors == 1
@@ -80,14 +83,14 @@ def test_run_continues_after_a_deadline(tmp_path, capsys):
 
 
 def test_run_keeps_what_was_done_before_the_server_went(tmp_path):
-    photos = [_photo(tmp_path / "1.png"), _photo(tmp_path / "2.png")]
+    photos = [_photo(tmp_path / "1.png"), _photo(tmp_path / "2.png", width=7)]
 
     def detect(images):
-        if (tmp_path / "out" / "1.jpg").exists():
+        if images == [photos[1].read_bytes()]:
             raise ServerUnreachableError("gone")
         return [_detections(8, 6)]
 
-    run = PhotoRun(detect, tmp_path / "out", 0.5)
+    run = PhotoRun(detect, tmp_path / "out")
     with pytest.raises(ServerUnreachableError):
         run.detect_and_write(photos, batch_size=1)
 
@@ -99,7 +102,7 @@ def test_run_keeps_what_was_done_before_the_server_went(tmp_path):
 def test_run_names_a_photo_whose_orientation_differs(tmp_path, capsys):
     photo = _photo(tmp_path / "turned.png", height=8, width=6)
 
-    run = PhotoRun(lambda images: [_detections(6, 8)], tmp_path / "out", 0.5)
+    run = PhotoRun(lambda images: [_detections(6, 8)], tmp_path / "out")
     run.detect_and_write([photo], batch_size=1)
 
     assert run.num_errors == 1
@@ -108,9 +111,90 @@ def test_run_names_a_photo_whose_orientation_differs(tmp_path, capsys):
     assert len(run.results) == 1
 
 
-def test_run_leaves_out_low_scores(tmp_path):
-    run = PhotoRun(lambda images: [_detections(8, 6)], tmp_path / "out", 0.8)
-    run.detect_and_write([_photo(tmp_path / "1.png")], batch_size=4)
+def test_run_in_parallel_keeps_the_order(tmp_path):
+    photos = [_photo(tmp_path / f"{number}.png", width=6 + number) for number in range(9)]
+    under_way, most = [], []
+    lock = threading.Lock()
 
-    assert json.loads((tmp_path / "out" / "detections.json").read_text()) == []
-    assert (tmp_path / "out" / "1.jpg").exists()
+    def detect(images):
+        width = cv2.imdecode(np.frombuffer(images[0], np.uint8), 1).shape[1]
+        with lock:
+            under_way.append(width)
+            most.append(len(under_way))
+        time.sleep(0.05 if width % 2 else 0.01)
+        with lock:
+            under_way.remove(width)
+        return [_detections(8, width)]
+
+    run = PhotoRun(detect, tmp_path / "out", ["json"])
+    run.detect_and_write(photos, batch_size=1, num_parallel=3)
+
+    assert [result["image_id"] for result in run.results] == list(range(9))
+    assert [result["segmentation"]["size"][1] for result in run.results] == list(range(6, 15))
+    assert 2 <= max(most) <= 3
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["detections.json"]
+
+
+def test_run_writes_cutouts(tmp_path):
+    run = PhotoRun(lambda images: [_detections(8, 6)], tmp_path / "out", ["cutouts"])
+    run.detect_and_write([_photo(tmp_path / "1.png")], batch_size=1)
+
+    written = [path.relative_to(tmp_path) for path in (tmp_path / "out").rglob("*.*")]
+    assert written == [Path("out/cutouts/1_dress.png")]
+    cutout = cv2.imread(str(tmp_path / written[0]), cv2.IMREAD_UNCHANGED)
+    assert cutout.shape[2] == 4
+    assert cutout[:, :, 3].max() > 100
+
+
+def test_run_refuses_unknown_kinds(tmp_path):
+    with pytest.raises(ValueError, match="--write=overlays,pdf: expected some of overlays,json,"):
+        PhotoRun(None, tmp_path, ["overlays", "pdf"])
+
+
+class _Web(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path.startswith("/away"):
+            self.send_response(302)
+            self.send_header("Location", "http://192.0.2.1/a.png")
+        else:
+            self.send_response(200 if self.path == "/some%20photo.png?x=1" else 404)
+        self.end_headers()
+        self.wfile.write(b"the bytes")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Web)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://localhost:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_photos_from_this_machines_urls(web, tmp_path):
+    [photo, file] = find_photos(
+        [f"{web}/some%20photo.png?x=1", _photo(tmp_path / "a.png").as_uri()]
+    )
+
+    assert (photo.name, photo.stem) == ("some photo.png", "some photo")
+    assert photo.read_bytes() == b"the bytes"
+    assert file == tmp_path / "a.png"
+    assert overlay_paths([photo], tmp_path) == [tmp_path / "some photo.jpg"]
+
+
+@pytest.mark.parametrize("path", ["/none", "/away"])
+def test_photos_from_urls_that_fail(web, path):
+    [photo] = find_photos([web + path])
+
+    with pytest.raises(OSError, match="HTTP Error"):
+        photo.read_bytes()
+
+
+def test_photos_from_another_machine_are_not_fetched():
+    [photo] = find_photos(["http://192.0.2.1/photo.jpg"])
+
+    with pytest.raises(OSError, match="only URLs of this machine are fetched"):
+        photo.read_bytes()
