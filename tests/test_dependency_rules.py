@@ -47,7 +47,7 @@ def is_allowed(room: str, module: str) -> bool:
         return True
     allowed = {
         ("tfseg", "data_prep"): {"prepared"},
-        ("serving", "tfseg"): {"detections", "photo_pixels", "visualize"},
+        ("serving", "tfseg"): {"cutouts", "detections", "photo_pixels", "visualize"},
     }.get((room, parts[0]), set())
     return len(parts) > 1 and parts[1] in allowed
 
