@@ -1,11 +1,12 @@
 # make demo   draw, prepare, train, evaluate, export, serve and look at it; goes on where it stopped
 # make test   run the tests
+# make test-beam   run the tests of the build on Apache Beam
 # make lint   check style and format
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test lint clean-demo
+.PHONY: demo test test-beam lint clean-demo
 
 PYTHON311 := $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
@@ -26,6 +27,16 @@ NEEDS_311 := 'import sys; v = sys.version.split()[0]; sys.exit(0 if v.startswith
 
 test: .venv/installed
 	$(PY) -m pytest
+
+# Beam needs other versions of some libraries: an environment of its own.
+.venv-beam/installed: requirements-beam.txt
+	@$(PYTHON311) -c $(NEEDS_311)
+	@test -f .venv-beam/pyvenv.cfg || $(PYTHON311) -m venv .venv-beam
+	PIP_REQUIRE_VIRTUALENV=1 .venv-beam/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-beam.txt
+	touch $@
+
+test-beam: .venv-beam/installed
+	.venv-beam/bin/python -m pytest tests/beam
 
 lint: .venv/installed
 	.venv/bin/ruff check .

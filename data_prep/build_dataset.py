@@ -44,7 +44,7 @@ def build_dataset(
     """
     builder = _builder(builder_class, data_dir, options)
     final_dir = Path(builder.data_dir)
-    builder.make_raw_files(raw_dir)
+    builder.make_raw_files(raw_dir, options)
     state = builder.state(raw_dir)
     with only_one(data_dir / f".{builder.name}.lock", "another build", "--data_dir"):
         _end_interrupted_replacement(data_dir, builder.name)
@@ -73,13 +73,33 @@ def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -
         manual_dir=str(raw_dir),
         try_download_gcs=False,
         num_shards=options.num_shards,
+        beam_options=_pipeline_options(options),
     )
     tfds.disable_progress_bar()
     with (
         contextlib.redirect_stdout(io.StringIO()),  # TFDS prints unknown download sizes
         tempfile.TemporaryDirectory() as download_dir,  # it makes one though nothing is downloaded
     ):
-        builder.download_and_prepare(download_dir=download_dir, download_config=config)
+        try:
+            builder.download_and_prepare(download_dir=download_dir, download_config=config)
+        except RuntimeError as error:  # Beam wraps what went wrong on a worker
+            if options.beam_options is None:
+                raise
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(f"the Beam pipeline failed: {reason}") from error
+
+
+def _pipeline_options(options: PrepOptions):
+    if options.beam_options is None:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise ValueError(
+            f"--beam_options: Apache Beam is not installed here ({error}); use an environment made "
+            "with `pip install -r requirements-beam.txt`."
+        ) from error
+    return PipelineOptions([f"--{option}" for option in options.beam_options])
 
 
 class _DownloadConfig(tfds.download.DownloadConfig):

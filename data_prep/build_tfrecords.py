@@ -47,6 +47,11 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "num_shards", None, "Shards per split; by size unless given.", lower_bound=1
     )
+    flags.DEFINE_list(
+        "beam_options",
+        None,
+        "Build on Apache Beam: its pipeline options, such as runner=DirectRunner.",
+    )
     flags.DEFINE_bool("overwrite", False, "Replace a prepared data set.")
 
 
@@ -107,6 +112,7 @@ def main(argv: list[str]) -> None:
                 num_shards=FLAGS.num_shards,
                 num_workers=FLAGS.num_workers or os.cpu_count() or 1,
                 raw_paths=raw_paths,
+                beam_options=None if FLAGS.beam_options is None else tuple(FLAGS.beam_options),
             ),
             overwrite=FLAGS.overwrite,
         )

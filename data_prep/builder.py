@@ -4,6 +4,8 @@ A data set's own builder says what its raw files are; build_dataset.py runs eith
 """
 
 import abc
+import collections
+import functools
 import json
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle as tfds_shuffle
 from tensorflow_datasets.core import writer as writer_lib
 
-from data_prep.preparation import Preparation, PrepOptions
+from data_prep.preparation import LocalExamples, Preparation, PrepOptions
 from data_prep.prepared import REPORT_NAME, build_state
 from data_prep.raw_dataset import RawDataset
 
@@ -34,20 +36,23 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
 
     prep_options = PrepOptions()
 
-    def make_raw_files(self, raw_dir: Path) -> None:  # noqa: B027
+    @classmethod
+    def make_raw_files(cls, raw_dir: Path, options: PrepOptions) -> None:
         """Comes first; only for a data set that can make its own raw files."""
 
+    @classmethod
     @abc.abstractmethod
-    def raw_files(self, raw_dir: Path) -> list[Path]:
+    def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:
         """The files that the data set is made from.
 
         Raises:
             ValueError: One of them is missing.
         """
 
+    @classmethod
     @abc.abstractmethod
-    def open_raw(self, raw_dir: Path) -> RawDataset:
-        """Opens and checks the raw files.
+    def open_raw(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
+        """Opens and checks the raw files; no photo is read.
 
         Raises:
             ValueError: A file is missing or not what it should be.
@@ -55,7 +60,7 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
 
     def state(self, raw_dir: Path) -> dict:
         """What a complete prepared data set must have been made from to be up to date."""
-        return build_state(self.prep_options.as_json(), self.raw_files(raw_dir))
+        return build_state(self.prep_options.as_json(), self.raw_files(raw_dir, self.prep_options))
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(features=example_features())
@@ -65,11 +70,20 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         tfds_shuffle.BUCKETS_NUMBER = _SHUFFLE_NUM_FILES
         raw_dir = Path(dl_manager.manual_dir)
         self._state = self.state(raw_dir)
-        raw = self.open_raw(raw_dir)
+        raw = self.open_raw(raw_dir, self.prep_options)
         labels = self.info.features["image"]["object"]["class"]["label"].feature
         labels.names = ["background", *raw.category_names]
-        self._preparation = Preparation(raw, self.prep_options, Path(self.data_dir))
-        return self._preparation.splits()
+        options, out_dir = self.prep_options, Path(self.data_dir)
+        if options.beam_options is None:
+            examples = LocalExamples(raw, options.num_workers)
+            self._preparation = Preparation(raw, options, out_dir, examples)
+            return self._preparation.splits()
+        from data_prep.beam_examples import BeamExamples  # Beam is not always installed
+
+        open_raw = functools.partial(self.open_raw, raw_dir, options)
+        examples = BeamExamples(raw, open_raw, out_dir)
+        self._preparation = Preparation(raw, options, out_dir, examples)
+        return examples.transforms(self._preparation)
 
     def _example_writer(self) -> writer_lib.ExampleWriter:
         return _DeterministicWriter(file_format=self.info.file_format)
@@ -82,6 +96,9 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         self._preparation = None
         try:
             super()._download_and_prepare(*args, **kwargs)
+            if self.prep_options.beam_options is not None:
+                for examples in self._preparation.splits().values():
+                    collections.deque(examples, maxlen=0)  # written, but not yet counted
         finally:
             if self._preparation is not None:
                 self._preparation.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 from data_prep import masks
 from data_prep.annotated_image import AnnotatedImage, Instance
-from data_prep.raw_dataset import Conversion, Converter
+from data_prep.raw_dataset import Conversion, Converter, RawDataset
 
 
 @dataclass
@@ -50,6 +50,11 @@ class ExampleMaker:
 
     converters: dict[str, Converter]
     category_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: RawDataset) -> "ExampleMaker":
+        """For the records of a data set's sources."""
+        return cls({source.name: source.converter for source in raw.sources}, raw.category_names)
 
     def __call__(self, named_record: tuple[str, Any]) -> PreparedExample:
         """Reads, converts and encodes one record."""

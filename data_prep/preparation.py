@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Protocol
 
 from tqdm import tqdm
 
-from data_prep.examples import ExampleMaker
+from data_prep.examples import ExampleMaker, PreparedExample
 from data_prep.ground_truth import GroundTruthWriter
 from data_prep.ordered_pool import OrderedPool
 from data_prep.prep_report import SourceReport, SplitReport, fingerprint
@@ -29,6 +30,7 @@ class PrepOptions:
         num_shards: per split; None leaves it to TFDS.
         num_workers: processes; the output does not depend on it.
         raw_paths: places of raw files by the data set's own names, instead of the usual ones.
+        beam_options: "name=value" for Apache Beam; None: the build runs in processes of its own.
     """
 
     max_side: int | None = None
@@ -37,9 +39,13 @@ class PrepOptions:
     num_shards: int | None = None
     num_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     raw_paths: dict[str, Path] = field(default_factory=dict)
+    beam_options: tuple[str, ...] | None = None
 
     def as_json(self) -> dict:
-        """The choices that what is written depends on; max_bad_percent only stops a build."""
+        """The choices that what is written depends on.
+
+        max_bad_percent only stops a build; Beam cuts the same examples into other shards.
+        """
         return {
             "max_side": self.max_side,
             **asdict(self.split_plan),
@@ -47,35 +53,67 @@ class PrepOptions:
         }
 
 
+class ExampleSource(Protocol):
+    """Where the examples are made."""
+
+    def made(self, source: RawSource, image_ids: list[int]) -> Iterator[PreparedExample]:
+        """Yields what becomes of each photo of a raw source, in that order."""
+
+    def close(self) -> None:
+        """Ends what is underway."""
+
+
+class LocalExamples:
+    """Makes examples in this machine's processes."""
+
+    def __init__(self, raw: RawDataset, num_workers: int):
+        self._pool = OrderedPool(ExampleMaker.of(raw), num_workers)
+
+    def made(self, source: RawSource, image_ids: list[int]) -> Iterator[PreparedExample]:
+        """Yields what becomes of each photo of a raw source, in that order."""
+        return self._pool.map(zip(repeat(source.name), source.records(image_ids)))
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._pool.close()
+
+
 class Preparation:
-    """Makes the examples of a RawDataset and writes their ground truth; close it at the end.
+    """Counts the examples of a RawDataset and writes their ground truth; close it at the end.
 
     Args:
         raw: the opened raw data set.
         options: the caller's choices.
         out_dir: where the ground truth goes.
+        example_source: makes them.
 
     Raises:
         ValueError: More photos than allowed are known to be unusable from the start.
     """
 
-    def __init__(self, raw: RawDataset, options: PrepOptions, out_dir: Path):
+    def __init__(
+        self, raw: RawDataset, options: PrepOptions, out_dir: Path, example_source: ExampleSource
+    ):
         self._raw = raw
+        self._example_source = example_source
         self._options = options
         self._out_dir = out_dir
         self._source_reports = [SourceReport.of(source) for source in raw.sources]
         self._split_reports: dict[str, SplitReport] = {}
         for source, report in zip(raw.sources, self._source_reports, strict=True):
             self._check_left_out(source, report)
-        converters = {source.name: source.converter for source in raw.sources}
-        maker = ExampleMaker(converters, raw.category_names)
-        self._pool = OrderedPool(maker, options.num_workers)
         self._progress = tqdm(
             total=sum(len(source.keys) for source in raw.sources),
             unit="photo",
             desc="preparing",
             mininterval=0.5 if sys.stderr.isatty() else 10,
         )
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """The splits that may come to be: those asked for, then those a raw source names."""
+        fixed = {source.split for source in self._raw.sources if source.split}
+        return (*self._options.split_plan.splits, *sorted(fixed))
 
     def splits(self) -> dict[str, Iterator[tuple[int, dict]]]:
         """Gives (image id, feature values) of each split that is not empty.
@@ -84,16 +122,14 @@ class Preparation:
             ValueError: A split that was asked for would be empty; while iterating: more photos
                 than allowed cannot be used.
         """
-        wanted = self._options.split_plan.splits
-        fixed = sorted({source.split for source in self._raw.sources if source.split})
         generators = {}
-        for split in (*wanted, *fixed):
+        for split in self.split_names:
             # TFDS fails on an empty split, so look whether there is a first example.
             generator = self._examples(split)
             first = next(generator, None)
             if first is not None:
                 generators[split] = chain([first], generator)
-            elif split in wanted:
+            elif split in self._options.split_plan.splits:
                 raise ValueError(
                     f"the split '{split}' would be empty; expected at least one usable photo: "
                     "use more photos or other percentages (--val_percent, --test_percent, "
@@ -107,9 +143,8 @@ class Preparation:
         names = (self._raw.category_names, self._raw.attribute_names)
         with GroundTruthWriter(truth_path, *names) as truth:
             for source, report in zip(self._raw.sources, self._source_reports, strict=True):
-                image_ids = self._image_ids(source, split)
-                named_records = zip(repeat(source.name), source.records(image_ids))
-                examples = self._pool.map(named_records)
+                image_ids = self.image_ids(source, split)
+                examples = self._example_source.made(source, image_ids)
                 for image_id, example in zip(image_ids, examples, strict=True):
                     self._progress.update()
                     report.add(example, image_id)
@@ -123,7 +158,8 @@ class Preparation:
         else:
             truth_path.unlink()
 
-    def _image_ids(self, source: RawSource, split: str) -> list[int]:
+    def image_ids(self, source: RawSource, split: str) -> list[int]:
+        """The photos of a raw source that belong to a split, usable or not."""
         plan = self._options.split_plan
         return [
             key.image_id
@@ -159,9 +195,9 @@ class Preparation:
         }
 
     def close(self) -> None:
-        """Ends the workers and the progress bar."""
+        """Ends the progress bar and what is underway."""
         self._progress.close()
-        self._pool.close()
+        self._example_source.close()
 
 
 def _example(report: SourceReport, reason: str) -> str:

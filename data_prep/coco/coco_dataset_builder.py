@@ -6,6 +6,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.builder import PreparedDatasetBuilder
 from data_prep.coco.reader import find_raw_files, open_raw_dataset
+from data_prep.preparation import PrepOptions
 from data_prep.raw_dataset import RawDataset
 
 
@@ -16,11 +17,13 @@ class Builder(PreparedDatasetBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "A COCO json and its photos, as in README.md."
 
-    def raw_files(self, raw_dir: Path) -> list[Path]:
+    @classmethod
+    def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:
         """The json and the photos' folder."""
-        return list(find_raw_files(raw_dir, **self.prep_options.raw_paths))
+        return list(find_raw_files(raw_dir, **options.raw_paths))
 
-    def open_raw(self, raw_dir: Path) -> RawDataset:
+    @classmethod
+    def open_raw(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
         """Reads the json."""
-        paths = find_raw_files(raw_dir, **self.prep_options.raw_paths)
-        return open_raw_dataset(*paths, self.prep_options.max_side)
+        paths = find_raw_files(raw_dir, **options.raw_paths)
+        return open_raw_dataset(*paths, options.max_side)

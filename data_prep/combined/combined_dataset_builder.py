@@ -6,6 +6,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.builder import PreparedDatasetBuilder
 from data_prep.combined.reader import CATEGORY_MAP_PATH, find_raw_files, open_raw_dataset
+from data_prep.preparation import PrepOptions
 from data_prep.raw_dataset import RawDataset
 
 
@@ -16,12 +17,14 @@ class Builder(PreparedDatasetBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "ModaNet's, PaperDoll's and FGVC6's files, as in README.md."
 
-    def raw_files(self, raw_dir: Path) -> list[Path]:
+    @classmethod
+    def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:
         """Those of the data sets, and the category map."""
-        paths = find_raw_files(raw_dir, **self.prep_options.raw_paths)
+        paths = find_raw_files(raw_dir, **options.raw_paths)
         return [*paths.files, CATEGORY_MAP_PATH]
 
-    def open_raw(self, raw_dir: Path) -> RawDataset:
+    @classmethod
+    def open_raw(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
         """Opens each and maps its categories."""
-        paths = find_raw_files(raw_dir, **self.prep_options.raw_paths)
-        return open_raw_dataset(paths, self.prep_options.max_side)
+        paths = find_raw_files(raw_dir, **options.raw_paths)
+        return open_raw_dataset(paths, options.max_side)

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from data_prep.builder import PreparedDatasetBuilder
 from data_prep.fgvc6.raw_files import find_raw_files
 from data_prep.fgvc6.reader import open_raw_dataset
+from data_prep.preparation import PrepOptions
 from data_prep.raw_dataset import RawDataset
 
 
@@ -17,10 +18,12 @@ class Builder(PreparedDatasetBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "The competition's files, as in README.md."
 
-    def raw_files(self, raw_dir: Path) -> list[Path]:
+    @classmethod
+    def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:
         """train.csv, label_descriptions.json and the photos' folders."""
         return find_raw_files(raw_dir).files
 
-    def open_raw(self, raw_dir: Path) -> RawDataset:
+    @classmethod
+    def open_raw(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
         """Indexes train.csv."""
-        return open_raw_dataset(find_raw_files(raw_dir), self.prep_options.max_side)
+        return open_raw_dataset(find_raw_files(raw_dir), options.max_side)

@@ -5,8 +5,9 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from data_prep.builder import PreparedDatasetBuilder
-from data_prep.modanet.raw_files import ModanetPaths, find_raw_files
+from data_prep.modanet.raw_files import find_raw_files
 from data_prep.modanet.reader import open_raw_dataset
+from data_prep.preparation import PrepOptions
 from data_prep.raw_dataset import RawDataset
 
 
@@ -17,13 +18,12 @@ class Builder(PreparedDatasetBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "ModaNet's json and PaperDoll's photos, as in README.md."
 
-    def raw_files(self, raw_dir: Path) -> list[Path]:
+    @classmethod
+    def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:
         """The json files, photos.lmdb, and chictopia.sqlite3 or chictopia.sql.gz."""
-        return self._paths(raw_dir).files
+        return find_raw_files(raw_dir, **options.raw_paths).files
 
-    def open_raw(self, raw_dir: Path) -> RawDataset:
+    @classmethod
+    def open_raw(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
         """Joins them."""
-        return open_raw_dataset(self._paths(raw_dir), self.prep_options.max_side)
-
-    def _paths(self, raw_dir: Path) -> ModanetPaths:
-        return find_raw_files(raw_dir, **self.prep_options.raw_paths)
+        return open_raw_dataset(find_raw_files(raw_dir, **options.raw_paths), options.max_side)

@@ -5,6 +5,7 @@ https://github.com/kyamagu/paperdoll/tree/master/data/chictopia (photos.lmdb, ch
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,8 @@ class PhotoStore:
 
     def _call(self, use: Callable[[lmdb.Transaction], bytes | None]) -> bytes | None:
         try:
-            with _environment(self._path).begin() as transaction:
+            # Beam's workers have threads; none may close the file under another.
+            with _reading, _environment(self._path).begin() as transaction:
                 return use(transaction)
         except lmdb.Error as error:
             raise ValueError(
@@ -139,6 +141,8 @@ class PhotoStore:
 def _lmdb_file(path: Path) -> Path:
     return path / "data.mdb" if path.is_dir() else path
 
+
+_reading = threading.Lock()
 
 # The open files of this process: LMDB allows each to be open once.
 _environments: dict[tuple[Path, int], tuple[lmdb.Environment, Iterator[int]]] = {}

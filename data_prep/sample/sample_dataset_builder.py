@@ -5,6 +5,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from data_prep.modanet.modanet_dataset_builder import Builder as ModanetBuilder
+from data_prep.preparation import PrepOptions
 from data_prep.sample.raw_sample import SampleFacts, draw_sample
 
 _FACTS = SampleFacts(num_images=400, num_challenge=16, seed=1)
@@ -17,7 +18,8 @@ class Builder(ModanetBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Nothing to download: the photos are drawn."
 
-    def make_raw_files(self, raw_dir: Path) -> None:
+    @classmethod
+    def make_raw_files(cls, raw_dir: Path, options: PrepOptions) -> None:
         """Draws 400 photos, unless there is something in the folder."""
         if not raw_dir.exists() or (raw_dir.is_dir() and not any(raw_dir.iterdir())):
-            draw_sample(raw_dir, _FACTS, self.prep_options.num_workers)
+            draw_sample(raw_dir, _FACTS, options.num_workers)
