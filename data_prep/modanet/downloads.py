@@ -14,11 +14,7 @@ _PAPERDOLL = "https://github.com/kyamagu/paperdoll.git"
 
 
 def _check_photos(folder: Path) -> None:
-    photos = PhotoStore(folder)
-    try:
-        photos.check()
-    finally:
-        photos.close()
+    PhotoStore(folder).check()
 
 
 DOWNLOADS = (

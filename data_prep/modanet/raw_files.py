@@ -4,19 +4,16 @@ Sources: https://github.com/eBay/modanet (annotations, CC BY-NC 4.0) and
 https://github.com/kyamagu/paperdoll/tree/master/data/chictopia (photos.lmdb, chictopia.sql.gz).
 """
 
-import os
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import lmdb
-
+from data_prep.modanet.lmdb_reader import LmdbDamage, LmdbReader
 from data_prep.photo_conversion import RawPhoto
+from data_prep.photos import PhotoError
 
 _TRAIN_JSON = "modanet2018_instances_train.json"
 _CHALLENGE_JSON = "modanet2018_instances_val.json"
-_READS_PER_OPENING = 50
 
 
 @dataclass(frozen=True)
@@ -100,72 +97,36 @@ class PhotoStore:
         """Takes the folder with data.mdb, or that file."""
         self._path = _lmdb_file(path)
 
+    @cached_property
+    def _reader(self) -> LmdbReader:
+        return LmdbReader(self._path)
+
+    def __getstate__(self) -> dict:
+        return {"_path": self._path}
+
     def check(self) -> None:
         """Opens the file.
 
         Raises:
-            ValueError: It is not an LMDB or a damaged one.
+            ValueError: It is not an LMDB, or cut short.
         """
-        self._call(lambda transaction: None)
+        assert self._reader
 
     def read(self, photo_id: int) -> bytes | None:
         """The photo's bytes; None where it is not there.
 
         Raises:
-            ValueError: It is not an LMDB or a damaged one.
+            PhotoError: The file is damaged where the photo is.
         """
-        return self._call(lambda transaction: transaction.get(str(photo_id).encode("ascii")))
-
-    def close(self) -> None:
-        """Closes the file in this process: LMDB knows it by its inode, wherever it is moved."""
-        environment, _ = _environments.pop((self._path, os.getpid()), (None, None))
-        if environment is not None:
-            environment.close()
+        try:
+            return self._reader.get(str(photo_id).encode("ascii"))
+        except LmdbDamage as error:
+            raise PhotoError("photo_unreadable", f"{self._path}: {error}") from error
 
     def read_photo(self, raw: RawPhoto) -> bytes | None:
         """The same, for conversion."""
         return self.read(raw.image_id)
 
-    def _call(self, use: Callable[[lmdb.Transaction], bytes | None]) -> bytes | None:
-        try:
-            # Beam's workers have threads; none may close the file under another.
-            with _reading, _environment(self._path).begin() as transaction:
-                return use(transaction)
-        except lmdb.Error as error:
-            raise ValueError(
-                f"{self._path}: not an LMDB, or a damaged one ({error}); expected PaperDoll's "
-                "photos.lmdb, get it again."
-            ) from error
-
 
 def _lmdb_file(path: Path) -> Path:
     return path / "data.mdb" if path.is_dir() else path
-
-
-_reading = threading.Lock()
-
-# The open files of this process: LMDB allows each to be open once.
-_environments: dict[tuple[Path, int], tuple[lmdb.Environment, Iterator[int]]] = {}
-
-
-def _environment(path: Path) -> lmdb.Environment:
-    key = (path, os.getpid())  # an environment must not be used across a fork
-    environment, uses = _environments.get(key, (None, iter(())))
-    if next(uses, None) is None:
-        # What was read stays mapped, and counts as this process's memory, until it is closed.
-        if environment is not None:
-            environment.close()
-        environment, uses = _open_lmdb(path), iter(range(_READS_PER_OPENING))
-        _environments[key] = (environment, uses)
-    return environment
-
-
-def _open_lmdb(path: Path) -> lmdb.Environment:
-    environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
-    expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    got = path.stat().st_size
-    if got < expected:
-        # Reading past the end of a mapped file would kill the process.
-        environment.close()
-        raise ValueError(f"{path}: cut short, got {got} bytes, expected {expected}; get it again.")
-    return environment

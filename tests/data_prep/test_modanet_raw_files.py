@@ -67,13 +67,6 @@ def test_photo_store_reads_by_decimal_id(tmp_path):
     assert PhotoStore(tmp_path / "photos.lmdb" / "data.mdb").read(7) == b"seven"
 
 
-def test_photo_store_opens_anew_now_and_then(tmp_path, monkeypatch):
-    monkeypatch.setattr("data_prep.modanet.raw_files._READS_PER_OPENING", 2)
-    write_lmdb(tmp_path / "photos.lmdb", {i: b"photo %d" % i for i in range(7)})
-    store = PhotoStore(tmp_path / "photos.lmdb")
-    assert [store.read(i) for i in range(7)] == [b"photo %d" % i for i in range(7)]
-
-
 def test_photo_store_needs_no_write_permission(tmp_path):
     folder = tmp_path / "photos.lmdb"
     write_lmdb(folder, {7: b"seven"})
