@@ -43,7 +43,7 @@ lint: .venv/installed
 	.venv/bin/ruff format --check .
 
 demo: $(DEMO)/index.html
-	@echo "Look at $(DEMO)/index.html (pictures in $(DEMO)/pictures, metrics in $(DEMO)/metrics.json)."
+	@echo "Look at $(DEMO)/index.html (pictures in $(DEMO)/pictures, metrics in $(DEMO)/evaluation)."
 
 clean-demo:
 	rm -rf $(DEMO)
@@ -62,7 +62,7 @@ $(DEMO)/trained.done: $(DEMO)/prepared.done configs/demo.flags configs/demo.yaml
 	touch $@
 
 $(DEMO)/evaluated.done: $(DEMO)/trained.done
-	$(PY) -m tfseg.evaluate --model_dir=$(DEMO)/model --data_dir=$(DEMO)/prepared --split=val --metrics_path=$(DEMO)/metrics.json
+	$(PY) -m tfseg.evaluate --model_dir=$(DEMO)/model --data_dir=$(DEMO)/prepared --split=val --output_dir=$(DEMO)/evaluation
 	touch $@
 
 $(DEMO)/exported.done: $(DEMO)/trained.done
@@ -85,4 +85,5 @@ $(DEMO)/served.done: $(DEMO)/exported.done $(DEMO)/photos.done
 	touch $@
 
 $(DEMO)/index.html: $(DEMO)/evaluated.done $(DEMO)/served.done
-	$(PY) -m tfseg.report --metrics_path=$(DEMO)/metrics.json --model_dir=$(DEMO)/model --pictures_dir=$(DEMO)/pictures --output_path=$@
+	$(PY) -m tfseg.report --results_path=$(DEMO)/evaluation/detections.json --data_dir=$(DEMO)/prepared --split=val \
+	  --training_dir=$(DEMO)/model --pictures_dir=$(DEMO)/pictures --output_path=$@

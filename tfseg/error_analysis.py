@@ -21,7 +21,7 @@ FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1
 ERROR_KINDS = {
     "category": "wrong category: lies on an instance of another category (IoU from .5)",
     "location": "poor mask: the right category, but IoU only .1 to .5",
-    "both": "wrong category and poor mask (IoU .1 to .5)",
+    "both": "wrong category, poor mask: IoU .1 to .5 with an instance of another",
     "duplicate": "duplicate: the instance has a better scored detection already",
     "background": "background: nothing there (IoU under .1)",
     "missed": "missed: no detection of the instance at all",

@@ -111,7 +111,7 @@ def main(argv) -> None:
 
         start = time.monotonic()
         run = run_from_flags(FLAGS)
-        metrics = run.all_metrics()
+        metrics = run.all_metrics
         print(f"{run.name} on {run.truth_name}, {time.monotonic() - start:.0f} s, percent:")
         print(metric_tables.format_all(metrics))
         folder = Path(FLAGS.output_dir) if FLAGS.output_dir else None

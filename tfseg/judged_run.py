@@ -6,7 +6,6 @@ The detections come from a model_dir, a SavedModel or a COCO results json.
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +55,10 @@ class JudgedRun:
         return tuple(sorted(self.ground_truth.cats))
 
     @property
-    def has_masks(self) -> bool:
-        """Whether the detections have masks; without, all is measured on boxes."""
-        return not self.coco_results or "segmentation" in self.coco_results[0]
+    def prefix(self) -> str:
+        """What is measured beside COCO's metrics: "mask", or "box" where there are no masks."""
+        has_masks = not self.coco_results or "segmentation" in self.coco_results[0]
+        return "mask" if has_masks else "box"
 
     @functools.cached_property
     def coco(self) -> tuple[dict[str, float], dict[str, coco_metrics.PrecisionRecall]]:
@@ -68,8 +68,7 @@ class JudgedRun:
     @functools.cached_property
     def images(self) -> list[instance_matching.ImageMatches]:
         """All detections of each image beside its instances."""
-        iou_type = "mask" if self.has_masks else "box"
-        return instance_matching.match_images(self.ground_truth, self.coco_results, iou_type)
+        return instance_matching.match_images(self.ground_truth, self.coco_results, self.prefix)
 
     @functools.cached_property
     def shown_images(self) -> list[instance_matching.ImageMatches]:
@@ -101,8 +100,9 @@ class JudgedRun:
         """How far scores can be trusted."""
         return calibrate(self.images)
 
+    @functools.cached_property
     def all_metrics(self) -> dict[str, float]:
-        """Returns COCO's metrics and, after them, all others under names with a slash, 0..1."""
+        """COCO's metrics and, after them, all others under names with a slash, 0..1."""
         confident = [image.select(image.scores >= 0.7) for image in self.images]
         rates = self.confusion.precision_recall_f1()
         metrics = dict(self.coco[0])
@@ -120,20 +120,29 @@ class JudgedRun:
         metrics["calibration/expected_error"] = self.calibration.expected_error
         return metrics
 
-    def detections_of(self, image_id: int, indices: Sequence[int]) -> Detections:
-        """Returns some of an image's detections, to be drawn.
-
-        Args:
-            image_id: Of the ground truth.
-            indices: Places in coco_results.
-        """
+    def shown_detections(self, image_id: int) -> Detections:
+        """Returns an image's shown detections, to be drawn; without masks, their boxes as masks."""
+        shown = next(image for image in self.shown_images if image.image_id == image_id)
         image = self.ground_truth.imgs[image_id]
-        results = [self.coco_results[index] for index in indices]
-        named = [
-            {**result, "category_name": self.ground_truth.cats[result["category_id"]]["name"]}
-            for result in results
+        size_hw = image["height"], image["width"]
+        results = [
+            {
+                **result,
+                "category_name": self.ground_truth.cats[result["category_id"]]["name"],
+                "segmentation": self.segmentation_of(result),
+            }
+            for result in (self.coco_results[index] for index in shown.result_indices)
         ]
-        return detections_from_coco_results(named, (image["height"], image["width"]))
+        return detections_from_coco_results(results, size_hw)
+
+    def segmentation_of(self, result: dict) -> dict:
+        """Returns a COCO result's RLE; that of its box where it has no mask."""
+        if "segmentation" in result:
+            return result["segmentation"]
+        image = self.ground_truth.imgs[result["image_id"]]
+        x, y, width, height = result["bbox"]
+        corners = [x, y, x + width, y, x + width, y + height, x, y + height]
+        return instance_matching.rle_from_segmentation([corners], image["height"], image["width"])
 
 
 def judge_results(

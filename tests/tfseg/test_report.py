@@ -1,57 +1,192 @@
+"""The page that tfseg.report writes, read as text and opened in a real browser."""
+
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from tfseg import report
+from tests.browser import chromium_page
+from tests.tfseg import perturbed_truth
+from tfseg import coco_metrics, report_training
+from tfseg.judged_run import JudgedRun
+from tfseg.report_charts import curve_chart
+from tfseg.report_page import build_page
+from tfseg.report_samples import choose_samples
+from tfseg.thresholds import Thresholds
 
-METRICS = {
-    "step": 7,
-    "split": "val",
-    "box/AP": 0.5,
-    "box/AP50": 0.75,
-    "mask/AP": 0.25,
-    "mask/AP50": 0.625,
-    "box/AP/bag": 0.5,
-    "box/AP50/bag": 0.75,
-    "mask/AP/bag": 0.25,
-    "mask/AP50/bag": 0.625,
-    "box/AP/scarf/tie": None,
-    "box/AP50/scarf/tie": None,
-    "mask/AP/scarf/tie": None,
-    "mask/AP50/scarf/tie": None,
-}
+REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def pictures_dir(tmp_path):
-    directory = tmp_path / "pictures"
-    directory.mkdir()
-    cv2.imwrite(str(directory / "one.jpg"), np.full((8, 6, 3), 200, np.uint8))
-    found = [{"file_name": "photos/one.jpg", "category_name": "<bag>", "score": 0.876}]
-    (directory / "detections.json").write_text(json.dumps(found))
-    return directory
+def make_run(content, results, name="now.json"):
+    ground_truth = coco_metrics.ground_truth_from_content(content)
+    return JudgedRun(name, "truth.json", ground_truth, results, Thresholds({"kind 1": 0.3}, 0.4))
 
 
-def test_metrics_table_shows_percent_and_a_dash_for_no_ground_truth():
-    table = report.metrics_table(METRICS)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A ground truth with photos, and detections of two runs; the later one is better."""
+    folder = tmp_path_factory.mktemp("report")
+    content, results = perturbed_truth.make(24, 3, seed=2)
+    content["categories"][1]["name"] = "scarf/<tie>"
+    rng = np.random.default_rng(5)
+    (folder / "photos").mkdir()
+    for image in content["images"]:
+        small = rng.integers(0, 255, (20, 15, 3)).astype(np.uint8)
+        photo = cv2.resize(small, (image["width"], image["height"]))
+        cv2.imwrite(str(folder / "photos" / image["file_name"]), photo)
+    (folder / "truth.json").write_text(json.dumps(content))
+    (folder / "now.json").write_text(json.dumps(results))
+    (folder / "before.json").write_text(json.dumps(results[::2]))
+    return folder
 
-    all_row, bag_row, scarf_row = table.split("<tr>")[2:]
-    assert "<td>50.0</td><td>75.0</td><td>25.0</td><td>62.5</td>" in all_row
-    assert "<td>bag</td><td>50.0</td>" in bag_row
-    assert "<td>scarf/tie</td><td>-</td><td>-</td><td>-</td><td>-</td>" in scarf_row
+
+@pytest.fixture(scope="module")
+def page_path(folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "tfseg.report", "--results_path=now.json"]
+        + ["--compare_with=before.json", "--ground_truth_path=truth.json", "--photos_dir=photos"]
+        + ["--output_path=report.html", "--title=A & B"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "report.html"
 
 
-def test_loss_curve_places_the_first_and_last_point():
-    svg = report.loss_curve_svg({"model_loss": [(0, 2.0), (10, 1.0)]})
+def test_the_page_needs_nothing_else_and_is_light(page_path):
+    page = page_path.read_text()
 
-    assert '<polyline points="44.0,12.0 744.0,137.0"' in svg
-    assert "all losses" in svg
+    assert "<title>A &amp; B</title>" in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page)
+    assert "http" not in page and "url(" not in page and "@import" not in page
+    assert "<tie>" not in page and "scarf/&lt;tie&gt;" in page
+    assert len(page) < 3e6
+    assert page.count("data:image/webp;base64,") > 40
 
 
-def test_loss_curve_without_points_is_empty():
-    assert report.loss_curve_svg({}) == ""
+def test_the_page_in_a_browser(page_path):
+    with chromium_page(1280, 900, offline=True) as page:
+        page.goto(page_path.as_uri())
+
+        assert page.locator("h1").inner_text() == "A & B"
+        widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert widths[0] == widths[1]
+        broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).length"
+        assert page.evaluate(broken) == 0
+        table = page.locator("#Categories table.sortable")
+        names = table.locator("tbody td:first-child")
+        assert names.all_inner_texts()[0] == "all"
+        table.locator("th").first.click()
+        assert names.all_inner_texts() == ["all", "kind 1", "kind 3", "scarf/<tie>"]
+        table.locator("th").first.click()
+        assert names.all_inner_texts() == ["all", "scarf/<tie>", "kind 3", "kind 1"]
+        table.locator("th", has_text="recall").click()
+        cells = table.locator("tbody tr:not(.total)").all()
+        column = [h.inner_text() for h in table.locator("th").all()].index("recall")
+        recalls = [float(row.locator("td").nth(column).inner_text()) for row in cells]
+        assert recalls == sorted(recalls, reverse=True)
+
+
+def test_the_page_on_a_phone_scrolls_no_sideways(page_path):
+    with chromium_page(390, 800, offline=True, color_scheme="dark") as page:
+        page.goto(page_path.as_uri())
+
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(20, 21, 24)"
+
+
+def test_a_link_to_a_category_opens_its_examples(page_path):
+    with chromium_page(1280, 900, offline=True) as page:
+        page.goto(page_path.as_uri())
+        details = page.locator("details").first
+        details.evaluate("element => { element.open = false }")
+        page.locator(f'#Categories a[href="#{details.get_attribute("id")}"]').click()
+
+        assert details.evaluate("element => element.open")
+
+
+def test_figures_on_the_page_are_the_metrics(folder, page_path):
+    content = json.loads((folder / "truth.json").read_text())
+    results = json.loads((folder / "now.json").read_text())
+    metrics = coco_metrics.evaluate_coco(coco_metrics.ground_truth_from_content(content), results)
+
+    page = page_path.read_text()
+
+    cards = re.findall(r'<div class="figure"><b>([\d.]+).*?</b>(.*?)<span>', page)
+    values = {name: value for value, name in cards}
+    assert values["mask AP50"] == f"{100 * metrics['mask/AP50']:.1f}"
+    assert values["box AP"] == f"{100 * metrics['box/AP']:.1f}"
+
+
+def test_samples_are_what_they_are_called(folder):
+    run = make_run(
+        json.loads((folder / "truth.json").read_text()),
+        json.loads((folder / "now.json").read_text()),
+    )
+
+    samples = choose_samples(run)
+
+    assert sorted(samples) == [1, 2, 3]
+    for category_id, chosen in samples.items():
+        overlaps = [sample.iou for sample in chosen.best]
+        assert overlaps == sorted(overlaps, reverse=True) and min(overlaps) >= 0.5
+        scores = [run.coco_results[sample.result_index]["score"] for sample in chosen.wrong]
+        assert scores == sorted(scores, reverse=True)
+        for sample in chosen.wrong:
+            assert run.coco_results[sample.result_index]["category_id"] == category_id
+        missed = [s for s in chosen.worst if s.result_index is None]
+        assert missed
+        for sample in (*chosen.best, *chosen.worst):
+            assert run.ground_truth.anns[sample.annotation_id]["category_id"] == category_id
+
+
+def test_a_page_without_photos_and_without_masks(folder):
+    content = json.loads((folder / "truth.json").read_text())
+    results = json.loads((folder / "now.json").read_text())
+    boxes = [{k: v for k, v in result.items() if k != "segmentation"} for result in results]
+
+    page = build_page(make_run(content, boxes), "boxes")
+
+    assert "data:image" not in page
+    assert "box AP50" in page and "mask AP50" not in page
+
+
+def test_a_page_of_nothing_found(folder):
+    content = json.loads((folder / "truth.json").read_text())
+    photos = [
+        (image["id"], (folder / "photos" / image["file_name"]).read_bytes())
+        for image in content["images"]
+    ]
+
+    page = build_page(make_run(content, []), "nothing", lambda: photos)
+
+    assert ">not found<" in page
+
+
+def test_a_missing_photo_is_named(folder):
+    content = json.loads((folder / "truth.json").read_text())
+    run = make_run(content, json.loads((folder / "now.json").read_text()))
+
+    with pytest.raises(ValueError, match=r"the photo of image \d+ is not there"):
+        build_page(run, "t", lambda: [])
+
+
+def test_curve_chart_places_points_and_names_several_curves():
+    chart = curve_chart({"a": [(0, 2.0), (10, 1.0)], "b<": [(0, 1.0)]}, "step", "loss")
+
+    assert '<polyline points="38.0,8.0 752.0,138.0"' in chart
+    assert "b&lt;" in chart and ">step<" in chart
+    assert curve_chart({}, "step", "loss") == ""
 
 
 def test_read_losses_keeps_the_last_value_of_a_repeated_step(tmp_path):
@@ -64,11 +199,24 @@ def test_read_losses_keeps_the_last_value_of_a_repeated_step(tmp_path):
                     "model_loss", loss, step=20 if len(losses) == 1 else 10 + 10 * index
                 )
 
-    assert report.read_losses(str(tmp_path)) == {"model_loss": [(10, 3.0), (20, 1.5)]}
+    losses = report_training.read_losses(str(tmp_path))
+
+    assert losses == {"model_loss": [(10, 3.0), (20, 1.5)]}
+    assert "<polyline" in report_training.loss_chart(losses)
+
+
+@pytest.fixture
+def pictures_dir(tmp_path):
+    directory = tmp_path / "pictures"
+    directory.mkdir()
+    cv2.imwrite(str(directory / "one.jpg"), np.full((8, 6, 3), 200, np.uint8))
+    found = [{"file_name": "photos/one.jpg", "category_name": "<bag>", "score": 0.876}]
+    (directory / "detections.json").write_text(json.dumps(found))
+    return directory
 
 
 def test_picture_figures_name_what_was_found_escaped(pictures_dir):
-    figures = report.picture_figures(str(pictures_dir))
+    figures = report_training.picture_figures(str(pictures_dir))
 
     assert "&lt;bag&gt; 0.88" in figures
     assert 'src="data:image/jpeg;base64,/9j/' in figures
@@ -87,48 +235,19 @@ def test_picture_figures_of_other_json_name_the_file(pictures_dir, content, expe
     (pictures_dir / "detections.json").write_text(content)
 
     with pytest.raises(ValueError, match=rf"detections\.json: {expected}"):
-        report.picture_figures(str(pictures_dir))
+        report_training.picture_figures(str(pictures_dir))
 
 
 def test_picture_without_detections_says_so(pictures_dir):
     (pictures_dir / "detections.json").write_text("[]")
 
-    assert "<figcaption>nothing found</figcaption>" in report.picture_figures(str(pictures_dir))
+    figures = report_training.picture_figures(str(pictures_dir))
+
+    assert "<figcaption>nothing found</figcaption>" in figures
 
 
-def test_metrics_table_escapes_names():
-    table = report.metrics_table({"box/AP": 0.5, "mask/AP50/<b>": 0.5})
-
-    assert "<td>&lt;b&gt;</td>" in table
-
-
-def test_write_report_needs_no_other_file(tmp_path, pictures_dir):
-    metrics_path = tmp_path / "metrics.json"
-    metrics_path.write_text(json.dumps(METRICS))
-    (tmp_path / "model" / "train").mkdir(parents=True)
-    output_path = tmp_path / "out" / "index.html"
-
-    report.write_report(
-        str(metrics_path), str(tmp_path / "model"), str(pictures_dir), str(output_path), "A & B"
-    )
-
-    page = output_path.read_text()
-    assert "<h1>A &amp; B</h1>" in page
-    assert "http" not in page
-    assert "url(" not in page
-    assert "(step 7)" in page
-
-
-def test_write_report_of_other_json_names_the_file(tmp_path, pictures_dir):
-    metrics_path = tmp_path / "other.json"
-    metrics_path.write_text('{"box/AP": 1}')
-
-    with pytest.raises(ValueError, match=r"other\.json: no box/AP50, mask/AP, mask/AP50"):
-        report.write_report(str(metrics_path), "", str(pictures_dir), str(tmp_path / "x"), "t")
-
-
-def test_write_report_without_pictures_says_what_to_run(tmp_path):
+def test_pictures_that_are_not_there_say_what_to_run(tmp_path):
     (tmp_path / "detections.json").write_text("[]")
 
     with pytest.raises(ValueError, match=r"no \*\.jpg; run serving\.client"):
-        report.picture_figures(str(tmp_path))
+        report_training.picture_figures(str(tmp_path))
