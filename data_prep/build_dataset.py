@@ -1,12 +1,14 @@
 """Builds a prepared data set once, safely: leftovers, reruns, replacement, one build at a time."""
 
 import contextlib
+import hashlib
 import io
 import json
 import shutil
 import tempfile
 from pathlib import Path
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import shard_utils
 
@@ -54,9 +56,11 @@ def build_dataset(
             return final_dir, True
         if final_dir.exists():
             builder = _builder(builder_class, data_dir / _ASIDE, options)
+        builder.journal_path = _journal_path(data_dir, builder, state)
         _run(builder, raw_dir, options)
         if Path(builder.data_dir) != final_dir:
             _replace(final_dir, Path(builder.data_dir), data_dir / _ASIDE)
+        builder.journal_path.unlink(missing_ok=True)
     return final_dir, False
 
 
@@ -66,6 +70,20 @@ def _builder(
     builder = builder_class(data_dir=str(data_dir))
     builder.prep_options = options
     return builder
+
+
+def _journal_path(data_dir: Path, builder: PreparedDatasetBuilder, state: dict) -> Path:
+    """Of this build; removes those of other raw files or options, nobody goes on from them."""
+    what = json.dumps([str(builder.version), state], sort_keys=True)
+    digest = hashlib.sha256(what.encode()).hexdigest()[:16]
+    path = data_dir / f".{builder.name}-{digest}.journal"
+    for other in data_dir.glob(f".{builder.name}-*.journal"):
+        if other != path:
+            print(f"removing what another interrupted build left: {other}", flush=True)
+            other.unlink()
+    if path.exists():
+        print(f"going on with an interrupted build: {path}", flush=True)
+    return path
 
 
 def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -> None:
@@ -82,6 +100,11 @@ def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -
     ):
         try:
             builder.download_and_prepare(download_dir=download_dir, download_config=config)
+        except tf.errors.OpError as error:
+            raise ValueError(
+                f"{builder.data_dir}: the shards cannot be written ({error.message}); see that the "
+                "disk has space and run the same command again."
+            ) from error
         except RuntimeError as error:  # Beam wraps what went wrong on a worker
             if options.beam_options is None:
                 raise

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle as tfds_shuffle
 from tensorflow_datasets.core import writer as writer_lib
 
+from data_prep.journal import JournaledExamples
 from data_prep.preparation import LocalExamples, Preparation, PrepOptions
 from data_prep.prepared import REPORT_NAME, build_state
 from data_prep.raw_dataset import RawDataset
@@ -30,11 +31,13 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
     """Writes a RawDataset as a prepared data set.
 
     A subclass gives VERSION, raw_files and open_raw. `prep_options` may be set before
-    download_and_prepare; raw_dir is TFDS's manual_dir. The categories' names come from the raw
+    download_and_prepare, and `journal_path`, from where an interrupted build goes on; raw_dir is
+    TFDS's manual_dir. The categories' names come from the raw
     files, and lie beside the shards from then on.
     """
 
     prep_options = PrepOptions()
+    journal_path: Path | None = None
 
     @classmethod
     def make_raw_files(cls, raw_dir: Path, options: PrepOptions) -> None:
@@ -76,6 +79,8 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         options, out_dir = self.prep_options, Path(self.data_dir)
         if options.beam_options is None:
             examples = LocalExamples(raw, options.num_workers)
+            if self.journal_path is not None:
+                examples = JournaledExamples(examples, self.journal_path)
             self._preparation = Preparation(raw, options, out_dir, examples)
             return self._preparation.splits()
         from data_prep.beam_examples import BeamExamples  # Beam is not always installed

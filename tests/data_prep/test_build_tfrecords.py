@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -93,9 +94,63 @@ def test_a_killed_build_leaves_nothing_that_looks_complete(tmp_path):
     again = run(raw_dir, data_dir, "--num_workers=2")
     assert again.returncode == 0, again.stderr
     assert "removing what an interrupted build left" in again.stdout
+    assert "going on with an interrupted build" in again.stdout
     prepared = open_prepared(data_dir)
     assert prepared.num_examples("train") + prepared.num_examples("val") == 1500
     assert not list(data_dir.glob("modanet/incomplete.*"))
+    assert not list(data_dir.glob(".*.journal"))
+
+
+def test_a_build_killed_again_and_again_ends_as_an_uninterrupted_one(tmp_path):
+    raw_dir = many_photos(400, size=(400, 300)).write(tmp_path / "raw")
+    assert run(raw_dir, tmp_path / "whole", "--num_workers=2").returncode == 0
+    data_dir = tmp_path / "prepared"
+    data_dir.mkdir()
+    sizes = [0]
+    for _ in range(3):
+        build = subprocess.Popen(
+            command(raw_dir, data_dir, "--num_workers=2"),
+            cwd=REPO_DIR,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        last_size = sizes[-1]
+        _wait_until(lambda last=last_size: _journal_size(data_dir) > last, build)
+        build.kill()
+        build.wait()
+        sizes.append(_journal_size(data_dir))
+    assert sizes[1] > 0
+    assert run(raw_dir, data_dir, "--num_workers=2").returncode == 0
+    version = "modanet/1.0.0"
+    names = sorted(path.name for path in (tmp_path / "whole" / version).iterdir())
+    assert names == sorted(path.name for path in (data_dir / version).iterdir())
+    for name in names:
+        if name != "dataset_info.json":  # has the folder's path in it
+            whole = (tmp_path / "whole" / version / name).read_bytes()
+            assert (data_dir / version / name).read_bytes() == whole, name
+
+
+def _journal_size(data_dir) -> int:
+    return sum(path.stat().st_size for path in data_dir.glob(".*.journal"))
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    raw_dir = many_photos(60, size=(400, 300)).write(tmp_path / "raw")
+    ended = subprocess.run(
+        command(raw_dir, tmp_path / "prepared", "--num_workers=2"),
+        cwd=REPO_DIR,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        # Stands for a full disk: no file may grow beyond 100 KB.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    last_line = ended.stderr.splitlines()[-1]
+    assert "cannot be written (File too large); see that the disk has space" in last_line
+    with pytest.raises(ValueError):
+        open_prepared(tmp_path / "prepared")
 
 
 def _wait_until(condition, process=None, timeout_s=60):
