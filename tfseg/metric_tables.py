@@ -6,15 +6,17 @@ from tfseg import coco_metrics, error_analysis
 
 # Name, and one sentence what it is.
 OTHER_FIGURES = {
-    "matterport/mAP50": "Matterport's mAP@IoU=50: mean of each image's own AP over all detections",
-    "matterport/mAP50_from_score_0.7": "the same of detections that score 0.7 or more, its default",
-    "fgvc6/score": "FGVC6 2019: mean of TP / (TP + FP + FN) over images and IoU .50:.05:.95, shown "
-    "detections",
+    "matterport/mAP50": "Matterport's mAP@IoU=50: mean over images of each one's AP over all its "
+    "detections (mrcnn/utils.py, compute_ap)",
+    "matterport/mAP50_from_score_0.7": "the same of detections of score 0.7 or more, its default",
+    "fgvc6/score": "iMaterialist 2019: mean over images and IoU .50:.05:.95 of TP / (TP + FP + "
+    "FN), of shown detections (kaggle.com/c/imaterialist-fashion-2019-FGVC6)",
     "fgvc6/score_of_all": "the same of all detections",
-    "shown/precision": "shown detections that are right (IoU from .5)",
-    "shown/recall": "instances that a shown detection finds",
+    "shown/precision": "share of shown detections that are right (their category, IoU from .5)",
+    "shown/recall": "share of instances that a shown detection finds",
     "shown/f1": "harmonic mean of the two",
-    "calibration/expected_error": "mean distance of a score from the share that is right",
+    "calibration/expected_error": "mean distance of a score from the share that is right (Guo et "
+    "al., 2017, ten bins)",
 }
 
 

@@ -116,7 +116,8 @@ def build_page(
         examples, photo_body = _examples(run, samples, pictures), _worst(run, worst, pictures)
         sections.append(Section("Examples", "Examples by category", examples))
         sections.append(Section("Photos", "Photos that went worst", photo_body))
-    definitions = Section("Figures", "Every figure in a sentence", report_sections.definitions())
+    sentences = report_sections.definitions(run)
+    definitions = Section("Figures", "Every figure in a sentence", sentences)
     return _layout(title, run, before, [*sections, *extra_sections, definitions])
 
 

@@ -124,13 +124,16 @@ def calibration(run: JudgedRun) -> str:
     )
 
 
-def definitions() -> str:
-    """A sentence for each figure."""
+def definitions(run: JudgedRun) -> str:
+    """A sentence for each figure, and the values of those that stand nowhere else."""
     rows = {
         "AP (COCO)": "mean precision over 101 recalls, over IoU .50:.05:.95 and over categories "
         "(cocodataset.org/#detection-eval); AP50 and AP75 are at one IoU",
         "AP small, medium, large": "of instances under 32², up to 96² and over 96² pixels",
-        **metric_tables.OTHER_FIGURES,
+        **{
+            f"{key}: {percent(run.all_metrics[key])}": sentence
+            for key, sentence in metric_tables.OTHER_FIGURES.items()
+        },
     }
     listed = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in rows.items()

@@ -33,7 +33,8 @@ def read_losses(model_dir: str) -> dict[str, list[tuple[int, float]]]:
 def loss_chart(losses: dict[str, list[tuple[int, float]]]) -> str:
     """Draws loss curves by step; empty where there is no point."""
     named = {_LOSS_NAMES.get(name, name): curve for name, curve in losses.items()}
-    return curve_chart(named, "step", "loss")
+    chart = curve_chart(named, "step", "loss")
+    return f'<div style="max-width:760px">{chart}</div>' if chart else ""
 
 
 def picture_figures(pictures_dir: str) -> str:

@@ -31,6 +31,23 @@ def test_cut_out_stays_hard_where_the_photo_ends():
     assert cutout[0, 0, 3] == 255
 
 
+def test_cut_out_leaves_specks_and_pinholes_out():
+    mask = np.zeros((80, 80), np.uint8, order="F")
+    mask[20:60, 20:60] = 1
+    mask[40, 40] = 0  # a pinhole
+    mask[25:35, 45:55] = 0  # a hole that is meant
+    mask[5, 5] = 1  # a speck
+    mask[64:70, 20:26] = 1  # a part of its own
+
+    alpha = cut_out(np.zeros((80, 80, 3), np.uint8), coco_mask.encode(mask))[..., 3]
+
+    top, left = 1, 1  # the window starts four pixels before the speck
+    assert alpha[5 - top, 5 - left] == 0
+    assert alpha[40 - top, 40 - left] == 255
+    assert alpha[30 - top, 50 - left] == 0
+    assert alpha[67 - top, 23 - left] == 255
+
+
 def test_cutout_names_count_where_there_are_several():
     three = dataclasses.replace(
         detections_of((0.9, 0, 0, 2, 2), (0.8, 4, 4, 6, 6), (0.7, 0, 4, 2, 6)),
