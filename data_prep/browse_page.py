@@ -186,7 +186,10 @@ def samples_html(survey: Survey, drawer: FigureDrawer, shown: list[int]) -> str:
         counts = ", ".join(
             f"{split.instances[category_id - 1]:,} {escape(split_name)}"
             for split_name, split in survey.splits.items()
+            if split.instances[category_id - 1]
         )
+        if not counts:
+            continue
         figures = [
             drawer.draw(sample.facts, caption(sample, len(survey.sources) > 1), category_id)
             for sample in survey.samples[category_id]

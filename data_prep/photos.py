@@ -3,12 +3,14 @@
 import io
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
 _EXIF_MARKER, _SCAN_MARKER = 0xE1, 0xDA  # of JPEG segments
@@ -102,7 +104,27 @@ def prepare_photo(
     return Photo(encoded, image.height, image.width, tuple(changes))
 
 
+def png_is_whole(encoded: bytes) -> bool:
+    """Whether every chunk has its checksum; Pillow does not look at those of the pixels.
+
+    True of what is no PNG. Format: https://www.w3.org/TR/png-3/, 5.3.
+    """
+    if not encoded.startswith(_PNG_SIGNATURE):
+        return True
+    position, kind = len(_PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        end = position + 12 + int.from_bytes(encoded[position : position + 4], "big")
+        kind = encoded[position + 4 : position + 8]
+        checksum = int.from_bytes(encoded[end - 4 : end], "big")
+        if end > len(encoded) or zlib.crc32(encoded[position + 4 : end - 4]) != checksum:
+            return False
+        position = end
+    return True
+
+
 def _decode(encoded: bytes) -> Image.Image:
+    if not png_is_whole(encoded):
+        raise PhotoError("photo_unreadable", "a checksum of the PNG is wrong")
     # Decoding all pixels finds truncated files, on which training's decoder would stop.
     try:
         with warnings.catch_warnings():
