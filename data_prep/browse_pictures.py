@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.browse_records import RecordFacts, read_picture
+from data_prep.browse_survey import Sample
 
 MAX_SIDE = 400  # pixels of a photo on the page
 MAX_PHOTO_BYTES = 20_000
@@ -72,6 +73,13 @@ class FigureDrawer:
             f'height="{height}" src="data:image/webp;base64,{base64.b64encode(photo).decode()}">'
             f"{overlay}</div><figcaption>{caption_html}</figcaption></figure>"
         )
+
+
+def caption(sample: Sample, has_sources: bool) -> str:
+    """Names a photo and where it comes from."""
+    facts = sample.facts
+    parts = [facts.file_name or facts.image_id, sample.split, facts.source if has_sources else ""]
+    return " &middot; ".join(escape(part) for part in parts if part)
 
 
 def _small_photo(encoded: bytes) -> tuple[bytes, tuple[int, int]]:
