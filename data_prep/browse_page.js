@@ -6,6 +6,8 @@ document.addEventListener("click", (event) => {
   const frame = event.target.closest(".frame");
   if (dialog.open) { dialog.close(); return; }
   if (!frame) return;
-  dialog.replaceChildren(frame.parentElement.cloneNode(true));
+  const copy = frame.parentElement.cloneNode(true);
+  copy.style.setProperty("--ratio", frame.clientWidth / frame.clientHeight);
+  dialog.replaceChildren(copy);
   dialog.showModal();
 });

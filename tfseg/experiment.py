@@ -5,6 +5,7 @@ a config; choices (sizes, learning rates, lengths) come from `configs/`. What wa
 `params.yaml` in model_dir, and a trained model is read back from there.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from official.core import exp_factory
 from official.modeling import hyperparams, optimization
 
 from data_prep.prepared import PreparedDataset
+from tfseg import mixing
 from tfseg import task as fashion_task
 from tfseg.whole_files import write_whole
 
@@ -48,6 +50,7 @@ def build_params(
     prepared: PreparedDataset,
     train_split: str = "train",
     num_gpus: int = 0,
+    mixed: Sequence[mixing.Mixed] = (),
 ) -> cfg.ExperimentConfig:
     """Combines a registered experiment with YAML files, overrides and the data set's facts.
 
@@ -58,6 +61,7 @@ def build_params(
         prepared: Where names, counts and paths come from.
         train_split: The split to train on.
         num_gpus: GPUs of this machine that will train; Model Garden uses XLA only where there are.
+        mixed: Further data sets to train on.
 
     Returns:
         A locked, validated ExperimentConfig.
@@ -80,6 +84,7 @@ def build_params(
     for override in params_overrides:
         _override(params, _parse_override(override), source=f"--params_override={override}")
     _set_facts(params, prepared, train_split)
+    mixing.add_data_sets(params.task, list(mixed), train_split)
     params.runtime.num_gpus = num_gpus
     _check(params)
     params.validate()

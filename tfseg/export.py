@@ -79,7 +79,7 @@ def export_module(
     partial = Path(tempfile.mkdtemp(prefix=".export-", dir=export_dir))
     try:
         partial.chmod(0o755)
-        save_module(module, partial)
+        _save(module, partial)
         write_warmup_records(partial / WARMUP_FILE)
         if write_extras:
             write_extras(partial / "assets.extra")
@@ -93,8 +93,7 @@ def export_module(
     return version_dir
 
 
-def save_module(module, saved_model_dir: Path) -> None:
-    """Writes the SavedModel alone into a folder: graph, variables, category names."""
+def _save(module, saved_model_dir: Path) -> None:
     import tensorflow as tf
 
     from tfseg.serving_module import SIGNATURES

@@ -24,10 +24,12 @@ class TrainData(maskrcnn_cfg.DataConfig):
         augmentation: What is done to photos beside the parser's flips and scale jitter.
         repeat_factor_threshold: Photos with categories that fewer than this share of the photos
             have come more than once an epoch (example_order.repeat_factors); 0 for none.
+        path_weights: How often the photos of each shard come (mixing); empty for all alike.
     """
 
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
     repeat_factor_threshold: float = 0.0
+    path_weights: list[float] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -82,6 +84,8 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             repeats = example_order.repeat_factors(
                 categories, len(self.task_config.category_names), data.repeat_factor_threshold
             )
+        if data.path_weights:
+            repeats = repeats * np.array(data.path_weights)[shards]
         seed = data.seed or 0
         order = example_order.ExampleOrder(repeats, seed)
         return input_pipeline.TrainInput(self.task_config, seed, paths, shards, offsets, order)

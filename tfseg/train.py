@@ -24,6 +24,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
     flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
+    flags.DEFINE_list(
+        "mix_data_dirs", [], "Further prepared data sets, DIR or DIR:WEIGHT, separated by commas."
+    )
     flags.DEFINE_string("train_split", "train", "Split to train on.")
     flags.DEFINE_string(
         "model_dir", None, "Folder for checkpoints, params and summaries.", required=True
@@ -115,7 +118,7 @@ def main(argv) -> None:
         prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
         prepared_set.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
 
-        from tfseg import experiment, strategy
+        from tfseg import experiment, mixing, strategy
 
         num_gpus = strategy.count_gpus(FLAGS.num_gpus)
         params = experiment.build_params(
@@ -125,6 +128,7 @@ def main(argv) -> None:
             prepared_set,
             FLAGS.train_split,
             num_gpus,
+            mixing.open_mixed(FLAGS.mix_data_dirs),
         )
         print(
             f"{prepared_set.name}: {params.task.train_data.num_examples} examples of "

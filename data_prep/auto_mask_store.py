@@ -1,0 +1,220 @@
+"""The masks of a folder of product photos on disk: a journal, and the files made from it.
+
+Every result and every decision is one line appended to masks.jsonl, so that a kill loses nothing;
+the last line of a photo counts. From it come instances.json (COCO) and masks.csv (FGVC6's form).
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from pycocotools import mask as coco_mask
+
+JOURNAL_NAME = "masks.jsonl"
+COCO_NAME = "instances.json"
+CSV_NAME = "masks.csv"
+PENDING, ACCEPTED, REJECTED = "pending", "accepted", "rejected"
+
+
+@dataclass(frozen=True)
+class ProductMask:
+    """One product of a photo; counts is the string of its compressed COCO RLE."""
+
+    category: str
+    counts: str
+
+
+@dataclass(frozen=True)
+class PhotoMasks:
+    """What is known of one photo.
+
+    Attributes:
+        file_name: relative to the folder of photos, with "/".
+        height: as the photo is shown, pixels; 0 where it cannot be read.
+        width: likewise.
+        confidence: 0 to 1.
+        products: empty where there is no clear one.
+        reasons: why the confidence is not higher.
+        review: "pending", "accepted" or "rejected".
+        engine: what made the masks; "coco" for imported ones, "person" for touched-up ones.
+        photo_state: the file's size (bytes) and time of change (ns), which tell a changed photo.
+        error: why the photo cannot be read, else empty.
+    """
+
+    file_name: str
+    height: int
+    width: int
+    confidence: float
+    products: tuple[ProductMask, ...]
+    reasons: tuple[str, ...] = ()
+    review: str = PENDING
+    engine: str = ""
+    photo_state: tuple[int, int] = (0, 0)
+    error: str = field(default="", kw_only=True)
+
+    @property
+    def category(self) -> str:
+        """The photo's folder."""
+        return self.file_name.split("/")[0]
+
+    def rles(self) -> list[dict]:
+        """The masks as compressed COCO RLE."""
+        size = [self.height, self.width]
+        return [{"size": size, "counts": p.counts.encode()} for p in self.products]
+
+
+class MaskStore:
+    """The journal of a folder; use as a context manager.
+
+    Args:
+        out_dir: made where it is missing.
+
+    Attributes:
+        photos: by file name.
+
+    Raises:
+        ValueError: The journal is damaged other than by a kill.
+    """
+
+    def __init__(self, out_dir: Path):
+        self.out_dir = out_dir
+        self.photos: dict[str, PhotoMasks] = {}
+        out_dir.mkdir(parents=True, exist_ok=True)
+        self._path = out_dir / JOURNAL_NAME
+        self._read()
+        self._journal = self._path.open("a", encoding="utf-8")
+
+    def __enter__(self) -> "MaskStore":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._journal.close()
+
+    def add(self, photo: PhotoMasks, sync: bool = False) -> None:
+        """Appends what is known of a photo; sync waits until the disk has it."""
+        self._journal.write(json.dumps(asdict(photo)) + "\n")
+        self._journal.flush()
+        if sync:
+            os.fsync(self._journal.fileno())
+        self.photos[photo.file_name] = photo
+
+    def usable(self) -> list[PhotoMasks]:
+        """The photos that can be read, by name."""
+        return [self.photos[name] for name in sorted(self.photos) if not self.photos[name].error]
+
+    def category_names(self) -> list[str]:
+        """Of the photos' folders and of all products, sorted."""
+        names = {photo.category for photo in self.usable()}
+        names |= {product.category for photo in self.usable() for product in photo.products}
+        return sorted(names)
+
+    def write(self) -> None:
+        """Writes instances.json and masks.csv anew, whole or not at all."""
+        write_aside(self.out_dir / COCO_NAME, json.dumps(self.coco()))
+        write_aside(self.out_dir / CSV_NAME, "".join(_csv_lines(self)))
+
+    def coco(self) -> dict:
+        """The masks as a COCO json; rejected photos are in it, marked."""
+        category_ids = {name: i for i, name in enumerate(self.category_names(), start=1)}
+        images, annotations = [], []
+        for image_id, photo in enumerate(self.usable(), start=1):
+            images.append(
+                {
+                    "id": image_id,
+                    "file_name": photo.file_name,
+                    "height": photo.height,
+                    "width": photo.width,
+                    "confidence": round(photo.confidence, 4),
+                    "review": photo.review,
+                    "reasons": list(photo.reasons),
+                    "engine": photo.engine,
+                }
+            )
+            for product, rle in zip(photo.products, photo.rles(), strict=True):
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": image_id,
+                        "category_id": category_ids[product.category],
+                        "segmentation": {"size": rle["size"], "counts": product.counts},
+                        "bbox": [float(value) for value in coco_mask.toBbox(rle)],
+                        "area": int(coco_mask.area(rle)),
+                        "iscrowd": 0,
+                        "confidence": round(photo.confidence, 4),
+                        "review": photo.review,
+                    }
+                )
+        categories = [{"id": i, "name": name} for name, i in category_ids.items()]
+        return {"images": images, "annotations": annotations, "categories": categories}
+
+    def _read(self) -> None:
+        if not self._path.is_file():
+            return
+        encoded = self._path.read_bytes()
+        lines = encoded.split(b"\n")
+        if lines[-1]:  # a kill within a write
+            with self._path.open("r+b") as journal:
+                journal.truncate(len(encoded) - len(lines[-1]))
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                photo = _photo_from_json(json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError(
+                    f"{self._path}, line {number}: not a photo's record ({error!r}); delete that "
+                    "line, or the file to begin anew."
+                ) from error
+            self.photos[photo.file_name] = photo
+
+
+def _photo_from_json(value: dict) -> PhotoMasks:
+    photo = PhotoMasks(**value)
+    return replace(
+        photo,
+        products=tuple(ProductMask(**product) for product in photo.products),
+        reasons=tuple(photo.reasons),
+        photo_state=tuple(photo.photo_state),
+    )
+
+
+def write_aside(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    aside = path.with_name(f"incomplete.{path.name}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def _csv_lines(store: MaskStore) -> Iterator[str]:
+    """Rows as FGVC6's train.csv has them; ClassId counts from 0, rejected photos are left out."""
+    rows = _Lines()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(["ImageId", "EncodedPixels", "Height", "Width", "ClassId"])
+    class_ids = {name: i for i, name in enumerate(store.category_names())}
+    for photo in store.usable():
+        if photo.review == REJECTED:
+            continue
+        for product, rle in zip(photo.products, photo.rles(), strict=True):
+            encoded = encoded_pixels_from_rle(rle)
+            class_id = class_ids[product.category]
+            writer.writerow([photo.file_name, encoded, photo.height, photo.width, class_id])
+    return iter(rows.lines)
+
+
+class _Lines:
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def encoded_pixels_from_rle(rle: dict) -> str:
+    """FGVC6's run lengths: "start length start length ...", down the columns, counted from 1."""
+    from data_prep.rle_counts import counts_from_string
+
+    runs = counts_from_string(rle["counts"])
+    ends = runs.cumsum()
+    pairs = zip(ends[:-1:2] + 1, runs[1::2], strict=False)
+    return " ".join(f"{start} {length}" for start, length in pairs)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from data_prep.prepared import PreparedDataset
+from tfseg import mixing
+
+
+def data_set(path, names=("bag", "dress"), most=3, fingerprint="a", lengths=(4,)):
+    return PreparedDataset(
+        path, "product", names, ("train",), most, fingerprint, {"train": lengths}
+    )
+
+
+def build(first, *mixed):
+    from tfseg import experiment
+
+    return experiment.build_params("maskrcnn_resnetfpn_fashion", [], [], first, mixed=mixed)
+
+
+def test_mixed_shards_counts_and_weights_are_added(tmp_path):
+    first = data_set(tmp_path / "a", lengths=(4, 5))
+    second = data_set(tmp_path / "b", most=9, fingerprint="b", lengths=(7,))
+
+    params = build(first, mixing.Mixed(second, 0.5))
+
+    data = params.task.train_data
+    assert [path.rsplit("/", 2)[1] for path in data.input_path.split(",")] == ["a", "a", "b"]
+    assert data.path_weights == [1.0, 1.0, 0.5]
+    assert data.num_examples == 16
+    assert data.parser.max_num_instances == 9
+
+
+def test_another_weight_is_another_training(tmp_path):
+    first, second = data_set(tmp_path / "a"), data_set(tmp_path / "b", fingerprint="b")
+
+    prints = {
+        build(first, *mixed).task.data_fingerprint
+        for mixed in ([], [mixing.Mixed(second, 1.0)], [mixing.Mixed(second, 2.0)])
+    }
+
+    assert len(prints) == 3
+
+
+def test_other_categories_are_refused(tmp_path):
+    first, second = data_set(tmp_path / "a"), data_set(tmp_path / "b", names=("bag", "shoe"))
+
+    with pytest.raises(ValueError, match="b: has the categories bag, shoe; expected .* bag, dress"):
+        build(first, mixing.Mixed(second, 1.0))
+
+
+@pytest.mark.parametrize("spec", ["set:0", "set:-1", "set:much", "set:nan"])
+def test_a_bad_weight_is_refused(spec):
+    with pytest.raises(ValueError, match=f"mix_data_dirs={spec}: got weight"):
+        mixing.open_mixed([spec])
+
+
+def test_weights_change_how_often_photos_come(tmp_path):
+    """Shards of 4 photos each; those of the second come half as often."""
+    import tensorflow as tf
+
+    from tfseg import task
+
+    paths = [str(tmp_path / name) for name in ("a", "b")]
+    for path in paths:
+        with tf.io.TFRecordWriter(path) as writer:
+            for _ in range(4):
+                writer.write(b"photo")
+    config = task.FashionMaskRCNN(category_names=["bag"])
+    config.train_data.input_path = ",".join(paths)
+    config.train_data.path_weights = [1.0, 0.5]
+
+    order = task.FashionMaskRCNNTask(config).train_input().order
+
+    assert order.epoch_length == 6
+    seen = np.bincount([int(order.example_at(tf.constant(i, tf.int64))) for i in range(60)])
+    assert seen[:4].tolist() == [10] * 4
+    assert seen[4:].sum() == 20

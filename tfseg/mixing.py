@@ -1,0 +1,79 @@
+"""Trains on several prepared data sets at once, each with a weight."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from data_prep.prepared import PreparedDataset, open_prepared
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One more data set of a training.
+
+    Attributes:
+        prepared: The data set; its categories are those of the first.
+        weight: How often its photos come, compared with the first data set's.
+    """
+
+    prepared: PreparedDataset
+    weight: float
+
+
+def open_mixed(specs: Iterable[str]) -> list[Mixed]:
+    """Opens data sets given as DIR or DIR:WEIGHT.
+
+    Raises:
+        ValueError: A weight is not a positive number, or there is no data set in a folder.
+    """
+    mixed = []
+    for spec in specs:
+        data_dir, colon, text = spec.rpartition(":")
+        if not colon:
+            data_dir, text = spec, "1"
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = 0.0
+        if not 0 < weight < 1000:
+            raise ValueError(
+                f"--mix_data_dirs={spec}: got weight {text!r}, expected DIR:WEIGHT with a number "
+                "above 0, such as prepared_product:0.5."
+            )
+        mixed.append(Mixed(open_prepared(data_dir), weight))
+    return mixed
+
+
+def add_data_sets(task, mixed: list[Mixed], train_split: str) -> None:
+    """Adds data sets to a task config that holds the first one's facts.
+
+    Args:
+        task: task.FashionMaskRCNN, changed in place.
+        mixed: What to add.
+        train_split: The split of each to train on.
+
+    Raises:
+        ValueError: A data set has other categories or no such split.
+    """
+    if not mixed:
+        return
+    data = task.train_data
+    paths = data.input_path.split(",")
+    weights = [1.0] * len(paths)
+    for one in mixed:
+        names = list(one.prepared.category_names)
+        if names != list(task.category_names):
+            raise ValueError(
+                f"{one.prepared.path}: has the categories {', '.join(names)}; expected those of "
+                f"--data_dir, {', '.join(task.category_names)}."
+            )
+        added = one.prepared.record_paths(train_split)
+        paths += added
+        weights += [one.weight] * len(added)
+        data.num_examples += one.prepared.num_examples(train_split)
+        data.parser.max_num_instances = max(
+            data.parser.max_num_instances, one.prepared.max_num_instances
+        )
+    data.input_path, data.path_weights = ",".join(paths), weights
+    parts = [task.data_fingerprint, *(f"{m.prepared.fingerprint}:{m.weight}" for m in mixed)]
+    task.data_fingerprint = hashlib.sha256("\n".join(parts).encode()).hexdigest()
