@@ -91,7 +91,8 @@ class PhotoPrediction:
                         if isinstance(answer, str):
                             work = drawer.submit(_fail, answer)
                         else:
-                            work = drawer.submit(self._finish, answer, encoded, names[photo.name])
+                            name = names[photo.name]
+                            work = drawer.submit(self._finish, photo, answer, encoded, name)
                         pending.append((photo, len(encoded), work))
                     while len(pending) > batch_size:
                         self._note(journal, *pending.popleft())
@@ -116,13 +117,21 @@ class PhotoPrediction:
                 yield photo, encoded, outputs["error"][index].decode()
             index += 1
 
-    def _finish(self, detections: Detections, encoded: bytes, name: str) -> Detections:
-        """Cuts the detections and writes the photo's pictures; runs beside the model."""
+    def _finish(
+        self, photo: PhotoFile, detections: Detections, encoded: bytes, name: str
+    ) -> Detections:
+        """Cuts the detections and writes the photo's pictures; runs beside the model.
+
+        The detections are kept where the pictures cannot be made.
+        """
         detections = self._thresholds.apply(detections)
         if self._overlap_order:
             detections = remove_overlaps(detections, self._overlap_order)
         if self._choices.overlays or (self._choices.cutouts and len(detections)):
-            self._write_pictures(decode_photo(encoded), detections, name)
+            try:
+                self._write_pictures(decode_photo(encoded), detections, name)
+            except ValueError as error:
+                tqdm.tqdm.write(f"not drawn: {photo.name}: {error}", file=sys.stderr)
         return detections
 
     def _write_pictures(self, image_rgb: np.ndarray, detections: Detections, name: str) -> None:

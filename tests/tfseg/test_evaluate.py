@@ -1,16 +1,10 @@
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.tfseg import perturbed_truth
+from tests.tfseg import entry_points, perturbed_truth
 from tfseg.thresholds import Thresholds
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +17,7 @@ def folder(tmp_path_factory):
 
 
 def evaluate(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "tfseg.evaluate", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
+    done = entry_points.run("tfseg.evaluate", folder, *arguments)
     return done.returncode, done.stdout + done.stderr
 
 

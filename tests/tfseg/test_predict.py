@@ -1,10 +1,7 @@
 """Predictions of a random network: where everything goes, not what is found."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,15 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfseg import prediction_files, submission_checks
+from tests.tfseg import entry_points
+from tfseg import photo_prediction, prediction_files, submission_checks
 from tfseg.detections import detections_from_coco_results
 from tfseg.detector import Detector, detector_from_saved_model
 from tfseg.photo_files import find_in_tree
 from tfseg.photo_prediction import PhotoPrediction, PictureChoices
 from tfseg.prediction_journal import PredictionJournal
 from tfseg.thresholds import Thresholds
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def scene(height, width, seed=1):
@@ -180,6 +176,20 @@ def test_an_interrupted_run_keeps_what_is_done(detect, photos_dir, tmp_path):
     assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == 2
 
 
+def test_a_photo_that_cannot_be_drawn_is_found_all_the_same(
+    detect, photos_dir, tmp_path, monkeypatch, capsys
+):
+    def refuse(encoded):  # stands for a kind of file that TensorFlow reads and OpenCV does not
+        raise ValueError("OpenCV cannot decode this image.")
+
+    monkeypatch.setattr(photo_prediction, "decode_photo", refuse)
+    errors = predict(detect, find_in_tree(photos_dir / "shop" / "red"), tmp_path)
+
+    assert errors == {}
+    assert json.loads((tmp_path / "detections.json").read_text())
+    assert "not drawn: web.webp: OpenCV cannot decode" in capsys.readouterr().err
+
+
 def test_overlaps_are_removed_where_asked_for(detect, photos_dir, tmp_path):
     choices = PictureChoices(False, False, 1600)
     predict(detect, find_in_tree(photos_dir / "shop"), tmp_path, choices, order="smaller_first")
@@ -240,17 +250,6 @@ def test_a_folder_without_saved_model_is_named(tmp_path, wanted):
         detector_from_saved_model(str(tmp_path / wanted))
 
 
-def run_command(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tfseg.predict", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
-
-
 def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, tmp_path):
     shutil.copy(photos_dir / "plain.jpg", tmp_path / "0100014.jpg")
     shutil.copy(photos_dir / "broken.jpg", tmp_path / "0100040.jpg")
@@ -263,7 +262,7 @@ def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, 
         "--label_descriptions_path=label_descriptions.json", "--overlaps=smaller_first",
     ]  # fmt: skip
 
-    done = run_command(tmp_path, *arguments)
+    done = entry_points.run("tfseg.predict", tmp_path, *arguments)
 
     assert done.returncode == 0, done.stderr
     assert "out: 1 of 2 photos, 1 skipped" in done.stdout
@@ -287,7 +286,7 @@ def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, 
     ],
 )
 def test_flags_that_do_not_fit_say_so(photos_dir, arguments, expected):
-    done = run_command(photos_dir, "--output_dir=out", *arguments)
+    done = entry_points.run("tfseg.predict", photos_dir, "--output_dir=out", *arguments)
 
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and expected in done.stderr

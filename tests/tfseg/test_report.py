@@ -1,26 +1,20 @@
 """The page that tfseg.report writes, read as text and opened in a real browser."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from tests.browser import chromium_page
-from tests.tfseg import perturbed_truth
+from tests.tfseg import entry_points, perturbed_truth
 from tfseg import coco_metrics, report_training
 from tfseg.judged_run import JudgedRun
 from tfseg.report_charts import curve_chart
 from tfseg.report_page import build_page
 from tfseg.report_samples import choose_samples
 from tfseg.thresholds import Thresholds
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def make_run(content, results, name="now.json"):
@@ -48,16 +42,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_path(folder):
-    done = subprocess.run(
-        [sys.executable, "-m", "tfseg.report", "--results_path=now.json"]
-        + ["--compare_with=before.json", "--ground_truth_path=truth.json", "--photos_dir=photos"]
-        + ["--output_path=report.html", "--title=A & B"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
+    done = entry_points.run(
+        "tfseg.report", folder, "--results_path=now.json", "--compare_with=before.json",
+        "--ground_truth_path=truth.json", "--photos_dir=photos", "--output_path=report.html",
+        "--title=A & B",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "report.html"
 

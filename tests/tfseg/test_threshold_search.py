@@ -1,17 +1,11 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.tfseg import matches, perturbed_truth
+from tests.tfseg import entry_points, matches, perturbed_truth
 from tfseg import coco_metrics, competition_metrics, threshold_search
 from tfseg.instance_matching import match_images
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def one_category(category_id, right_scores, wrong_scores):
@@ -89,15 +83,10 @@ def test_tune_thresholds_writes_what_it_prints(tmp_path):
     (tmp_path / "truth.json").write_text(json.dumps(content))
     (tmp_path / "detections.json").write_text(json.dumps(results + twice))
 
-    done = subprocess.run(
-        [sys.executable, "-m", "tfseg.tune_thresholds", "--results_path=detections.json"]
-        + ["--ground_truth_path=truth.json", "--metric=fgvc6", "--output_path=thresholds.json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
+    done = entry_points.run(
+        "tfseg.tune_thresholds", tmp_path, "--results_path=detections.json",
+        "--ground_truth_path=truth.json", "--metric=fgvc6", "--output_path=thresholds.json",
+    )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "thresholds.json").read_text())
