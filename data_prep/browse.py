@@ -34,6 +34,7 @@ def browse_page(prepared: PreparedDataset) -> str:
     Raises:
         ValueError: A shard or the report is damaged.
     """
+    from data_prep import browse_counts as counts
     from data_prep import browse_page as page
     from data_prep.browse_pictures import FigureDrawer
     from data_prep.browse_repairs import example_files, repairs_html
@@ -45,16 +46,16 @@ def browse_page(prepared: PreparedDataset) -> str:
     num_examples = sum(map(prepared.num_examples, prepared.splits))
     with _progress("surveying", "photo", num_examples) as bar:
         survey = take_survey(prepared, per_category, example_files(report), bar.update)
-    counts = sum(split.instances for split in survey.splits.values())
-    by_number = sorted(range(1, num_categories + 1), key=lambda i: (-counts[i - 1], i))
+    numbers = sum(split.instances for split in survey.splits.values())
+    by_number = sorted(range(1, num_categories + 1), key=lambda i: (-numbers[i - 1], i))
     shown = by_number[:_MAX_CATEGORIES]
     with _progress("drawing", "picture", sum(len(survey.samples[i]) for i in shown)) as bar:
         drawer = FigureDrawer(prepared.category_names, bar.update)
         sections = [
             page.head_html(prepared, survey),
-            page.counts_html(survey, report),
-            page.categories_html(prepared, survey, shown),
-            page.sizes_html(survey, report),
+            counts.counts_html(survey, report),
+            counts.categories_html(prepared, survey, shown),
+            counts.sizes_html(survey, report),
             page.samples_html(survey, drawer, shown),
             repairs_html(report, survey, drawer, _MAX_EXAMPLES),
             page.foot_html(report),

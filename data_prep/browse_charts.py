@@ -1,4 +1,4 @@
-"""Small charts as HTML and SVG: bars, strips of shades, histograms."""
+"""Small charts as HTML: tables, bars, strips of shades, histograms."""
 
 from collections.abc import Sequence
 from html import escape
@@ -30,7 +30,7 @@ def stacked_bar(parts: Sequence[tuple[str, int]], longest: int, colors: Sequence
 def legend(names: Sequence[str], colors: Sequence[str]) -> str:
     """Dots with names."""
     dots = (
-        f'<span><b class="dot" style="background:{color}"></b>{escape(name)}</span>'
+        f"<span>{dot(color)}{escape(name)}</span>"
         for name, color in zip(names, colors, strict=False)
     )
     return f'<p class="legend">{"".join(dots)}</p>'
@@ -73,3 +73,18 @@ def bin_labels(ends: Sequence[float], texts: Sequence[str]) -> list[str]:
     between = [f"{low} to {high}" for low, high in zip(texts, texts[1:], strict=False)]
     assert len(ends) == len(texts)
     return [f"under {texts[0]}", *between, f"over {texts[-1]}"]
+
+
+def dot(color: str) -> str:
+    """A round mark before a name."""
+    return f'<b class="dot" style="background:{color}"></b>'
+
+
+def table(heads: Sequence[str], rows: Sequence[str]) -> str:
+    """Rows below heads, all HTML; scrolls where the window is narrow."""
+    cells = "".join(f"<th>{head}</th>" for head in heads)
+    body = "".join(rows)
+    return (
+        f'<div class="table"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>'
+        "</div>"
+    )

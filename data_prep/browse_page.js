@@ -6,8 +6,6 @@ document.addEventListener("click", (event) => {
   const frame = event.target.closest(".frame");
   if (dialog.open) { dialog.close(); return; }
   if (!frame) return;
-  const copy = frame.parentElement.cloneNode(true);
-  copy.style.setProperty("--ratio", frame.clientWidth / frame.clientHeight);
-  dialog.replaceChildren(copy);
+  dialog.replaceChildren(frame.parentElement.cloneNode(true));
   dialog.showModal();
 });

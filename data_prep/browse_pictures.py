@@ -12,10 +12,12 @@ import numpy as np
 from PIL import Image
 
 from data_prep.browse_records import RecordFacts, read_picture
+from data_prep.browse_survey import Sample
 
 MAX_SIDE = 400  # pixels of a photo on the page
 MAX_PHOTO_BYTES = 20_000
 MAX_OVERLAY_CHARACTERS = 9_000
+_NARROWEST, _WIDEST = 0.45, 1.8  # width / height of a figure; the photo lies within
 _QUALITIES = (78, 62, 46, 30, 15)
 _TOLERANCES = (0.6, 1.2, 2.5, 5.0, 10.0)  # of an outline, pixels of the page
 _FONT_SIZE = 15  # as in browse_page.css
@@ -64,12 +66,20 @@ class FigureDrawer:
             ) from error
         overlay = _overlay_svg(facts, self.category_names, outlines, (width, height), emphasis)
         self.report_figure()
+        ratio = min(max(width / height, _NARROWEST), _WIDEST)
         return (
-            f'<figure class="pic"><div class="frame" style="aspect-ratio:{width}/{height}">'
+            f'<figure class="pic" style="--ratio:{ratio:.3f}"><div class="frame">'
             f'<img loading="lazy" alt="{escape(facts.file_name)}" width="{width}" '
             f'height="{height}" src="data:image/webp;base64,{base64.b64encode(photo).decode()}">'
             f"{overlay}</div><figcaption>{caption_html}</figcaption></figure>"
         )
+
+
+def caption(sample: Sample, has_sources: bool) -> str:
+    """Names a photo and where it comes from."""
+    facts = sample.facts
+    parts = [facts.file_name or facts.image_id, sample.split, facts.source if has_sources else ""]
+    return " &middot; ".join(escape(part) for part in parts if part)
 
 
 def _small_photo(encoded: bytes) -> tuple[bytes, tuple[int, int]]:

@@ -13,7 +13,16 @@ EXPLANATIONS = {
     "might be of the same outfit as a photo in another split.",
     "repeated_in_json": "The photo is listed more than once; the first entry is used.",
     "also_in_train_json": "The photo is in the annotated file as well; it is used there.",
+    "also_in_train_csv": "The photo is among the annotated ones as well; it is used there.",
+    "rows_differ_in_size": "The photo's rows say different sizes of it, so that its masks cannot "
+    "be trusted.",
+    "photo_name_outside_folder": "The photo's name leads out of the photos' folder.",
+    "mask_missing": "There is no mask of the photo.",
+    "mask_unreadable": "The mask's file is damaged.",
+    "rejected_in_review": "Whoever looked at the mask rejected it.",
     # annotations dropped
+    "malformed_row": "The row of the csv cannot be read.",
+    "mask_without_photo": "There is no photo of the mask.",
     "photo_left_out": "Annotations of the photos that were left out.",
     "image_not_in_json": "The annotation is of a photo that the file does not list.",
     "unknown_category": "The annotation's category is not one of the data set's.",

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from html import escape
 
 from data_prep import browse_charts as charts
-from data_prep.browse_page import caption
-from data_prep.browse_pictures import FigureDrawer
+from data_prep.browse_pictures import FigureDrawer, caption
 from data_prep.browse_reasons import EXPLANATIONS, in_words
 from data_prep.browse_survey import Survey
 

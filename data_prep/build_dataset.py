@@ -100,16 +100,23 @@ def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -
     ):
         try:
             builder.download_and_prepare(download_dir=download_dir, download_config=config)
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, RuntimeError) as error:
+            _explain(error, builder, options)
+            raise
+
+
+def _explain(error: Exception, builder: PreparedDatasetBuilder, options: PrepOptions) -> None:
+    """Raises a clear error for what TFDS and Beam wrap in a RuntimeError; returns on others."""
+    for cause in (error, error.__cause__):
+        if isinstance(cause, tf.errors.OpError):
+            reason = cause.message.rsplit("; ", 1)[-1]
             raise ValueError(
-                f"{builder.data_dir}: the shards cannot be written ({error.message}); see that the "
-                "disk has space and run the same command again."
+                f"{builder.data_dir}: the shards cannot be written ({reason}); see that the disk "
+                "has space and run the same command again."
             ) from error
-        except RuntimeError as error:  # Beam wraps what went wrong on a worker
-            if options.beam_options is None:
-                raise
-            reason = str(error).strip().splitlines()[-1]
-            raise ValueError(f"the Beam pipeline failed: {reason}") from error
+    if options.beam_options is not None:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"the Beam pipeline failed: {reason}") from error
 
 
 def _pipeline_options(options: PrepOptions):

@@ -106,6 +106,8 @@ def fetch_file(file: RemoteFile, raw_dir: Path, patience: Patience = _PATIENCE) 
     path = raw_dir / file.path
     part = part_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        print(f"{path}: a Git LFS pointer; fetching the file it stands for", flush=True)
     failures = []
     for name, place in _places(file):
         try:
@@ -146,6 +148,7 @@ def _fetch_from(name: str, place: Place, file: RemoteFile, part: Path, patience:
             return
         is_pointer = read_pointer(part) is not None
         part.unlink()
+        state_path(part).unlink(missing_ok=True)
         if is_pointer:
             raise PlaceError("gave a Git LFS pointer")
         if not was_begun:

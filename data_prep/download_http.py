@@ -18,6 +18,13 @@ _SPARE_BYTES = 100 << 20  # left free on the disk for everything else
 _MAX_POINTER_BYTES = 1024
 
 _HTTP_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
+_LASTING_ERRORS = (
+    requests.exceptions.SSLError,
+    requests.exceptions.TooManyRedirects,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
 
 # Gives a URL and headers to ask it with, within a timeout in seconds.
 Place = Callable[[float], tuple[str, dict[str, str]]]
@@ -88,7 +95,7 @@ def fill(place: Place, part: Path, num_bytes: int, is_exact: bool, patience: Pat
 def _is_passing(error: Exception) -> bool:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code in _PASSING_STATUSES
-    return True
+    return not isinstance(error, _LASTING_ERRORS)
 
 
 def _wait_s(error: Exception) -> float:

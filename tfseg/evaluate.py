@@ -37,6 +37,7 @@ def define_source_flags() -> None:
         "num_examples", 0, "Evaluate on the first so many examples only; 0 for all.", 0
     )
     flags.DEFINE_integer("batch_size", 8, "Photos a call.", 1)
+    flags.DEFINE_bool("bfloat16", False, "Judge the model as tfseg.predict --bfloat16 runs it.")
 
 
 def define_flags() -> None:
@@ -87,6 +88,8 @@ def run_from_flags(values, results_path: str | None = None):
 
     from tfseg import detector
 
+    if values.bfloat16:
+        detector.use_bfloat16()
     found = (
         detector.detector_from_model_dir(values.model_dir, values.checkpoint_path)
         if values.model_dir

@@ -79,7 +79,7 @@ def export_module(
     partial = Path(tempfile.mkdtemp(prefix=".export-", dir=export_dir))
     try:
         partial.chmod(0o755)
-        _save(module, partial)
+        save_module(module, partial)
         write_warmup_records(partial / WARMUP_FILE)
         if write_extras:
             write_extras(partial / "assets.extra")
@@ -93,7 +93,8 @@ def export_module(
     return version_dir
 
 
-def _save(module, saved_model_dir: Path) -> None:
+def save_module(module, saved_model_dir: Path) -> None:
+    """Writes the SavedModel alone into a folder: graph, variables, category names."""
     import tensorflow as tf
 
     from tfseg.serving_module import SIGNATURES

@@ -4,6 +4,8 @@ import contextlib
 
 import tensorflow as tf
 
+from tfseg import proposals
+
 
 def find_garments(
     model, images, scaled_size_hw, image_size_hw, row_thresholds, nms_iou, num_proposals
@@ -28,7 +30,7 @@ def find_garments(
     # The part that shows the image, so that no box reaches into the padding.
     scaled_size = tf.cast(scaled_size_hw, tf.float32)
     # Like the full call (maskrcnn_model.py, MaskRCNNModel.call), which runs both branches.
-    with _fewer_proposals(model.roi_generator, num_proposals):
+    with _own_proposals(model.roi_generator, num_proposals):
         outputs, _ = model._call_box_outputs(images, scaled_size, training=False)
     boxes = tf.cast(outputs["detection_boxes"], tf.float32)
     scores = tf.cast(outputs["detection_scores"], tf.float32)
@@ -98,12 +100,24 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
 
 
 @contextlib.contextmanager
-def _fewer_proposals(roi_generator, num_proposals: int):
-    """Lowers the number of proposals for the graph that is built inside."""
-    config = roi_generator.get_config()  # the layer's own dict, which its call reads
-    before = config["test_num_proposals"]
-    config["test_num_proposals"] = min(before, num_proposals)
+def _own_proposals(roi_generator, num_proposals: int):
+    """Has the graph that is built inside propose at most so many regions, the quick way."""
+    config = roi_generator.get_config()
+    num_proposals = min(config["test_num_proposals"], num_proposals)
+
+    def call(raw_boxes, raw_scores, anchor_boxes, image_shape, training=None):
+        return proposals.propose(
+            raw_boxes,
+            raw_scores,
+            anchor_boxes,
+            image_shape,
+            num_proposals=num_proposals,
+            pre_nms_top_k=config["test_pre_nms_top_k"],
+            nms_iou=config["test_nms_iou_threshold"],
+        )
+
+    roi_generator.call = call
     try:
         yield
     finally:
-        config["test_num_proposals"] = before
+        del roi_generator.call

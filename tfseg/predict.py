@@ -38,7 +38,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("overlay_max_side", 1600, "Longest side of an overlay, pixels.", 64)
     flags.DEFINE_integer("batch_size", 4, "Photos a call.", 1)
-    flags.DEFINE_bool("bfloat16", False, "Half the time on CPUs with AVX512_BF16 or AMX.")
+    flags.DEFINE_bool("bfloat16", None, "Compute in bfloat16; by default where the CPU gains.")
     flags.DEFINE_bool("overwrite", False, "Begin anew what output_dir holds.")
 
 
@@ -73,7 +73,7 @@ def load_detector(all_scores: bool):
         raise ValueError("give --saved_model or --model_dir.")
     from tfseg import detector
 
-    if FLAGS.bfloat16:
+    if FLAGS.bfloat16 or (FLAGS.bfloat16 is None and detector.has_fast_bfloat16()):
         detector.use_bfloat16()
     if FLAGS.saved_model:
         return detector.detector_from_saved_model(FLAGS.saved_model, all_scores)
@@ -102,7 +102,7 @@ def main(argv) -> None:
         choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
         output_dir = Path(FLAGS.output_dir)
         settings = {"model": detector.name, **shown.to_json(), "overlaps": order}
-        settings |= {"bfloat16": FLAGS.bfloat16, **vars(choices)}
+        settings |= vars(choices)
         with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
             run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
             run.run(photos, journal, FLAGS.batch_size)

@@ -1,5 +1,6 @@
 """The folder form: photos/<category>/<name>.jpg with its mask truth/<category>/<name>.png."""
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 
 from data_prep.photo_conversion import PhotoConverter, RawInstance, RawPhoto, RecordConverter
 from data_prep.photo_folder import PhotoFolder
+from data_prep.photos import png_is_whole
 from data_prep.raw_dataset import ImageKey, Note, RawSource
 
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -121,6 +123,9 @@ def mask_folder_source(
 
 def _read_mask(path: Path) -> np.ndarray:
     """uint8 [height, width] of 0 and 1; a mask may be written as 0 and 255, or as 0 and 1."""
-    with Image.open(path) as image:
+    encoded = path.read_bytes()
+    if not png_is_whole(encoded):
+        raise ValueError(f"{path}: a checksum of the PNG is wrong")
+    with Image.open(io.BytesIO(encoded)) as image:
         grey = np.asarray(image.convert("L"))
     return (grey > grey.max() // 2).astype(np.uint8) if grey.max() else np.zeros_like(grey)

@@ -38,7 +38,7 @@ class FileServer:
         self.lfs_status = 200
         self.requests: list[tuple[str, str | None]] = []  # path, Range
         self.released = threading.Event()  # lets stalled answers end
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def add(self, path: str, contents: bytes, *faults: str) -> str:
@@ -62,6 +62,11 @@ def file_server() -> Iterator[FileServer]:
         server._server.shutdown()
         server._server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A client may hang up, or speak TLS; an error of the handler's is seen in the answer."""
 
 
 def _handler(server: FileServer) -> type:

@@ -96,7 +96,9 @@ def test_page_explains_every_reason_the_code_can_give():
     from data_prep.browse_reasons import EXPLANATIONS
 
     sources = [path.read_text() for path in (REPO_DIR / "data_prep").rglob("*.py")]
-    pattern = r'(?:Note|PhotoError|SegmentationError|note)\(\s*f?"([a-z][a-z0-9_]+)"'
+    pattern = (
+        r'(?:Note|PhotoError|SegmentationError|note|unusable_reason=)\(?\s*"([a-z][a-z0-9_]+)"'
+    )
     reasons = {found for source in sources for found in re.findall(pattern, source)}
     assert "photo_missing" in reasons
     assert reasons - set(EXPLANATIONS) == set()
@@ -155,7 +157,7 @@ def test_page_shows_a_photo_large(page_path):
         frame.click()
 
         large = page.locator("dialog[open] .frame").bounding_box()
-        assert large["width"] > 3 * small["width"]
+        assert large["width"] > 2 * small["width"]
         assert large["y"] >= 0
         assert large["y"] + large["height"] <= 900
         page.keyboard.press("Escape")
@@ -166,6 +168,7 @@ def test_page_fits_a_phone(page_path):
     with chromium_page(width=360, height=740) as page:
         page.goto(page_path.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == 360
-        first, second = (page.locator("#c11 figure").nth(i).bounding_box() for i in (0, 1))
-        assert first["y"] == second["y"]
-        assert first["x"] + first["width"] < second["x"]
+        # The scarf's photo is 30 wide and 40 high, the skirts' 40 and 30.
+        for name, smallest, largest in (("#c13", 120, 239), ("#c11", 240, 320)):
+            box = page.locator(f"{name} figure").first.bounding_box()
+            assert smallest < box["width"] <= largest, name

@@ -146,7 +146,7 @@ def test_fetch_refuses_wrong_bytes_and_leaves_nothing(server, tmp_path):
     with pytest.raises(ValueError, match=f"gave other bytes: got the sha256 .*expected {SHA256}"):
         fetch_file(file, tmp_path, PATIENCE)
 
-    assert names(tmp_path) == ["a.tar.part.json"]
+    assert names(tmp_path) == []
 
 
 def test_fetch_asks_the_next_place_where_one_has_wrong_bytes(server, tmp_path):
@@ -184,6 +184,17 @@ def test_fetch_gives_up_on_a_server_that_stays_down(server, tmp_path):
     with pytest.raises(ValueError, match="gave up after 4 failures .HTTP status 500."):
         fetch_file(file, tmp_path, PATIENCE)
     assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [("https://", "SSL"), ("ftp://", "No connection adapters"), ("", "No connection adapters")],
+)
+def test_fetch_does_not_insist_where_no_waiting_helps(server, tmp_path, written, reason):
+    url = server.add("a.tar", CONTENTS).replace("http://", written)
+    with pytest.raises(ValueError, match=reason) as caught:
+        fetch_file(remote_file(url), tmp_path, PATIENCE)
+    assert "gave up" not in str(caught.value)
 
 
 def test_fetch_says_where_no_server_answers(tmp_path):
@@ -236,7 +247,7 @@ def lfs_file(server, *urls, **fields):
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA256}\nsize 3000001\n"
 
 
-def test_lfs_pointer_of_a_clone_is_replaced_by_its_file(server, tmp_path):
+def test_lfs_pointer_of_a_clone_is_replaced_by_its_file(server, tmp_path, capsys):
     file = lfs_file(server)
     (tmp_path / "photos").mkdir()
     (tmp_path / PATH).write_text(POINTER)
@@ -245,6 +256,7 @@ def test_lfs_pointer_of_a_clone_is_replaced_by_its_file(server, tmp_path):
     fetch_file(file, tmp_path, PATIENCE)
 
     assert (tmp_path / PATH).read_bytes() == CONTENTS
+    assert "a.tar: a Git LFS pointer; fetching the file it stands for" in capsys.readouterr().out
     assert [path for path, _ in server.requests] == [
         "repo.git/info/lfs/objects/batch",
         "objects/0",

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data_prep.photos import PhotoError, prepare_photo
+from data_prep.photos import PhotoError, png_is_whole, prepare_photo
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 
@@ -163,3 +163,25 @@ def test_prepare_photo_never_keeps_what_tensorflow_refuses():
         tf.io.decode_image(photo.encoded, channels=3)  # raises what it cannot read
         num_kept += 1
     assert 50 < num_kept < 300
+
+
+def test_png_is_whole_finds_any_flipped_byte():
+    encoded = encode(red_over_blue(), "PNG")
+    assert png_is_whole(encoded)
+    assert png_is_whole(encode(red_over_blue(), "JPEG"))
+    signature, after_end = 8, len(encoded)
+    for position in range(signature, after_end):
+        flipped = bytearray(encoded)
+        flipped[position] ^= 16
+        assert not png_is_whole(bytes(flipped)), position
+        assert not png_is_whole(encoded[:position]), position
+
+
+def test_prepare_photo_refuses_a_png_with_other_pixels():
+    encoded = encode(Image.new("RGB", (8, 16), BLUE), "PNG", compress_level=0)
+    changed = encoded.replace(bytes(BLUE), bytes(RED), 1)
+    assert len(changed) == len(encoded)
+    assert changed != encoded
+    with pytest.raises(PhotoError, match="a checksum of the PNG is wrong") as caught:
+        prepare_photo(changed, None, (16, 8))
+    assert caught.value.reason == "photo_unreadable"

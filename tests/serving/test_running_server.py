@@ -121,6 +121,7 @@ def test_rest_predict(live, photo):
         ("/v1/models/fashion:classify", {}, 501, "only :predict"),
         ("/v1/models/../../etc/passwd:predict", {}, 400, "Malformed request: POST"),
         ("/v1/models/..%2f..%2fetc:predict", {"instances": ["a"]}, 404, "Servable not found"),
+        ("/v1/models/fashion:predict", bytes(65 * 2**20), 413, "larger than max"),
         ("/elsewhere", None, 400, "Malformed request: GET /elsewhere"),
         ("/v1/models/x", None, 404, "Could not find any versions of model x"),
     ],

@@ -26,9 +26,9 @@ def tiny_model():
     input_specs = tf_keras.layers.InputSpec(shape=[None, 64, 96, 3])
     model = factory.build_maskrcnn(input_specs, config)
     model(tf.zeros([1, 64, 96, 3]), image_shape=tf.constant([[64.0, 96.0]]), training=False)
-    # Fresh weights give masks of 0.5 all over: make them decided.
-    kernel = model.mask_head._mask_regressor.kernel
-    kernel.assign(1000 * kernel)
+    # Fresh weights give masks and region scores of 0.5 all over: make them decided.
+    for kernel in (model.mask_head._mask_regressor.kernel, model.rpn_head._classifier.kernel):
+        kernel.assign(1000 * kernel)
     return model
 
 

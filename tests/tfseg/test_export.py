@@ -184,7 +184,7 @@ def fast_save(monkeypatch):
     def save(module, saved_model_dir):
         (saved_model_dir / "saved_model.pb").write_text(module)
 
-    monkeypatch.setattr(export, "_save", save)
+    monkeypatch.setattr(export, "save_module", save)
 
 
 def test_export_module_takes_the_next_number(fast_save, tmp_path):
@@ -238,7 +238,7 @@ def test_export_module_leaves_nothing_when_it_fails(tmp_path, monkeypatch):
         (saved_model_dir / "saved_model.pb").write_text("half")
         raise RuntimeError("no space left")
 
-    monkeypatch.setattr(export, "_save", save)
+    monkeypatch.setattr(export, "save_module", save)
 
     with pytest.raises(RuntimeError, match="no space left"):
         export.export_module("new", tmp_path)

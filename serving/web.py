@@ -1,0 +1,50 @@
+"""A page: drop photos, see their garments.
+
+    python -m serving.web --server=localhost:8500 --model_name=fashion --port=8080
+
+Prints "page at http://127.0.0.1:8080/". Sends each photo to the server once, with a low threshold;
+the slider, the overlays and the cutouts are the browser's work. Imports no TensorFlow.
+"""
+
+import signal
+import sys
+import threading
+
+from absl import app, flags
+
+from serving.client import client_arguments, define_server_flags
+from serving.web_server import PageServer
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does."""
+    define_server_flags()
+    flags.DEFINE_integer("port", 8080, "TCP port of the page; 0 takes a free one.", 0, 65535)
+    flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
+    flags.DEFINE_integer("max_photo_mb", 32, "Larger photos are refused.", 1)
+
+
+def main(argv: list[str]) -> None:
+    """Serves the page until a signal."""
+    if len(argv) > 1:
+        sys.exit(f"error: unexpected argument {argv[1]!r}; the page takes flags only.")
+    stop = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    try:
+        max_bytes = FLAGS.max_photo_mb * 2**20
+        server = PageServer(FLAGS.host, FLAGS.port, client_arguments(), max_bytes)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: cannot serve the page at {FLAGS.host}:{FLAGS.port}: {error}")
+    server.start()
+    host = f"[{FLAGS.host}]" if ":" in FLAGS.host else FLAGS.host
+    print(f"page at http://{host}:{server.server_address[1]}/", flush=True)
+    stop.wait()
+    server.stop()
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

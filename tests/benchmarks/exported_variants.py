@@ -1,0 +1,86 @@
+"""Exports of one model to compare: Model Garden's own exporter, and ours with its options.
+
+The names: `stock` and `ours` have the box head of the paper (two fully connected layers), with
+`_default_head` Model Garden's default one (four convolutions); `_all_proposals` keeps the model's
+1,000 proposals.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import exp_factory
+from official.modeling import hyperparams
+from official.vision.serving import detection
+
+from tfseg import experiment, export, serving_module, task
+
+_CATEGORIES = 13
+_DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}
+_PAPER_HEAD = {"num_convs": 0, "num_fcs": 2, "fc_dims": 1024}
+
+
+def export_variant(name: str, path: Path, input_side: int, model_dir: str | None) -> None:
+    """Writes one variant as a SavedModel."""
+    params, model, names = _model(name, input_side, model_dir)
+    if name.startswith("stock"):
+        _save_stock(params, model, path)
+        return
+    proposals = 10**6 if "all_proposals" in name else serving_module.DEFAULT_NUM_PROPOSALS
+    size = tuple(params.task.model.input_size[:2])
+    arguments = (model, size, params.task.model.max_level, names)
+    threshold = serving_module.DEFAULT_SCORE_THRESHOLD
+    if model_dir is None:
+        probe = serving_module.ServingModule(*arguments, 0.0, num_proposals=proposals)
+        scores = probe.detect(tf.constant(photos(None, 1)))["scores"].numpy().ravel()
+        threshold = float(scores[9])  # as many garments as a street photo has
+    module = serving_module.ServingModule(*arguments, threshold, num_proposals=proposals)
+    path.mkdir(parents=True)
+    export.save_module(module, path)
+
+
+def _model(name: str, input_side: int, model_dir: str | None):
+    if model_dir:
+        trained = experiment.load_trained(model_dir)
+        return trained.params, trained.model, trained.category_names
+    params = exp_factory.get_exp_config(task.EXPERIMENT_NAME)
+    content = experiment._read_yaml("configs/modanet_r50.yaml")
+    hyperparams.override_params_dict(params, content, is_strict=True)
+    head = _DEFAULT_HEAD if "default_head" in name else _PAPER_HEAD
+    overrides = {
+        "num_classes": _CATEGORIES + 1,
+        "input_size": [input_side, input_side, 3],
+        "detection_head": head,
+    }
+    hyperparams.override_params_dict(params.task.model, overrides, is_strict=True)
+    tf_keras.utils.set_random_seed(7)
+    model = task.FashionMaskRCNNTask(params.task).build_model()
+    return params, model, tuple(f"category {number}" for number in range(1, _CATEGORIES + 1))
+
+
+def _save_stock(params, model, path: Path) -> None:
+    """As official/vision/serving/export_saved_model.py: image bytes, every detection's crop."""
+    module = detection.DetectionModule(
+        params=params,
+        batch_size=None,
+        input_image_size=list(params.task.model.input_size[:2]),
+        input_type="image_bytes",
+        model=model,
+    )
+    signatures = module.get_inference_signatures({"image_bytes": "serving_default"})
+    # Without the Keras model beside it, which would only load more slowly.
+    exported = tf.Module()
+    exported.functions = list(signatures.values())
+    exported.model_variables = list(model.variables)
+    tf.saved_model.save(exported, str(path), signatures=signatures)
+
+
+def photos(folder: str | None, count: int) -> list[bytes]:
+    """The first JPEGs of a folder; a drawn one of 1280 x 960 without."""
+    if folder:
+        return [path.read_bytes() for path in sorted(Path(folder).rglob("*.jpg"))[:count]]
+    small = np.random.default_rng(3).integers(0, 256, (32, 24, 3)).astype(np.uint8)
+    image = cv2.resize(small, (960, 1280), interpolation=cv2.INTER_CUBIC)
+    return [cv2.imencode(".jpg", image)[1].tobytes()]

@@ -1,0 +1,97 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_prep.prepared import PreparedDataset
+from tests.tfseg import perturbed_truth
+from tfseg import coco_metrics, judged_run, thresholds
+from tfseg.detector import Detector
+from tfseg.judged_run import JudgedRun
+from tfseg.thresholds import Thresholds
+
+NAMES = ("bag", "belt", "boots")
+
+
+@pytest.fixture(scope="module")
+def prepared_set(tmp_path_factory):
+    """Three photos of a prepared data set, with the ground truth of ellipses."""
+    folder = tmp_path_factory.mktemp("prepared")
+    content, _ = perturbed_truth.make(3, 3, seed=4)
+    content["categories"] = [{"id": i, "name": name} for i, name in enumerate(NAMES, start=1)]
+    (folder / "instances_val.json").write_text(json.dumps(content))
+    rng = np.random.default_rng(1)
+    with tf.io.TFRecordWriter(str(folder / "modanet-val.tfrecord-00000-of-00001")) as writer:
+        for image in content["images"]:
+            photo = rng.integers(0, 255, (*perturbed_truth.SIZE_HW, 3)).astype(np.uint8)
+            values = {
+                "image/encoded": cv2.imencode(".jpg", photo)[1].tobytes(),
+                "image/source_id": str(image["id"]).encode(),
+            }
+            features = {
+                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                for key, value in values.items()
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+    return PreparedDataset(folder, "modanet", NAMES, ("val",), 9, "f", {"val": (3,)})
+
+
+def test_a_model_in_memory_is_evaluated(tiny_module, prepared_set):
+    metrics, results = judged_run.evaluate_model(tiny_module, prepared_set, "val", num_examples=2)
+
+    assert {result["image_id"] for result in results} == {100, 101}
+    truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path("val"), [100, 101])
+    assert metrics == pytest.approx(coco_metrics.evaluate_coco(truth, results), nan_ok=True)
+
+
+def test_a_model_of_other_categories_is_refused(tiny_module, prepared_set):
+    detector = Detector(tiny_module.detect, "old model", ("bag", "belt"), None)
+
+    with pytest.raises(ValueError, match="old model: knows 2 categories.* has 3"):
+        judged_run.judge_model(detector, prepared_set, "val")
+
+
+def test_the_models_own_thresholds_are_used_unless_others_are_given(tiny_module, prepared_set):
+    own = Thresholds({}, 0.25)
+    detector = Detector(tiny_module.detect, "m", NAMES, own)
+    bare = Detector(tiny_module.detect, "m", NAMES, None)
+
+    assert judged_run.judge_model(detector, prepared_set, "val", 1).thresholds == own
+    assert judged_run.judge_model(bare, prepared_set, "val", 1).thresholds == thresholds.DEFAULT
+    given = Thresholds({}, 0.75)
+    run = judged_run.judge_model(detector, prepared_set, "val", 1, own_thresholds=given)
+    assert run.thresholds == given
+
+
+def test_shown_detections_are_those_above_their_categorys_threshold():
+    content, results = perturbed_truth.make(12, 3, seed=8)
+    truth = coco_metrics.ground_truth_from_content(content)
+    run = JudgedRun("r", "t", truth, results, Thresholds({"kind 1": 0.8}, 0.3))
+
+    expected = [
+        result
+        for result in results
+        if result["score"] >= (0.8 if result["category_id"] == 1 else 0.3)
+    ]
+    assert sum(len(image.scores) for image in run.shown_images) == len(expected) > 0
+    some_id = expected[0]["image_id"]
+    scores = run.shown_detections(some_id).scores.tolist()
+    own = [result["score"] for result in expected if result["image_id"] == some_id]
+    assert scores == pytest.approx(sorted(own, reverse=True))
+
+
+def test_a_stricter_nms_shows_fewer():
+    content, results = perturbed_truth.make(12, 3, seed=8)
+    twice = results + [{**result, "score": result["score"] / 2} for result in results]
+    truth = coco_metrics.ground_truth_from_content(content)
+
+    runs = [
+        JudgedRun("r", "t", truth, twice, Thresholds({}, 0.0, nms_iou=nms_iou))
+        for nms_iou in (None, 0.9)
+    ]
+
+    counts = [sum(len(image.scores) for image in run.shown_images) for run in runs]
+    assert counts[0] == len(twice) and counts[1] <= len(results)
