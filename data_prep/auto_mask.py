@@ -4,7 +4,7 @@ python -m data_prep.auto_mask --input_dir=PHOTOS --out_dir=MASKS
 
 PHOTOS has one folder a category. MASKS gets instances.json (COCO, at the photos' own size, each
 with its confidence), masks.csv (FGVC6's form), overlays/ and masks.jsonl, from which a stopped run
-goes on. Look at the unsure ones with `python -m data_prep.review --dir=MASKS --photos_dir=PHOTOS`.
+goes on. Look at the unsure ones with `python -m data_prep.review --dir=MASKS`.
 """
 
 import os
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
             Path(FLAGS.input_dir), out_dir, FLAGS.engine, num_workers, FLAGS.overwrite
         )
         print(f"{out_dir}: {summary}")
-        print(f"review: python -m data_prep.review --dir={out_dir} --photos_dir={FLAGS.input_dir}")
+        print(f"review: python -m data_prep.review --dir={out_dir}")
 
 
 if __name__ == "__main__":

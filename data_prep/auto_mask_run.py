@@ -2,7 +2,6 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,9 @@ from tqdm import tqdm
 
 from data_prep import masks
 from data_prep.auto_mask_engines import Engine, load_engine
-from data_prep.auto_mask_store import MaskStore, PhotoMasks, ProductMask
+from data_prep.auto_mask_store import LOCK_NAME, MaskStore, PhotoMasks, ProductMask
 from data_prep.cutout.confidence import GOOD
+from data_prep.only_one import only_one
 from data_prep.ordered_pool import OrderedPool
 from data_prep.photos import PhotoError, prepare_photo
 
@@ -62,7 +62,9 @@ def find_photos(input_dir: Path) -> tuple[list[str], int]:
     return names, len(found) - len(names)
 
 
-def run(input_dir: Path, out_dir: Path, engine: str, num_workers: int, overwrite: bool):
+def run(
+    input_dir: Path, out_dir: Path, engine: str, num_workers: int, overwrite: bool
+) -> RunSummary:
     """Masks every photo that is new or changed, then writes the json, the csv and overlays.
 
     Returns:
@@ -72,7 +74,9 @@ def run(input_dir: Path, out_dir: Path, engine: str, num_workers: int, overwrite
         ValueError: The folder has no photos, or the engine is missing.
     """
     names, num_loose = find_photos(input_dir)
-    with MaskStore(out_dir) as store:
+    lock = only_one(out_dir / LOCK_NAME, "auto_mask or review", "--out_dir")
+    with lock, MaskStore(out_dir) as store:
+        store.set_photos_dir(input_dir)
         for name in set(store.photos) - set(names):
             del store.photos[name]
         label = f"{engine}-{_VERSION}"
@@ -180,8 +184,3 @@ def _engine(name: str) -> Engine:
     if name not in _loaded:
         _loaded[name] = load_engine(name)
     return _loaded[name]
-
-
-def least_confident(store: MaskStore) -> Iterator[PhotoMasks]:
-    """The usable photos, least confident first."""
-    return iter(sorted(store.usable(), key=lambda photo: (photo.confidence, photo.file_name)))

@@ -13,9 +13,13 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
+from data_prep.rle_counts import counts_from_string
+
 JOURNAL_NAME = "masks.jsonl"
 COCO_NAME = "instances.json"
 CSV_NAME = "masks.csv"
+LOCK_NAME = "masks.lock"
+_PHOTOS_DIR_NAME = "photos_dir.txt"
 PENDING, ACCEPTED, REJECTED = "pending", "accepted", "rejected"
 
 
@@ -100,6 +104,24 @@ class MaskStore:
         if sync:
             os.fsync(self._journal.fileno())
         self.photos[photo.file_name] = photo
+
+    def set_photos_dir(self, photos_dir: Path) -> None:
+        """Notes where the photos lie."""
+        write_aside(self.out_dir / _PHOTOS_DIR_NAME, f"{photos_dir.resolve()}\n")
+
+    def photos_dir(self) -> Path:
+        """Where the photos lie.
+
+        Raises:
+            ValueError: It is not known, or they are not there.
+        """
+        noted = self.out_dir / _PHOTOS_DIR_NAME
+        photos_dir = Path(noted.read_text().strip()) if noted.is_file() else None
+        if photos_dir is None or not photos_dir.is_dir():
+            raise ValueError(
+                f"{self.out_dir}: the photos are not at {photos_dir}; give --photos_dir."
+            )
+        return photos_dir
 
     def usable(self) -> list[PhotoMasks]:
         """The photos that can be read, by name."""
@@ -212,8 +234,6 @@ class _Lines:
 
 def encoded_pixels_from_rle(rle: dict) -> str:
     """FGVC6's run lengths: "start length start length ...", down the columns, counted from 1."""
-    from data_prep.rle_counts import counts_from_string
-
     runs = counts_from_string(rle["counts"])
     ends = runs.cumsum()
     pairs = zip(ends[:-1:2] + 1, runs[1::2], strict=False)
