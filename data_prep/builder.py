@@ -16,7 +16,7 @@ from tensorflow_datasets.core import shuffle as tfds_shuffle
 from tensorflow_datasets.core import writer as writer_lib
 
 from data_prep.journal import JournaledExamples
-from data_prep.preparation import LocalExamples, Preparation, PrepOptions
+from data_prep.preparation import ExampleSource, LocalExamples, Preparation, PrepOptions
 from data_prep.prepared import REPORT_NAME, build_state
 from data_prep.raw_dataset import RawDataset
 
@@ -32,8 +32,8 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
 
     A subclass gives VERSION, raw_files and open_raw. `prep_options` may be set before
     download_and_prepare, and `journal_path`, from where an interrupted build goes on; raw_dir is
-    TFDS's manual_dir. The categories' names come from the raw
-    files, and lie beside the shards from then on.
+    TFDS's manual_dir. The categories' names come from the raw files, and lie beside the shards from
+    then on.
     """
 
     prep_options = PrepOptions()
@@ -76,19 +76,23 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         raw = self.open_raw(raw_dir, self.prep_options)
         labels = self.info.features["image"]["object"]["class"]["label"].feature
         labels.names = ["background", *raw.category_names]
-        options, out_dir = self.prep_options, Path(self.data_dir)
-        if options.beam_options is None:
-            examples = LocalExamples(raw, options.num_workers)
-            if self.journal_path is not None:
-                examples = JournaledExamples(examples, self.journal_path)
-            self._preparation = Preparation(raw, options, out_dir, examples)
-            return self._preparation.splits()
+        if self.prep_options.beam_options is None:
+            return self._start(raw, self._local_examples(raw)).splits()
         from data_prep.beam_examples import BeamExamples  # Beam is not always installed
 
-        open_raw = functools.partial(self.open_raw, raw_dir, options)
-        examples = BeamExamples(raw, open_raw, out_dir)
-        self._preparation = Preparation(raw, options, out_dir, examples)
-        return examples.transforms(self._preparation)
+        open_raw = functools.partial(self.open_raw, raw_dir, self.prep_options)
+        examples = BeamExamples(raw, open_raw, Path(self.data_dir))
+        return examples.transforms(self._start(raw, examples))
+
+    def _local_examples(self, raw: RawDataset) -> ExampleSource:
+        examples = LocalExamples(raw, self.prep_options.num_workers)
+        if self.journal_path is None:
+            return examples
+        return JournaledExamples(examples, self.journal_path)
+
+    def _start(self, raw: RawDataset, examples: ExampleSource) -> Preparation:
+        self._preparation = Preparation(raw, self.prep_options, Path(self.data_dir), examples)
+        return self._preparation
 
     def _example_writer(self) -> writer_lib.ExampleWriter:
         return _DeterministicWriter(file_format=self.info.file_format)
