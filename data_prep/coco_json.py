@@ -4,21 +4,19 @@ Format: https://cocodataset.org/#format-data
 """
 
 import json
-import re
-from collections.abc import Iterator
+from array import array
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from data_prep.annotated_image import MAX_IMAGE_ID
+from data_prep.json_lists import list_elements
 from data_prep.photo_conversion import RawInstance, RawPhoto
 from data_prep.raw_dataset import Note
 
-_DECODER = json.JSONDecoder()
-_SPACE = re.compile(r"[ \t\n\r]*")
 REJECTED = "rejected_in_review"  # the report's key
-_LFS_POINTER = "version https://git-lfs"
+_LFS_POINTER = b"version https://git-lfs"
 
 
 class CocoImage(NamedTuple):
@@ -73,8 +71,7 @@ def _raw_instance(annotation: dict) -> RawInstance:
 class CocoJson:
     """A COCO json file, checked and indexed.
 
-    The annotations are kept as the file's own text (a tenth of what parsed polygons take) and cut
-    out when asked for.
+    Of the annotations, only where they lie is kept; they are read when asked for.
 
     Args:
         path: the file.
@@ -96,21 +93,22 @@ class CocoJson:
         self._add_to_image_ids = add_to_image_ids
         self.images: list[CocoImage] = []
         self.category_names: dict[int, str] = {}
-        self._text = _read_text(path)
-        spans: list[tuple[int, int, int, int]] = []
+        _check_is_there(path)
+        spans = array("q")  # image id, annotation id, first byte, bytes; one after the other
         found = set()
-        for key, index, value, start, end in self._elements():
+        lists = ("images", "annotations", "categories")
+        for key, index, value, start, num_bytes in list_elements(path, lists):
             found.add(key)
             if key == "images" and index is not None:
                 self.images.append(self._image(index, value))
             elif key == "annotations" and index is not None:
                 self._check_annotation(index, value)
                 image_id = value["image_id"] + add_to_image_ids
-                spans.append((image_id, value["id"], start, end))
+                spans.extend((image_id, value["id"], start, num_bytes))
             elif key == "categories" and index is not None:
                 self._add_category(index, value)
         optional = set() if needs_annotations else {"annotations"}
-        for key in ("images", "annotations", "categories"):
+        for key in lists:
             if key not in found | optional:
                 raise self._error(f"has no list '{key}'")
         table = np.array(spans, np.int64).reshape(-1, 4)
@@ -127,7 +125,11 @@ class CocoJson:
 
     def record(self, image: CocoImage) -> CocoRecord:
         """Cuts an image's annotations out of the file."""
-        texts = (self._text[start:end] for _, _, start, end in self._rows(image.image_id))
+        texts = []
+        with self.path.open("rb") as file:
+            for _, _, start, num_bytes in self._rows(image.image_id).tolist():
+                file.seek(start)
+                texts.append(file.read(num_bytes).decode())
         return CocoRecord(image, tuple(texts))
 
     def orphan_annotation_ids(self) -> list[int]:
@@ -152,54 +154,6 @@ class CocoJson:
         first = np.searchsorted(self._spans[:, 0], image_id, "left")
         last = np.searchsorted(self._spans[:, 0], image_id, "right")
         return self._spans[first:last]
-
-    def _elements(self) -> Iterator[tuple[str, int | None, Any, int, int]]:
-        """Walks the top level: (key, index in the list or None, value, start, end)."""
-        text = self._text
-        position = self._expect("{", _skip(text, 0))
-        while text[position : position + 1] != "}":
-            key, position = self._decode(position)
-            position = self._expect(":", _skip(text, position))
-            position = _skip(text, position)
-            if key in ("images", "annotations", "categories"):
-                if text[position : position + 1] != "[":
-                    raise self._error(f"'{key}' is not a list")
-                yield key, None, None, position, position
-                position = _skip(text, position + 1)
-                index = 0
-                while text[position : position + 1] != "]":
-                    value, end = self._decode(position)
-                    yield key, index, value, position, end
-                    index += 1
-                    position = self._next(end, "]")
-                position += 1
-            else:
-                _, position = self._decode(position)
-            position = self._next(position, "}")
-
-    def _decode(self, position: int) -> tuple[Any, int]:
-        try:
-            return _DECODER.raw_decode(self._text, position)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{self.path}: not valid json ({error}); the file may be cut short, download it "
-                "again."
-            ) from error
-
-    def _expect(self, character: str, position: int) -> int:
-        if self._text[position : position + 1] != character:
-            got = self._text[position : position + 20]
-            raise ValueError(
-                f"{self.path}: not valid json at character {position}: got {got!r}, expected "
-                f"'{character}'; the file may be cut short, download it again."
-            )
-        return _skip(self._text, position + 1)
-
-    def _next(self, position: int, closing: str) -> int:
-        position = _skip(self._text, position)
-        if self._text[position : position + 1] == closing:
-            return position
-        return self._expect(",", position)
 
     def _image(self, index: int, value: Any) -> CocoImage:
         where = f"images[{index}]"
@@ -226,22 +180,14 @@ class CocoJson:
         return ValueError(f"{self.path}: not a COCO json: {what}.")
 
 
-def _read_text(path: Path) -> str:
+def _check_is_there(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; see the data set's README for where to get it.")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file ({error}), expected a COCO json.") from error
-    if text.startswith(_LFS_POINTER):
-        raise ValueError(
-            f"{path}: a Git LFS pointer, not the json itself; run `git lfs pull` in its clone."
-        )
-    return text
-
-
-def _skip(text: str, position: int) -> int:
-    return _SPACE.match(text, position).end()
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise ValueError(
+                f"{path}: a Git LFS pointer, not the json itself; run `git lfs pull` in its clone."
+            )
 
 
 def _integer(coco: CocoJson, where: str, value: Any, key: str) -> int:
