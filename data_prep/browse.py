@@ -5,7 +5,6 @@ python -m data_prep.browse --data_dir=PREPARED --output_path=browse.html
 The page holds everything it shows and opens from disk; it is at most 12 MB, whatever the data set.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -37,10 +36,15 @@ def browse_page(prepared: PreparedDataset) -> str:
     from data_prep import browse_counts as counts
     from data_prep import browse_page as page
     from data_prep.browse_pictures import FigureDrawer
-    from data_prep.browse_repairs import example_files, repairs_html
+    from data_prep.browse_repairs import (
+        ExamplePictures,
+        example_files,
+        read_report,
+        repairs_html,
+    )
     from data_prep.browse_survey import take_survey
 
-    report = json.loads((prepared.path / REPORT_NAME).read_text(encoding="utf-8"))
+    report = read_report(prepared.path / REPORT_NAME)
     num_categories = len(prepared.category_names)
     per_category = max(1, min(12, _MAX_SAMPLES // num_categories))
     num_examples = sum(map(prepared.num_examples, prepared.splits))
@@ -49,7 +53,9 @@ def browse_page(prepared: PreparedDataset) -> str:
     numbers = sum(split.instances for split in survey.splits.values())
     by_number = sorted(range(1, num_categories + 1), key=lambda i: (-numbers[i - 1], i))
     shown = by_number[:_MAX_CATEGORIES]
-    with _progress("drawing", "picture", sum(len(survey.samples[i]) for i in shown)) as bar:
+    examples = ExamplePictures(report, survey, _MAX_EXAMPLES)
+    num_pictures = sum(len(survey.samples[i]) for i in (0, *shown)) + examples.num_pictures
+    with _progress("drawing", "picture", num_pictures) as bar:
         drawer = FigureDrawer(prepared.category_names, bar.update)
         sections = [
             page.head_html(prepared, survey),
@@ -57,7 +63,7 @@ def browse_page(prepared: PreparedDataset) -> str:
             counts.categories_html(prepared, survey, shown),
             counts.sizes_html(survey, report),
             page.samples_html(survey, drawer, shown),
-            repairs_html(report, survey, drawer, _MAX_EXAMPLES),
+            repairs_html(report, examples, drawer),
             page.foot_html(report),
         ]
     return page.whole_page(f"{prepared.name}: the prepared data set", sections)

@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 from html import escape
 
-SPLIT_COLORS = ("#3b6fb6", "#e08e45", "#5fa777", "#9b6fb5", "#c9574f", "#7c8894")
+_COLORS = ("#3b6fb6", "#e08e45", "#5fa777", "#9b6fb5", "#c9574f", "#7c8894")
+
+
+def part_colors(names: Sequence[str]) -> list[str]:
+    """A colour for each of a few names, such as those of splits."""
+    return [_COLORS[index % len(_COLORS)] for index in range(len(names))]
 
 
 def share_text(part: float, whole: float) -> str:
@@ -21,7 +26,7 @@ def stacked_bar(parts: Sequence[tuple[str, int]], longest: int, colors: Sequence
     segments = "".join(
         f'<i style="width:{100 * count / longest:.3f}%;background:{color}" '
         f'title="{escape(name)}: {count:,}"></i>'
-        for (name, count), color in zip(parts, colors, strict=False)
+        for (name, count), color in zip(parts, colors, strict=True)
         if count
     )
     return f'<span class="bar">{segments}</span>'
@@ -31,7 +36,7 @@ def legend(names: Sequence[str], colors: Sequence[str]) -> str:
     """Dots with names."""
     dots = (
         f"<span>{dot(color)}{escape(name)}</span>"
-        for name, color in zip(names, colors, strict=False)
+        for name, color in zip(names, colors, strict=True)
     )
     return f'<p class="legend">{"".join(dots)}</p>'
 

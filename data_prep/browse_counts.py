@@ -23,7 +23,7 @@ _NUM_ATTRIBUTES_SHOWN = 60
 def counts_html(survey: Survey, report: dict) -> str:
     """Photos and instances by split and, where there are several, by source."""
     names = list(survey.splits)
-    colors = dict(zip(names, charts.SPLIT_COLORS * 9, strict=False))
+    colors = dict(zip(names, charts.part_colors(names), strict=True))
     total = sum(split.num_images for split in survey.splits.values())
     rows = []
     for name, split in survey.splits.items():
@@ -76,7 +76,7 @@ def _sources_table(sources: list[str], by_source: dict, colors: dict[str, str]) 
 def categories_html(prepared: PreparedDataset, survey: Survey, shown: list[int]) -> str:
     """A row for each category: how many, where, how large, of which shape."""
     names = list(survey.splits)
-    colors = charts.SPLIT_COLORS * 9
+    colors = charts.part_colors(names)
     counts = np.stack([split.instances for split in survey.splits.values()])
     longest, total = int(counts.sum(0).max(initial=1)) or 1, int(counts.sum())
     share_labels = charts.bin_labels(SHARE_ENDS, _SHARE_TEXTS)

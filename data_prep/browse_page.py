@@ -55,10 +55,10 @@ def samples_html(survey: Survey, drawer: FigureDrawer, shown: list[int]) -> str:
             f"<span>{charts.dot(category_color(category_id))}{escape(name)}</span>"
             f'<small>{counts}</small></h3><div class="grid">{"".join(figures)}</div></section>'
         )
-    if survey.without_instances:
+    if survey.samples[0]:
         figures = [
             drawer.draw(sample.facts, caption(sample, len(survey.sources) > 1))
-            for sample in survey.without_instances
+            for sample in survey.samples[0]
         ]
         parts.append(
             '<section class="category" id="c0"><h3>without instances</h3>'
@@ -82,17 +82,10 @@ def foot_html(report: dict) -> str:
 
 def whole_page(title: str, sections: list[str]) -> str:
     """The document around the sections; it refers to nothing outside of itself."""
-    links = [
-        (name, text)
-        for name, text in (
-            ("splits", "Splits"),
-            ("categories", "Categories"),
-            ("sizes", "Sizes"),
-            ("samples", "Samples"),
-            ("repairs", "Repairs"),
-        )
-    ]
-    anchors = "".join(f'<a href="#{name}">{text}</a>' for name, text in links)
+    anchors = "".join(
+        f'<a href="#{name}">{name.capitalize()}</a>'
+        for name in ("splits", "categories", "sizes", "samples", "repairs")
+    )
     toggles = "".join(
         f'<label><input type="checkbox" name="{name}" checked><span>{name}</span></label>'
         for name in ("masks", "boxes", "names")

@@ -24,10 +24,10 @@ _FONT_SIZE = 15  # as in browse_page.css
 _CHARACTER_WIDTH = 0.56  # of the font's size, about
 
 
-def category_color(category_id: int, lightness: float = 0.55) -> str:
+def category_color(category_id: int) -> str:
     """A colour that differs from those of the neighbouring ids."""
     hue = category_id * 0.61803398875 % 1.0  # the golden ratio spreads any number of hues
-    lightness += 0.08 * (category_id % 3 - 1)
+    lightness = 0.55 + 0.08 * (category_id % 3 - 1)
     red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.72)
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
 

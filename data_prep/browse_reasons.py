@@ -4,6 +4,7 @@ EXPLANATIONS = {
     # photos left out
     "photo_missing": "The raw files name the photo but do not hold it.",
     "photo_unreadable": "The photo's bytes are damaged or cut short.",
+    "photo_too_large": "The photo has more pixels than can be worked on safely.",
     "photo_size_differs": "The photo has another size than its annotations say, so the masks "
     "cannot be trusted.",
     "no_annotations": "The raw files have no annotation of the photo; as an example without "

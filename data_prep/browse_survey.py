@@ -68,9 +68,9 @@ class Survey:
         instances_per_image: photos by number of instances.
         sizes: photos by (width, height), pixels.
         attributes: instances by attribute id.
-        samples: by category id, in an order that depends on nothing but the ids.
+        samples: by category id, in an order that depends on nothing but the ids; 0 has photos
+            without instances.
         found: by file name, of those that were looked for.
-        without_instances: a few photos that have none.
     """
 
     splits: dict[str, SplitCounts]
@@ -83,7 +83,6 @@ class Survey:
     attributes: Counter = field(default_factory=Counter)
     samples: dict[int, list[Sample]] = field(default_factory=dict)
     found: dict[str, Sample] = field(default_factory=dict)
-    without_instances: list[Sample] = field(default_factory=list)
 
 
 def take_survey(
@@ -127,8 +126,7 @@ def take_survey(
                     survey.found.setdefault(facts.file_name, sample)
                 report_record()
         batch.flush()
-    survey.samples = {i: choice.chosen(i) for i in range(1, num_categories + 1)}
-    survey.without_instances = choice.chosen(0)
+    survey.samples = {i: choice.chosen(i) for i in range(num_categories + 1)}
     return survey
 
 

@@ -77,7 +77,8 @@ def test_page_tells_all_that_the_report_tells(prepared, page_text):
                 assert re.search(rf"{heading} [a-z ]+ {entry['count']}\b", text), reason
                 told += 1
     assert told >= 8
-    assert "photo missing photos left out 1 The raw files name the photo but do not hold it" in text
+    missing = "photo missing photos left out 1 The raw files name the photo but do not hold it."
+    assert f"{missing} Such as photo 201 (0000201.jpg)" in text
 
 
 def test_page_shows_the_photos_of_repairs(page_text):
@@ -128,6 +129,18 @@ def test_command_names_a_damaged_shard_and_leaves_no_page(prepared, tmp_path):
     last = ended.stderr.splitlines()[-1]
     assert last.startswith(f"error: {shard}: record 14 is damaged")
     assert not list(data_dir.glob("browse*"))
+
+
+@pytest.mark.parametrize("key", ["sources", "fingerprint", "options"])
+def test_command_names_a_report_of_another_version(prepared, tmp_path, key):
+    data_dir = tmp_path / "data"
+    shutil.copytree(prepared.path.parents[1], data_dir)
+    (path,) = data_dir.rglob("prep_report.json")
+    report = json.loads(path.read_text())
+    report[key] = [{"name": "train json"}] if key == "sources" else None
+    path.write_text(json.dumps(report))
+    with pytest.raises(ValueError, match="prep_report.json: .*damaged.*--overwrite"):
+        browse_page(open_prepared(data_dir))
 
 
 def test_page_opens_from_disk_and_hides_what_is_not_wanted(page_path):

@@ -62,7 +62,7 @@ def test_survey_chooses_samples_and_finds_files(prepared):
     found = survey(prepared, 4, ["0000102.jpg", "no such.jpg"])
     assert [len(found.samples[i]) for i in (1, 2, 4, 11)] == [1, 0, 1, 4]
     assert {sample.facts.image_id for sample in found.samples[6]} == {"102"}
-    assert [sample.facts.image_id for sample in found.without_instances] == ["301"]
+    assert [sample.facts.image_id for sample in found.samples[0]] == ["301"]
     assert list(found.found) == ["0000102.jpg"]
     assert found.found["0000102.jpg"].split == "val"
 

@@ -63,7 +63,7 @@ def test_published_files_of_modanet():
 
 
 def test_published_files_of_the_combined_set():
-    *modanet, fgvc6 = datasets.downloads("combined")
+    fgvc6, *modanet = datasets.downloads("combined")
     assert tuple(modanet) == datasets.downloads("modanet")
     assert (fgvc6.competition, fgvc6.folder) == ("imaterialist-fashion-2019-FGVC6", "fgvc6")
 
