@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from tfseg.visualize import draw_detections
 
 _JPEG_QUALITY = 90
 _PNG_COMPRESSION = 4
+# While one draws or decodes, others keep the network busy.
+_NUM_WORKERS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,45 +84,56 @@ class PhotoPrediction:
             desc="predict",
             dynamic_ncols=True,
         )
-        # Each queue holds two batches at the most: memory does not grow with the photos.
-        with progress, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(2) as drawer:
-            pending: deque[tuple[PhotoFile, int, Future]] = deque()
-            try:
-                for batch in _read_ahead(missing, batch_size, reader):
-                    for photo, encoded, answer in self._answers(batch):
-                        if isinstance(answer, str):
-                            work = drawer.submit(_fail, answer)
-                        else:
-                            name = names[photo.name]
-                            work = drawer.submit(self._finish, photo, answer, encoded, name)
-                        pending.append((photo, len(encoded), work))
-                    while len(pending) > batch_size:
-                        self._note(journal, *pending.popleft())
-                        progress.update()
-            finally:  # what an interrupt finds done is kept
-                while pending:
-                    self._note(journal, *pending.popleft())
+        batches = (missing[i : i + batch_size] for i in range(0, len(missing), batch_size))
+        with progress, ThreadPoolExecutor(_NUM_WORKERS) as workers:
+            pending: deque[Future] = deque()
+
+            def note_oldest():
+                for photo, num_bytes, answer in pending.popleft().result():
+                    if isinstance(answer, str):
+                        journal.add_error(photo, answer)
+                        tqdm.tqdm.write(f"skipped: {photo.path}: {answer}", file=sys.stderr)
+                    else:
+                        journal.add(photo, num_bytes, answer)
                     progress.update()
 
-    def _answers(self, batch) -> Iterator[tuple[PhotoFile, bytes, Detections | str]]:
-        """Gives each photo of the batch its detections, or the reason why there are none."""
-        readable = [encoded for _, encoded in batch if not isinstance(encoded, OSError)]
-        outputs = self._detect(readable) if readable else {}
-        index = 0
-        for photo, encoded in batch:
-            if isinstance(encoded, OSError):
-                yield photo, b"", encoded.strerror or str(encoded)
-                continue
+            try:
+                for batch in batches:
+                    pending.append(workers.submit(self._predict_batch, batch, names))
+                    if len(pending) > _NUM_WORKERS:  # memory does not grow with the photos
+                        note_oldest()
+            finally:  # what an interrupt finds under way is finished and kept
+                while pending:
+                    note_oldest()
+
+    def _predict_batch(
+        self, photos: list[PhotoFile], names: Mapping[str, str]
+    ) -> list[tuple[PhotoFile, int, Detections | str]]:
+        """Reads, detects and draws; other batches are under way meanwhile.
+
+        Returns:
+            Each photo, its bytes, and its detections or the reason why there are none.
+        """
+        answers, readable = {}, []
+        for photo in photos:
+            try:
+                readable.append((photo, photo.path.read_bytes()))
+            except OSError as error:
+                answers[photo.name] = 0, error.strerror or str(error)
+        outputs = self._detect([encoded for _, encoded in readable]) if readable else {}
+        for index, (photo, encoded) in enumerate(readable):
             if outputs["ok"][index]:
-                yield photo, encoded, detections_from_outputs(outputs, index)
+                detections = detections_from_outputs(outputs, index)
+                answer = self._finish(photo, detections, encoded, names[photo.name])
             else:
-                yield photo, encoded, outputs["error"][index].decode()
-            index += 1
+                answer = outputs["error"][index].decode()
+            answers[photo.name] = len(encoded), answer
+        return [(photo, *answers[photo.name]) for photo in photos]
 
     def _finish(
         self, photo: PhotoFile, detections: Detections, encoded: bytes, name: str
     ) -> Detections:
-        """Cuts the detections and writes the photo's pictures; runs beside the model.
+        """Cuts the detections and writes the photo's pictures.
 
         The detections are kept where the pictures cannot be made.
         """
@@ -157,38 +170,6 @@ class PhotoPrediction:
         partial = path.with_name(f".{path.name}.partial")
         partial.write_bytes(encoded.tobytes())
         partial.replace(path)
-
-    @staticmethod
-    def _note(journal: PredictionJournal, photo: PhotoFile, num_bytes: int, work: Future) -> None:
-        try:
-            journal.add(photo, num_bytes, work.result())
-        except ValueError as error:
-            journal.add_error(photo, str(error))
-            tqdm.tqdm.write(f"skipped: {photo.path}: {error}", file=sys.stderr)
-
-
-def _fail(reason: str) -> None:
-    raise ValueError(reason)
-
-
-def _read_ahead(photos: list[PhotoFile], batch_size: int, reader: ThreadPoolExecutor):
-    """Yields lists of (photo, its bytes or the OSError), the next one being read meanwhile."""
-    batches = [photos[start : start + batch_size] for start in range(0, len(photos), batch_size)]
-    ahead = reader.submit(_read_batch, batches[0]) if batches else None
-    for following in [*batches[1:], None]:
-        batch = ahead.result() if ahead else []
-        ahead = reader.submit(_read_batch, following) if following else None
-        yield batch
-
-
-def _read_batch(photos: list[PhotoFile]) -> list[tuple[PhotoFile, bytes | OSError]]:
-    batch = []
-    for photo in photos:
-        try:
-            batch.append((photo, photo.path.read_bytes()))
-        except OSError as error:
-            batch.append((photo, error))
-    return batch
 
 
 def _fitted(image_rgb: np.ndarray, detections: Detections, max_side: int):

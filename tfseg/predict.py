@@ -37,7 +37,7 @@ def define_flags() -> None:
         "overlaps", "keep", ["keep", "smaller_first", "score"], "Who keeps contested pixels."
     )
     flags.DEFINE_integer("overlay_max_side", 1600, "Longest side of an overlay, pixels.", 64)
-    flags.DEFINE_integer("batch_size", 4, "Photos a call.", 1)
+    flags.DEFINE_integer("batch_size", 2, "Photos a call; more for a GPU.", 1)
     flags.DEFINE_bool("bfloat16", None, "Compute in bfloat16; by default where the CPU gains.")
     flags.DEFINE_bool("overwrite", False, "Begin anew what output_dir holds.")
 

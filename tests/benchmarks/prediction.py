@@ -38,7 +38,7 @@ def define_flags() -> None:
     flags.DEFINE_string("saved_model", None, "Folder written by tfseg.export.", required=True)
     flags.DEFINE_string("input_dir", None, "Photos.", required=True)
     flags.DEFINE_integer("rounds", 3, "How often each is run.")
-    flags.DEFINE_integer("batch_size", 4, "Photos a call of tfseg.predict.")
+    flags.DEFINE_integer("batch_size", 2, "Photos a call of tfseg.predict.")
     flags.DEFINE_float("score_threshold", 0.3, "Of what is drawn.")
 
 
@@ -132,7 +132,7 @@ def main(_) -> None:
             detector.use_bfloat16(bfloat16)
             with tempfile.TemporaryDirectory() as folder:
                 wall, cpu = time.monotonic(), time.process_time()
-                run(photos if round_number else photos[: FLAGS.batch_size], Path(folder))
+                run(photos if round_number else photos[:4], Path(folder))
                 if round_number:
                     seconds[name].append((time.monotonic() - wall, time.process_time() - cpu))
     for name, measured in seconds.items():
