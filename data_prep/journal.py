@@ -11,7 +11,7 @@ from data_prep.examples import PreparedExample
 from data_prep.preparation import ExampleSource
 from data_prep.raw_dataset import RawSource
 
-_HEADER = struct.Struct("<QQI")  # image id, bytes of the pickled example, their CRC-32
+_HEADER = struct.Struct("<QQI")  # image id, bytes of the pickled example, CRC-32 of it all
 _BUFFER_BYTES = 1 << 20
 
 
@@ -70,7 +70,7 @@ class JournaledExamples:
         self._file.seek(self._offsets[image_id])
         got_id, length, crc = _HEADER.unpack(self._file.read(_HEADER.size))
         pickled = self._file.read(length)
-        if got_id != image_id or zlib.crc32(pickled) != crc:
+        if got_id != image_id or _checksum(image_id, pickled) != crc:
             raise ValueError(
                 f"{self._path}: image {image_id} in it is damaged; remove the file and run the "
                 "same command again."
@@ -80,10 +80,15 @@ class JournaledExamples:
     def _append(self, image_id: int, example: PreparedExample) -> None:
         pickled = pickle.dumps(example, protocol=pickle.HIGHEST_PROTOCOL)
         try:
-            self._file.write(_HEADER.pack(image_id, len(pickled), zlib.crc32(pickled)))
+            header = _HEADER.pack(image_id, len(pickled), _checksum(image_id, pickled))
+            self._file.write(header)
             self._file.write(pickled)
         except OSError as error:
             raise ValueError(
                 f"{self._path}: cannot be written ({error.strerror}); see that the disk has space "
                 "and run the same command again."
             ) from error
+
+
+def _checksum(image_id: int, pickled: bytes) -> int:
+    return zlib.crc32(pickled, zlib.crc32(struct.pack("<QQ", image_id, len(pickled))))

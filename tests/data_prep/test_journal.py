@@ -73,3 +73,20 @@ def test_a_damaged_record_is_named(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match=r"journal: image 1 in it is damaged; remove the file"):
         run(path, [1])
+
+
+def test_any_flipped_byte_is_found_or_its_record_made_again(tmp_path):
+    path = tmp_path / "journal"
+    run(path, [1, 2])
+    whole = path.read_bytes()
+    num_named = 0
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 3  # makes image 1 of image 2
+        path.write_bytes(damaged)
+        try:
+            run(path, [1, 2, 3])
+        except ValueError as error:
+            assert "is damaged; remove the file" in str(error)
+            num_named += 1
+    assert num_named > len(whole) // 2
