@@ -30,7 +30,6 @@ class Card {
     masks.addEventListener('pointermove', (event) => this.light(this.at(event), event));
     masks.addEventListener('pointerleave', () => this.light(this.pinned));
     masks.addEventListener('click', (event) => this.pin(this.at(event), event));
-    element('photos').prepend(this.root);
     cards.add(this);
   }
 
@@ -170,7 +169,7 @@ class Card {
       [canvas.width, canvas.height] = [this.bitmap.width, this.bitmap.height];
       const context = canvas.getContext('2d');
       context.drawImage(this.bitmap, 0, 0);
-      const { masks } = { masks: this.find('.masks') };
+      const masks = this.find('.masks');
       this.draw(masks.getContext('2d'), null);
       context.drawImage(masks, 0, 0, masks.width * this.step, masks.height * this.step);
       download(await blobOf(canvas), `${stem}-overlay.png`);
@@ -215,11 +214,10 @@ async function work() {
 }
 
 function add(files) {
-  for (const file of files) {
-    const card = new Card(file);
-    card.root.classList.add('waiting');
-    waiting.push(card);
-  }
+  const added = [...files].map((file) => new Card(file));
+  added.forEach((card) => card.root.classList.add('waiting'));
+  element('photos').prepend(...added.map((card) => card.root));
+  waiting.push(...added);
   document.body.classList.toggle('has-photos', cards.size > 0);
   work();
 }

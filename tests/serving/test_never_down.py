@@ -1,0 +1,61 @@
+"""Short versions of tests.serving.never_down, against a real server process."""
+
+import shutil
+
+import pytest
+
+from tests.serving import never_down
+
+
+@pytest.fixture(scope="module")
+def base_path(export_dir, tmp_path_factory):
+    path = tmp_path_factory.mktemp("never_down")
+    shutil.copytree(export_dir / "3", path / "1")
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(base_path):
+    server = never_down.Server(base_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def photos(png_of_blocks):
+    return [png_of_blocks(60 + side, 90, red=(3, 5, 30, 40)) for side in range(4)]
+
+
+def test_malformed_requests_get_their_status_and_leave_the_server_well(server, png_of_blocks):
+    photo = png_of_blocks(60, 90, red=(3, 5, 30, 40))
+    # This model decodes without a guard: what its graph reports passes through.
+    never_down.soak(server, [photo], 2, 1)
+    before_mb = server.memory_mb()
+
+    seen = never_down.send_malformed(server, photo, 140, with_huge=True, unguarded=True)
+
+    assert len({kind for kind, _ in seen}) == 15
+    assert seen.total() == 140
+    assert server.memory_mb() < before_mb + 250  # not the 100 MB messages, and not the bombs
+
+
+def test_clients_are_answered_without_a_failure(server, photos):
+    figures, memory_mb = never_down.soak(server, photos, 4, 5)
+
+    assert figures.failures == ()
+    assert figures.num_answers > 50
+    assert max(memory_mb) < min(memory_mb) * 1.2
+
+
+def test_versions_swapped_under_load_fail_nobody(server, base_path, photos):
+    figures, _ = never_down.swap_under_load(server, base_path, photos, 3, 0.5)
+
+    assert figures.failures == ()
+    assert figures.num_answers > 0
+
+
+def test_a_killed_server_that_comes_back_fails_nobody(server, photos):
+    figures = never_down.kill_and_restart(server, photos, 60)
+
+    assert figures.failures == ()
+    assert figures.num_answers > 0
