@@ -5,6 +5,7 @@ a config; choices (sizes, learning rates, lengths) come from `configs/`. What wa
 `params.yaml` in model_dir, and a trained model is read back from there.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +18,22 @@ from official.core import exp_factory
 from official.modeling import hyperparams, optimization
 
 from data_prep.prepared import PreparedDataset
-from tfseg import mixing
+from tfseg import mixing, schedule
 from tfseg import task as fashion_task
 from tfseg.whole_files import write_whole
 
 PARAMS_FILE = "params.yaml"
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Reads 1e-3 as a number; YAML 1.1 wants 1.0e-3 and takes the other for text."""
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
 
 
 class TrainedModel(NamedTuple):
@@ -51,6 +63,7 @@ def build_params(
     train_split: str = "train",
     num_gpus: int = 0,
     mixed: Sequence[mixing.Mixed] = (),
+    seed: int | None = None,
 ) -> cfg.ExperimentConfig:
     """Combines a registered experiment with YAML files, overrides and the data set's facts.
 
@@ -62,6 +75,7 @@ def build_params(
         train_split: The split to train on.
         num_gpus: GPUs of this machine that will train; Model Garden uses XLA only where there are.
         mixed: Further data sets to train on.
+        seed: Of the weights, the order and every draw; None leaves the config's, or 0.
 
     Returns:
         A locked, validated ExperimentConfig.
@@ -85,7 +99,13 @@ def build_params(
         _override(params, _parse_override(override), source=f"--params_override={override}")
     _set_facts(params, prepared, train_split)
     mixing.add_data_sets(params.task, list(mixed), train_split)
+    if params.task.train_data.augmentation.copy_paste_probability:
+        params.task.train_data.parser.max_num_instances *= 2  # a photo's own and those pasted
+    _check_batch(params)
+    schedule.set_lengths(params)
     params.runtime.num_gpus = num_gpus
+    if seed is not None:
+        params.task.train_data.seed = seed
     _check(params)
     params.validate()
     params.lock()
@@ -100,7 +120,7 @@ def _read_yaml(config_path: str) -> dict:
             f"{config_path}: cannot read the config file ({error.strerror})."
         ) from None
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _YamlLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"{config_path}: not valid YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(content, dict):
@@ -117,7 +137,7 @@ def _parse_override(override: str) -> dict:
             f"--params_override={override}: expected KEY=VALUE, as trainer.train_steps=100."
         )
     try:
-        content = yaml.safe_load(value)
+        content = yaml.load(value, _YamlLoader)
     except yaml.YAMLError:
         raise ValueError(f"--params_override={override}: the value is not valid YAML.") from None
     for part in reversed(key.strip().split(".")):
@@ -148,9 +168,13 @@ def _set_facts(params: cfg.ExperimentConfig, prepared: PreparedDataset, train_sp
     task.train_data.num_examples = num_examples
     # Instances beyond this number would be cut from an example without a word.
     needed = max(prepared.max_num_instances, 1)
-    if task.train_data.augmentation.copy_paste_probability:
-        needed *= 2
     task.train_data.parser.max_num_instances = needed
+
+
+def _check_batch(params: cfg.ExperimentConfig) -> None:
+    batch = params.task.train_data.global_batch_size
+    if batch <= 0:
+        raise ValueError(f"task.train_data.global_batch_size: got {batch}, expected at least 1.")
 
 
 def _check(params: cfg.ExperimentConfig) -> None:
@@ -159,10 +183,11 @@ def _check(params: cfg.ExperimentConfig) -> None:
         raise ValueError(
             f"task.model.input_size: got {list(model.input_size)}, expected [height, width, 3]."
         )
-    if params.task.train_data.global_batch_size <= 0:
+    unknown = set(params.task.freeze) - set(fashion_task.MODULES)
+    if unknown:
         raise ValueError(
-            "task.train_data.global_batch_size: got "
-            f"{params.task.train_data.global_batch_size}, expected at least 1."
+            f"task.freeze: got {', '.join(sorted(unknown))}, expected any of "
+            f"{', '.join(fashion_task.MODULES)}."
         )
     if params.trainer.train_steps <= 0:
         raise ValueError(
@@ -241,12 +266,9 @@ def find_checkpoint(model_dir: str, checkpoint_path: str | None = None) -> str:
     return latest
 
 
-def checkpoint_step(model_dir: str) -> int:
-    """Returns the global step of model_dir's latest checkpoint, 0 where there is none."""
-    latest = tf.train.latest_checkpoint(model_dir)
-    if latest is None:
-        return 0
-    return int(tf.train.load_variable(latest, "global_step/.ATTRIBUTES/VARIABLE_VALUE"))
+def build_model(params: cfg.ExperimentConfig) -> tf_keras.Model:
+    """Builds the model that params describe, with random weights."""
+    return fashion_task.FashionMaskRCNNTask(params.task).build_model()
 
 
 def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedModel:
@@ -263,7 +285,7 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     params = load_params(model_dir)
     checkpoint_path = find_checkpoint(model_dir, checkpoint_path)
     check_checkpoint_classes(checkpoint_path, params.task.model.num_classes)
-    model = fashion_task.FashionMaskRCNNTask(params.task).build_model()
+    model = build_model(params)
     step = tf.Variable(0, dtype=tf.int64)
     items = {"model": model, "global_step": step}
     average = None
@@ -272,7 +294,7 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
         average = items["optimizer"] = factory.build_optimizer(factory.build_learning_rate())
         average.shadow_copy(model)
     try:
-        status = tf.train.Checkpoint(**items).restore(checkpoint_path)
+        status = tf.train.Checkpoint(**items).read(checkpoint_path)
         status.expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise ValueError(

@@ -71,7 +71,15 @@ class TrainInput:
         image, masks, classes = augmentation.random_paste(
             image, masks, classes, read_other, config, seed
         )
-        return make_targets(image, masks, classes, source_id, self.task_config, seed)
+        pixels, labels = make_targets(image, masks, classes, source_id, self.task_config, seed)
+        return pixels, {**labels, "position": position}
+
+    def image_ids(self, positions) -> list[int]:
+        """The image ids at positions (ints) of the training."""
+        feature = {"image/source_id": _FEATURES["image/source_id"]}
+        examples = [self.order.example_at(tf.constant(p, tf.int64)) for p in positions]
+        parsed = [tf.io.parse_single_example(self.read(one), feature) for one in examples]
+        return [int(one["image/source_id"].numpy()) for one in parsed]
 
     def dataset(self, start: int = 0, num_pipelines: int = 1, pipeline: int = 0, replicas: int = 1):
         """Batches from a position on, without end.
@@ -93,10 +101,10 @@ class TrainInput:
         return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def read_categories(paths: list[str]) -> list[np.ndarray]:
-    """Reads the categories of every example of TFRecord shards, in the order of the records."""
+def read_categories(paths: list[str], first: int = -1) -> list[np.ndarray]:
+    """Reads the categories of the first examples of TFRecord shards, or of all, in their order."""
     feature = {"image/object/class/label": _FEATURES["image/object/class/label"]}
-    records = tf.data.TFRecordDataset(paths)
+    records = tf.data.TFRecordDataset(paths).take(first)
     parsed = records.map(
         lambda record: tf.io.parse_single_example(record, feature)["image/object/class/label"],
         num_parallel_calls=tf.data.AUTOTUNE,

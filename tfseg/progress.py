@@ -1,6 +1,5 @@
-"""The progress bar of a training: step, losses, images per second, time left."""
+"""The progress bar of a training: step, epoch, losses, learning rate, images per second, ETA."""
 
-import math
 import sys
 import time
 
@@ -18,18 +17,28 @@ _SHOWN_LOSSES = {
 
 
 class ProgressAction:
-    """An Orbit train action that draws a progress bar and stops at a loss that is not finite."""
+    """An Orbit train action that draws a progress bar.
 
-    def __init__(self, train_steps: int, global_batch_size: int, file=sys.stderr):
+    Attributes:
+        global_step: The trainer's step variable, set once the trainer exists.
+        note: Text that ends the line, as the last validation's figure.
+    """
+
+    def __init__(
+        self, train_steps: int, global_batch_size: int, num_examples: int = 0, file=sys.stderr
+    ):
         """Prepares the bar; it appears with the first losses.
 
         Args:
             train_steps: Number of steps the training ends at.
             global_batch_size: Images a step.
-            file: Where the bar is drawn.
+            num_examples: Images an epoch; 0 leaves the epoch out.
+            file: Where the bar is drawn; None for nowhere.
         """
-        self.global_step = None  # the trainer's step variable, set once the trainer exists
+        self.global_step = None
+        self.note = ""
         self._global_batch_size = global_batch_size
+        self._num_examples = num_examples
         self._train_steps = train_steps
         self._bar = None
         self._file = file
@@ -37,15 +46,11 @@ class ProgressAction:
 
     def __call__(self, output) -> None:
         """Draws the losses of one training loop (a dict of scalars from the trainer)."""
+        if self._file is None:
+            return
         step = int(self.global_step.numpy())
-        losses = {short: float(output[name]) for name, short in _SHOWN_LOSSES.items()}
-        bad = [name for name, value in losses.items() if not math.isfinite(value)]
-        if bad:
-            raise ValueError(
-                f"step {step}: the {bad[0]} loss is not finite; lower the learning rate or "
-                "lengthen the warm-up in the config, then start from the last checkpoint."
-            )
         now = time.monotonic()
+        parts = []
         if self._bar is None:
             # The first loop is mostly graph building; the rate and the ETA start after it.
             self._bar = tqdm.tqdm(
@@ -57,14 +62,19 @@ class ProgressAction:
                 mininterval=0.5 if self._file.isatty() else 10.0,
                 smoothing=0.1,
             )
-            rate = ""
         else:
             num_steps = step - self._bar.n
             images_per_s = num_steps * self._global_batch_size / (now - self._last_time)
-            rate = f"{images_per_s:.1f} images/s, "
+            parts.append(f"{images_per_s:.1f} images/s")
             self._bar.update(num_steps)
-        shown = " ".join(f"{name}={value:.3f}" for name, value in losses.items())
-        self._bar.set_postfix_str(rate + shown, refresh=False)
+        if self._num_examples:
+            parts.append(f"epoch {step * self._global_batch_size / self._num_examples:.1f}")
+        if "learning_rate" in output:
+            parts.append(f"lr {float(output['learning_rate']):.2g}")
+        parts.append(" ".join(f"{s}={float(output[n]):.3f}" for n, s in _SHOWN_LOSSES.items()))
+        if self.note:
+            parts.append(self.note)
+        self._bar.set_postfix_str(", ".join(parts), refresh=False)
         self._last_time = now
 
     def close(self) -> None:

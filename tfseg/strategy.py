@@ -13,7 +13,8 @@ def count_gpus(wanted: int | None = None) -> int:
     Raises:
         ValueError: More are wanted than there are.
     """
-    num_gpus = len(tf.config.list_logical_devices("GPU"))
+    # Physical ones: to list logical ones starts the runtime, which several workers must not yet.
+    num_gpus = len(tf.config.list_physical_devices("GPU"))
     if wanted is not None and not 0 <= wanted <= num_gpus:
         raise ValueError(f"--num_gpus={wanted}: this machine has {num_gpus}.")
     return num_gpus if wanted is None else wanted
@@ -49,3 +50,24 @@ def set_precision(mixed_precision_dtype: str | None, bfloat16_on_cpu: bool) -> N
     tf.config.optimizer.set_experimental_options(
         {"auto_mixed_precision_onednn_bfloat16": bfloat16_on_cpu}
     )
+
+
+def is_chief(distribution: tf.distribute.Strategy) -> bool:
+    """Whether this process speaks for all: saves params, prints, judges."""
+    return distribution.extended.should_checkpoint
+
+
+def from_chief(distribution: tf.distribute.Strategy, value: int | None) -> int:
+    """Gives every worker the chief's value; the others pass None."""
+    if not isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy):
+        return value
+    shared = tf.function(
+        lambda: distribution.run(
+            lambda: tf.distribute.get_replica_context().all_reduce(
+                tf.distribute.ReduceOp.SUM, tf.constant(value or 0, tf.int64)
+            )
+        )
+    )()
+    first = distribution.experimental_local_results(shared)[0]
+    # Each replica of the chief's machine has added the value.
+    return int(first.numpy()) // len(distribution.experimental_local_results(shared))

@@ -4,16 +4,19 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from official.core import config_definitions as cfg
 from official.core import exp_factory, task_factory
 from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
-from tfseg import example_order, input_pipeline, sampling
+from tfseg import example_order, input_pipeline, sampling, schedule, torch_layout
 from tfseg.augmentation import Augmentation
+from tfseg.loss_watch import LossWatch
 
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
+MODULES = ("backbone", "decoder", "rpn_head", "detection_head", "mask_head")
 
 
 @dataclasses.dataclass
@@ -42,6 +45,13 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
         num_train_examples: Train on the first so many examples only; 0 means all.
         bfloat16_on_cpu: Let oneDNN compute convolutions and products in bfloat16 where the
             processor can (AVX512_BF16, AMX). Weights stay float32.
+        freeze: Modules that keep their weights: backbone, decoder, rpn_head, detection_head,
+            mask_head.
+        freeze_batch_norm: Use batch normalization's statistics as they are and keep its weights;
+            what Detectron2 and torchvision do when they fine-tune.
+        loss_limit: A larger total loss ends the training.
+        symmetric_padding: Pad as PyTorch does, for weights that come from there (torch_layout).
+        stride_in_1x1: Stride in a block's first convolution, as Detectron2's ResNet-50 does.
     """
 
     train_data: TrainData = dataclasses.field(default_factory=lambda: TrainData(is_training=True))
@@ -49,6 +59,18 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
     data_fingerprint: str = ""
     num_train_examples: int = 0
     bfloat16_on_cpu: bool = False
+    freeze: list[str] = dataclasses.field(default_factory=list)
+    freeze_batch_norm: bool = False
+    loss_limit: float = 1000.0
+    symmetric_padding: bool = False
+    stride_in_1x1: bool = False
+
+
+def modules_of(model) -> dict[str, tf.Module]:
+    """The parts of a Mask R-CNN, by MODULES' names."""
+    heads = (model.rpn_head, model.detection_head[0], model.mask_head)
+    parts = (model.backbone, model.decoder, *heads)
+    return {name: part for name, part in zip(MODULES, parts, strict=True) if part is not None}
 
 
 @task_factory.register_task_cls(FashionMaskRCNN)
@@ -57,15 +79,39 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     Attributes:
         start_step: The global step that the training input begins at.
+        loss_watch: Notices the first bad step; exists once the model does.
+        initializer: Function that is given the model where a training starts anew.
     """
 
     start_step = 0
+    initializer = None
 
     def build_model(self):
         """Builds the model; its draws follow from the seeds of the images."""
         model = super().build_model()
         self._samplers = sampling.seed_roi_samplers(model)
+        if self.task_config.stride_in_1x1:
+            torch_layout.stride_in_first_convolution(model.backbone)
+        if self.task_config.symmetric_padding:
+            torch_layout.pad_symmetrically(model.backbone)
+            torch_layout.pad_symmetrically(model.decoder)
+        self._freeze(model)
+        self.loss_watch = LossWatch(self.task_config.loss_limit)
         return model
+
+    def _freeze(self, model) -> None:
+        modules = modules_of(model)
+        for name in self.task_config.freeze:
+            modules[name].trainable = False
+        if self.task_config.freeze_batch_norm:
+            for layer in model._flatten_layers():
+                if isinstance(layer, tf_keras.layers.BatchNormalization):
+                    layer.trainable = False
+
+    def initialize(self, model) -> None:
+        """Takes over other weights, where a training starts anew and is told to."""
+        if self.initializer:
+            self.initializer(model)
 
     def train_input(self) -> input_pipeline.TrainInput:
         """Finds the records of the training shards and their order.
@@ -104,6 +150,18 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         return dataset.with_options(options)
+
+    def build_losses(self, outputs, labels, aux_losses=None):
+        """Computes the losses; see MaskRCNNTask.build_losses."""
+        losses = super().build_losses(outputs, labels, aux_losses)
+        step = labels["position"][0] // self.task_config.train_data.global_batch_size + 1
+        self.loss_watch.record(losses, step)
+        return losses
+
+    def image_ids(self, step: int) -> list[int]:
+        """The image ids of a step's global batch, steps counted from 1."""
+        batch = self.task_config.train_data.global_batch_size
+        return self.train_input().image_ids(range((step - 1) * batch, step * batch))
 
     def train_step(self, inputs, model, optimizer, metrics=None):
         """Does one step; see MaskRCNNTask.train_step."""
@@ -176,8 +234,8 @@ def maskrcnn_resnetfpn_fashion() -> cfg.ExperimentConfig:
                 parser=maskrcnn_cfg.Parser(aug_rand_hflip=True),
             ),
         ),
-        trainer=cfg.TrainerConfig(
-            train_steps=1,
+        trainer=schedule.Trainer(
+            epochs=1.0,
             steps_per_loop=10,
             summary_interval=10,
             checkpoint_interval=100,

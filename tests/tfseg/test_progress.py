@@ -1,7 +1,6 @@
 import io
 
 import numpy as np
-import pytest
 
 from tfseg.progress import ProgressAction
 
@@ -38,9 +37,21 @@ def test_progress_shows_step_losses_rate_and_time_left():
     assert "loss=1.500 rpn_score=0.250 rpn_box=0.125 class=0.500 box=0.375 mask=0.250" in last
 
 
-def test_progress_stops_at_a_loss_that_is_not_finite():
-    progress = ProgressAction(train_steps=40, global_batch_size=4, file=io.StringIO())
-    progress.global_step = Step(30)
+def test_progress_shows_epoch_learning_rate_and_the_last_validation():
+    screen = io.StringIO()
+    progress = ProgressAction(train_steps=40, global_batch_size=4, num_examples=16, file=screen)
+    progress.note = "val at 5: mask/AP 12.3"
+    progress.global_step = Step(10)
+    progress({**LOSSES, "learning_rate": 0.0125})
+    progress.close()
 
-    with pytest.raises(ValueError, match="step 30: the mask loss is not finite"):
-        progress({**LOSSES, "mask_loss": float("nan")})
+    last = screen.getvalue().split("\r")[-1]
+    assert "epoch 2.5, lr 0.013, loss=1.500" in last
+    assert "val at 5: mask/AP 12.3" in last
+
+
+def test_progress_of_a_worker_that_is_not_chief_draws_nothing():
+    progress = ProgressAction(train_steps=40, global_batch_size=4, file=None)
+    progress.global_step = Step(10)
+    progress(LOSSES)
+    progress.close()

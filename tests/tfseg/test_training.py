@@ -28,7 +28,8 @@ def model_dir(tmp_path):
     from tfseg import experiment
 
     experiment.save_params(build(), str(tmp_path))
-    tf.train.Checkpoint(step=tf.Variable(1)).save(str(tmp_path / "ckpt"))
+    step = tf.Variable(1, dtype=tf.int64)
+    tf.train.Checkpoint(global_step=step).save(str(tmp_path / "ckpt"))
     return str(tmp_path)
 
 
@@ -40,17 +41,17 @@ def model_dir(tmp_path):
     ],
 )
 def test_train_refuses_the_model_dir_of_another_data_set(model_dir, changes, message):
-    from tfseg import train
+    from tfseg import training
 
     with pytest.raises(ValueError, match=message):
-        train.train(build(**changes), model_dir)
+        training.train(build(**changes), model_dir)
 
 
 def test_train_refuses_the_model_dir_of_another_model(model_dir):
-    from tfseg import train
+    from tfseg import training
 
     with pytest.raises(ValueError, match="its model differs from the config's"):
-        train.train(build("task.model.input_size=[64,64,3]"), model_dir)
+        training.train(build("task.model.input_size=[64,64,3]"), model_dir)
 
 
 def test_a_longer_training_may_go_on_in_the_same_model_dir(model_dir):

@@ -1,0 +1,207 @@
+"""A training that is stopped, killed, damaged or fed nonsense."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tfseg import small_experiment
+from tests.tfseg.small_experiment import assert_same_weights, finish, start, weights
+
+# TFSEG_NUM_KILLS=20 python -m pytest tests/tfseg/test_never_lost.py kills more often.
+NUM_KILLS = int(os.environ.get("TFSEG_NUM_KILLS", "2"))
+KILL_STEPS = int(os.environ.get("TFSEG_KILL_STEPS", "16"))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return small_experiment.write_prepared(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(prepared, tmp_path_factory):
+    model_dir = tmp_path_factory.mktemp("uninterrupted")
+    finish(start(prepared, model_dir, KILL_STEPS, [EMA]))
+    return weights(model_dir, KILL_STEPS)
+
+
+EMA = "trainer.optimizer_config.ema.average_decay=0.9"
+
+
+def test_a_training_killed_at_random_ends_where_an_uninterrupted_one_ends(
+    prepared, uninterrupted, tmp_path
+):
+    moments = random.Random(5)
+    model_dir = tmp_path / "model"
+    for _ in range(NUM_KILLS):
+        before = max(saved(model_dir), default=0)
+        if before >= KILL_STEPS:
+            break
+        training = start(prepared, model_dir, KILL_STEPS, [EMA])
+        # Into the middle of steps and saves: some time after the first new checkpoint.
+        deadline = time.monotonic() + 300
+        while training.poll() is None and max(saved(model_dir), default=0) <= before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.3))
+        training.send_signal(signal.SIGKILL)
+        training.communicate()
+    printed = finish(start(prepared, model_dir, KILL_STEPS, [EMA]))
+
+    assert "going on from step" in printed or f"already trained for {KILL_STEPS}" in printed
+    assert_same_weights(weights(model_dir, KILL_STEPS), uninterrupted)
+
+
+def saved(model_dir):
+    return [int(path.stem[5:]) for path in Path(model_dir).glob("ckpt-*.index")]
+
+
+def write_checkpoint(model_dir, step, value=0.0):
+    import tensorflow as tf
+
+    items = {"global_step": tf.Variable(step, dtype=tf.int64), "w": tf.Variable([value] * 100)}
+    tf.train.Checkpoint(**items).write(f"{model_dir}/ckpt-{step}")
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "without data", "no index"])
+def test_recover_puts_a_damaged_checkpoint_aside_and_takes_the_one_before(tmp_path, how):
+    import tensorflow as tf
+
+    from tfseg import checkpoints
+
+    for step in (5, 10):
+        write_checkpoint(tmp_path, step)
+    data = tmp_path / "ckpt-10.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[-9] ^= 1
+    if how == "cut":
+        data.write_bytes(content[: len(content) // 2])
+    elif how == "flipped":
+        data.write_bytes(content)
+    elif how == "without data":
+        data.unlink()
+    else:
+        (tmp_path / "ckpt-10.index").write_bytes(b"nonsense")
+
+    step, notes = checkpoints.recover(str(tmp_path))
+
+    assert step == 5
+    assert len(notes) == 1 and "ckpt-10: a damaged checkpoint, put aside" in notes[0]
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "ckpt-5")
+    assert (tmp_path / "damaged" / "ckpt-10.index").is_file()
+
+
+def test_recover_removes_what_a_killed_save_left(tmp_path):
+    from tfseg import checkpoints
+
+    write_checkpoint(tmp_path, 5)
+    remains = tmp_path / "ckpt-10.data-00000-of-00001.tempstate123"
+    remains.write_bytes(b"half")
+
+    assert checkpoints.recover(str(tmp_path)) == (5, [])
+    assert not remains.exists()
+
+
+def test_recover_says_what_to_do_where_no_checkpoint_is_whole(tmp_path):
+    from tfseg import checkpoints
+
+    (tmp_path / "ckpt-5.index").write_bytes(b"nonsense")
+
+    with pytest.raises(ValueError, match=r"ckpt-5: a damaged.*\n.*no whole checkpoint is left"):
+        checkpoints.recover(str(tmp_path))
+
+
+def test_recover_of_a_new_folder_starts_at_0(tmp_path):
+    from tfseg import checkpoints
+
+    assert checkpoints.recover(str(tmp_path / "new")) == (0, [])
+
+
+def test_keep_best_makes_a_model_dir_of_the_best_checkpoint(tmp_path):
+    import tensorflow as tf
+
+    from tfseg import checkpoints
+
+    (tmp_path / "params.yaml").write_text("a: 1")
+    for step in (5, 10):
+        write_checkpoint(tmp_path, step)
+        path = str(tmp_path / f"ckpt-{step}")
+        checkpoints.keep_best(str(tmp_path), path, f"{step}", tmp_path / "params.yaml")
+
+    best = tmp_path / "best"
+    assert tf.train.latest_checkpoint(str(best)) == str(best / "ckpt-10")
+    assert checkpoints.damage(str(best / "ckpt-10")) is None
+    assert not list(best.glob("ckpt-5.*"))
+    assert (best / "metrics.json").read_text() == "10"
+    assert (best / "params.yaml").read_text() == "a: 1"
+
+
+def test_an_exploding_loss_ends_the_training_with_step_losses_and_images(prepared, tmp_path):
+    from tfseg import training
+
+    rate = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate=1e9"
+    warmup = "trainer.optimizer_config.warmup.linear.warmup_learning_rate=1e9"
+    params = small_experiment.build(prepared, "trainer.train_steps=4", rate, warmup)
+
+    with pytest.raises(ValueError, match=r"step \d: the loss is not finite") as caught:
+        training.train(params, str(tmp_path / "model"))
+
+    message = str(caught.value)
+    step = int(message.split(":")[0].removeprefix("step "))
+    ids = message.split("images of the batch: ")[1].split(". ")[0].split(", ")
+    from official.core import task_factory
+
+    batch = list(task_factory.get_task(params.task).train_input().dataset().take(step))[-1][1]
+    assert [int(one) for one in ids] == batch["source_id"].numpy().tolist()
+    assert "total_loss" in message and "goes on anew" in message
+    assert not list((tmp_path / "model").glob("ckpt-*"))
+
+
+def test_a_damaged_record_ends_the_training_and_names_the_folder(tmp_path):
+    from tfseg import training
+
+    prepared = small_experiment.write_prepared(tmp_path / "prepared")
+    path = Path(prepared.record_paths("train")[1])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"prepared.*(damaged|cannot be read).*--overwrite"):
+        training.train(
+            small_experiment.build(prepared, "trainer.train_steps=8"), str(tmp_path / "model")
+        )
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)])
+    if mounted.returncode:
+        pytest.skip("mounting a file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_with_what_to_do(prepared, small_disk):
+    from tfseg import training
+
+    params = small_experiment.build(prepared, "trainer.train_steps=4")
+    with pytest.raises(ValueError, match="need .* GiB more, .* are free; make room"):
+        training.train(params, str(small_disk))
+
+
+def test_a_disk_that_fills_up_while_saving_is_recognised(small_disk):
+    import tensorflow as tf
+
+    from tfseg import checkpoints
+
+    with pytest.raises((tf.errors.OpError, OSError)) as caught:
+        tf.train.Checkpoint(w=tf.Variable(tf.zeros([2_000_000]))).write(f"{small_disk}/ckpt-1")
+
+    assert checkpoints.is_full_disk(caught.value)

@@ -1,0 +1,60 @@
+"""The same training on one device, on two, and on two workers."""
+
+import json
+import socket
+
+import pytest
+
+from tests.tfseg import small_experiment
+from tests.tfseg.small_experiment import assert_same_weights, finish, start, weights
+
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return small_experiment.write_prepared(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
+def on_one_device(prepared, tmp_path_factory):
+    model_dir = tmp_path_factory.mktemp("one")
+    finish(start(prepared, model_dir, STEPS))
+    return weights(model_dir, STEPS)
+
+
+def test_two_devices_learn_what_one_learns_from_the_same_batches(prepared, on_one_device, tmp_path):
+    printed = finish(start(prepared, tmp_path, STEPS, num_devices=2))
+
+    assert "batch 4 on 2 devices" in printed
+    assert_same_weights(weights(tmp_path, STEPS), on_one_device, tolerance=1e-2)
+
+
+def cluster(num_workers):
+    """TF_CONFIG of each worker of a cluster on this machine."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(num_workers)]
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return [
+        json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})
+        for index in range(num_workers)
+    ]
+
+
+def test_two_workers_learn_what_one_learns_and_survive_a_death(prepared, on_one_device, tmp_path):
+    workers = [start(prepared, tmp_path, STEPS, tf_config=one) for one in cluster(2)]
+    for worker in workers:
+        finish(worker)
+    assert_same_weights(weights(tmp_path, STEPS), on_one_device, tolerance=1e-2)
+
+    chief, other = (start(prepared, tmp_path, 2000, tf_config=one) for one in cluster(2))
+    while not (tmp_path / f"ckpt-{2 * STEPS}.index").is_file():
+        assert chief.poll() is None, chief.communicate()[0]
+    other.kill()
+    other.communicate()
+    printed = chief.communicate(timeout=300)[0]
+
+    assert chief.returncode == 1, printed
+    assert "another worker stopped or cannot be reached" in printed
+    assert "start the same command on all machines again" in printed

@@ -1,0 +1,60 @@
+import types
+from pathlib import Path
+
+import pytest
+
+from tfseg import train_stages
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def test_the_stages_file_of_configs_names_files_that_exist():
+    stages = train_stages.read_stages(str(CONFIGS / "fgvc6_modanet.stages.yaml"))
+
+    assert [stage["name"] for stage in stages] == [
+        "fgvc6_heads", "fgvc6_all", "modanet_heads", "modanet_all",
+    ]  # fmt: skip
+    for stage in stages:
+        assert all((CONFIGS.parent / path).is_file() for path in stage["config_files"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("stages: []", "expected a list `stages` of at least one"),
+        ("stages: [{dataset: a}]", "stage 1: got .*expected a mapping with name"),
+        ("stages: [{name: a}, {name: b, epochs: 3}]", "stage 2: got"),
+        ("stages: [", "cannot read the stages"),
+    ],
+)
+def test_a_bad_stages_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "a.yaml"
+    path.write_text(content)
+
+    with pytest.raises(ValueError, match=message):
+        train_stages.read_stages(str(path))
+
+
+def test_each_stage_starts_from_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "s.yaml"
+    path.write_text("stages: [{name: a, dataset: x, params_overrides: {b.c: [1]}}, {name: d}]")
+    values = types.SimpleNamespace(
+        stages_file=str(path), data_dir="data", model_dir="out", init_from="coco", num_gpus=2,
+        seed=7, params_override=["e=f"],
+    )  # fmt: skip
+    monkeypatch.setattr(train_stages, "FLAGS", values)
+    commands = []
+    monkeypatch.setattr(train_stages, "run_stage", lambda command: commands.append(command) or 0)
+
+    train_stages.main(["train_stages"])
+
+    first, second = (command[3:] for command in commands)
+    assert {"--data_dir=data", "--model_dir=out/1_a", "--init_from=coco", "--dataset=x"} < set(
+        first
+    )
+    assert first.index("--params_override=b.c=[1]") < first.index("--params_override=e=f")
+    assert {"--model_dir=out/2_d", "--init_from=out/1_a", "--num_gpus=2", "--seed=7"} < set(second)
+
+
+def test_a_stage_that_fails_ends_all_with_its_exit_code(monkeypatch):
+    assert train_stages.run_stage(["false"]) == 1

@@ -1,0 +1,124 @@
+"""Turns PyTorch's R50-FPN Mask R-CNN or ResNet-50 weights into a checkpoint to start from.
+
+python -m tfseg.import_weights --weights=model_final_f10217.pkl --model_dir=COCO
+python -m tfseg.train --init_from=COCO --flagfile=configs/modanet_r50_coco.flags ...
+
+Takes Detectron2's .pkl and torchvision's .pth; needs no PyTorch.
+"""
+
+import re
+from pathlib import Path
+
+from absl import app, flags
+
+from tfseg import cli
+
+FLAGS = flags.FLAGS
+# https://cocodataset.org: the 80 categories in the order of their ids.
+_COCO_NAMES = (
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,"
+    "stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,"
+    "backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,"
+    "baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,"
+    "bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
+    "potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,"
+    "oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
+)
+_IDS_LEFT_OUT = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)  # torchvision keeps their places
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("weights", None, "A .pkl or .pth file.", required=True)
+    flags.DEFINE_string("model_dir", None, "Folder for the checkpoint.", required=True)
+
+
+def category_names(num_categories: int) -> list[str]:
+    """Names for the categories of COCO weights, by category id - 1.
+
+    Args:
+        num_categories: 80 as Detectron2 counts, 90 as torchvision does, or another number.
+    """
+    names = _COCO_NAMES.split(",")
+    if num_categories == 90:
+        for category_id in _IDS_LEFT_OUT:
+            names.insert(category_id - 1, f"unused {category_id}")
+    return names if len(names) == num_categories else [f"c{i + 1}" for i in range(num_categories)]
+
+
+def import_weights(weights_path: str, model_dir: str) -> list[str]:
+    """Writes a model_dir (or, of a ResNet-50 alone, a checkpoint of the backbone).
+
+    Args:
+        weights_path: A .pkl of Detectron2 or a .pth of torchvision.
+        model_dir: Gets params.yaml and ckpt-0.
+
+    Returns:
+        What was left out of the file.
+
+    Raises:
+        ValueError: The file cannot be read, or is not of this architecture.
+    """
+    import tensorflow as tf
+
+    from tfseg import checkpoints, experiment, torch_files, weight_import
+
+    weights = torch_files.read_weights(weights_path)
+    source, named, ignored = weight_import.neutral_names(weights)
+    heads = "classes.bias" in named
+    num_classes = len(named["classes.bias"]) if heads else 2
+    params = imported_params(category_names(num_classes - 1), source)
+    model = experiment.build_model(params)
+    importer = weight_import.Importer(named, source)
+    importer.fill_backbone(model.backbone)
+    if heads:
+        importer.fill_decoder(model.decoder)
+        importer.fill_rpn_head(model.rpn_head)
+        importer.fill_detection_head(model.detection_head[0])
+        importer.fill_mask_head(model.mask_head)
+    importer.check_complete((model if heads else model.backbone).variables)
+    Path(model_dir).mkdir(parents=True, exist_ok=True)
+    items = {"backbone": model.backbone}
+    if heads:
+        items = {"model": model, "global_step": tf.Variable(0, dtype=tf.int64)}
+        experiment.save_params(params, model_dir)
+    tf.train.Checkpoint(**items).write(str(Path(model_dir) / "ckpt-0"))
+    checkpoints.write_state(model_dir, [0])
+    return ignored
+
+
+def imported_params(names: list[str], source: str):
+    """The ExperimentConfig whose model computes what the source's does."""
+    from official.core import exp_factory
+
+    from tfseg.task import EXPERIMENT_NAME
+
+    params = exp_factory.get_exp_config(EXPERIMENT_NAME)
+    model = params.task.model
+    model.num_classes = len(names) + 1
+    model.min_level, model.max_level = 2, 6
+    model.norm_activation.use_sync_bn = False
+    params.task.category_names = list(names)
+    params.task.symmetric_padding = True
+    params.task.stride_in_1x1 = source == "detectron2"
+    params.lock()
+    return params
+
+
+def main(argv) -> None:
+    """Reads the flags, writes the checkpoint and says how to start from it."""
+    cli.refuse_arguments(argv)
+    with cli.one_line_errors():
+        if not re.search(r"\.(pkl|pth|pt)$", FLAGS.weights):
+            raise ValueError(f"--weights={FLAGS.weights}: expected a .pkl or .pth file.")
+        ignored = import_weights(FLAGS.weights, FLAGS.model_dir)
+        print(f"left out, as they are no weights of the model: {', '.join(ignored) or 'nothing'}")
+        print(
+            f"{FLAGS.model_dir}: start from it with --init_from={FLAGS.model_dir} and a config "
+            "that has task.symmetric_padding, and task.stride_in_1x1 for Detectron2's weights."
+        )
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,190 @@
+"""Where a training starts: another training's weights, or a checkpoint that Model Garden published.
+
+Everything is taken over but the output layers that know the categories; of those the rows of the
+categories that both data sets share, by name or by a map of names.
+"""
+
+import dataclasses
+import tarfile
+import tempfile
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfseg import experiment
+from tfseg.task import modules_of
+
+
+@dataclasses.dataclass
+class Transfer:
+    """What a start took over.
+
+    Attributes:
+        source: Where from.
+        loaded: Modules taken over whole, with their number of weights.
+        mapped: Categories whose output rows were taken over: our name <- theirs.
+        new: Modules and categories that start at random.
+    """
+
+    source: str
+    loaded: list[str] = dataclasses.field(default_factory=list)
+    mapped: list[str] = dataclasses.field(default_factory=list)
+    new: list[str] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"started from {self.source}"]
+        for title, items in (("loaded", self.loaded), ("mapped", self.mapped), ("new", self.new)):
+            lines.append(f"  {title}: {', '.join(items) or 'none'}")
+        return "\n".join(lines)
+
+
+def initialise(model, category_names, init_from: str, category_map: dict[str, str]) -> Transfer:
+    """Takes over weights for a training that starts.
+
+    Args:
+        model: The Mask R-CNN to start.
+        category_names: Its categories, by category id - 1.
+        init_from: A model_dir of ours, or a checkpoint in one; or a checkpoint, folder, .tar.gz
+            or URL of one that Model Garden published.
+        category_map: Source category -> category of ours, for names that differ.
+
+    Returns:
+        What was taken over.
+
+    Raises:
+        ValueError: There is no such checkpoint, or nothing of it fits.
+    """
+    path = Path(init_from)
+    of_ours = path if (path / experiment.PARAMS_FILE).is_file() else path.parent
+    if (of_ours / experiment.PARAMS_FILE).is_file():
+        checkpoint = None if of_ours == path else init_from
+        trained = experiment.load_trained(str(of_ours), checkpoint)
+        transfer = _from_trained(model, tuple(category_names), trained, category_map)
+    else:
+        transfer = _from_published(model, init_from)
+    if not transfer.loaded:
+        raise ValueError(
+            f"--init_from={init_from}: nothing of it fits the model; check that task.model is the "
+            "architecture it was trained with."
+        )
+    return transfer
+
+
+def _from_trained(model, category_names, trained, category_map) -> Transfer:
+    transfer = Transfer(f"{trained.checkpoint_path} (step {trained.step})")
+    rows = category_rows(category_names, trained.category_names, category_map)
+    theirs = modules_of(trained.model)
+    for name, module in modules_of(model).items():
+        if name not in theirs:
+            transfer.new.append(name)
+            continue
+        pairs = list(zip(module.variables, theirs[name].variables, strict=False))
+        same_length = len(module.variables) == len(theirs[name].variables)
+        values = [_value(ours, source, rows) for ours, source in pairs]
+        if not same_length or any(value is None for value in values):
+            transfer.new.append(f"{name} (another architecture)")
+            continue
+        for (ours, _), value in zip(pairs, values, strict=True):
+            ours.assign(value)
+        transfer.loaded.append(f"{name} ({len(pairs)} weights)")
+    for name, sources in zip(category_names, rows[1:], strict=True):
+        if sources:
+            origin = " + ".join(trained.category_names[row - 1] for row in sources)
+            transfer.mapped.append(f"{name} <- {origin}")
+        else:
+            transfer.new.append(name)
+    return transfer
+
+
+def category_rows(category_names, source_names, category_map) -> list[list[int]]:
+    """For each class of ours, background first, the source's classes that it continues."""
+    rows = [[0]]
+    for name in category_names:
+        same = [i + 1 for i, source in enumerate(source_names) if source == name]
+        renamed = [i + 1 for i, s in enumerate(source_names) if category_map.get(s) == name]
+        rows.append(same or renamed)
+    return rows
+
+
+def _value(ours, source, rows) -> np.ndarray | None:
+    """The values to start a weight with; None where the source's has another meaning.
+
+    A last axis of one or four entries a class is mapped class by class; several source classes
+    give their mean.
+    """
+    num_source = max((row for row_list in rows for row in row_list), default=0)
+    ours_value, source_value = ours.numpy(), source.numpy()
+    ours_classes = len(rows)
+    width = ours_value.shape[-1] if ours_value.ndim else 0
+    per_class = next((n for n in (1, 4) if width == n * ours_classes), None)
+    is_output = any(part in ours.name for part in _OUTPUT_LAYERS)
+    if not is_output or per_class is None:
+        return source_value if source_value.shape == ours_value.shape else None
+    same_rest = source_value.shape[:-1] == ours_value.shape[:-1]
+    if not same_rest or source_value.shape[-1] < per_class * (num_source + 1):
+        return None
+    ours_rows = ours_value.reshape(*ours_value.shape[:-1], ours_classes, per_class)
+    source_rows = source_value.reshape(*source_value.shape[:-1], -1, per_class)
+    for index, sources in enumerate(rows):
+        if sources:
+            ours_rows[..., index, :] = source_rows[..., sources, :].mean(axis=-2)
+    return ours_rows.reshape(ours_value.shape)
+
+
+_OUTPUT_LAYERS = ("detection-scores", "detection-boxes", "mask-logits")
+
+
+def _from_published(model, init_from: str) -> Transfer:
+    """Reads backbone and decoder of a Model Garden checkpoint, which are saved by these names."""
+    with tempfile.TemporaryDirectory() as scratch:
+        checkpoint = find_published(init_from, Path(scratch))
+        transfer = Transfer(init_from)
+        for name, module in modules_of(model).items():
+            if name not in ("backbone", "decoder"):
+                transfer.new.append(name)
+                continue
+            before = module.get_weights()
+            try:
+                status = tf.train.Checkpoint(**{name: module}).read(checkpoint)
+                status.expect_partial().assert_existing_objects_matched()
+            except (AssertionError, ValueError):
+                module.set_weights(before)
+                transfer.new.append(f"{name} (another architecture)")
+            else:
+                transfer.loaded.append(f"{name} ({len(before)} weights)")
+        return transfer
+
+
+def find_published(init_from: str, scratch: Path) -> str:
+    """Returns the prefix of a published checkpoint, fetched and unpacked where need be.
+
+    Args:
+        init_from: A checkpoint prefix, a folder with one, a .tar.gz of one, or such a file's URL.
+        scratch: Folder for what is fetched and unpacked.
+
+    Raises:
+        ValueError: It cannot be fetched, or holds no checkpoint.
+    """
+    path = Path(init_from)
+    if urllib.parse.urlparse(init_from).scheme in ("http", "https", "file"):
+        path = scratch / "checkpoint.tar.gz"
+        try:
+            urllib.request.urlretrieve(init_from, path)
+        except OSError as error:
+            raise ValueError(f"--init_from={init_from}: cannot be fetched ({error}).") from None
+    if path.is_file() and tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            archive.extractall(scratch / "unpacked", filter="data")
+        path = scratch / "unpacked"
+    if Path(f"{path}.index").is_file():
+        return str(path)
+    found = sorted(path.rglob("*.index")) if path.is_dir() else []
+    if len(found) != 1:
+        raise ValueError(
+            f"--init_from={init_from}: holds {len(found)} checkpoints, expected one (a prefix as "
+            "DIR/ckpt-1000, a folder with one, or its .tar.gz)."
+        )
+    return str(found[0].with_suffix(""))

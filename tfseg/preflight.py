@@ -1,0 +1,92 @@
+"""What is checked before a training starts anything slow."""
+
+import shutil
+from pathlib import Path
+
+import psutil
+import tensorflow as tf
+
+from tfseg import checkpoints, input_pipeline
+
+_CHECKED_EXAMPLES = 200
+_GIB = 2**30
+
+
+def check_category_ids(params) -> None:
+    """Reads the first examples of every shard and looks at their categories.
+
+    Raises:
+        ValueError: A shard cannot be read, or a category id is out of range.
+    """
+    largest = len(params.task.category_names)
+    for path in params.task.train_data.input_path.split(","):
+        try:
+            examples = input_pipeline.read_categories([path], _CHECKED_EXAMPLES)
+        except (tf.errors.OpError, ValueError) as error:
+            raise ValueError(
+                f"{path}: the shard cannot be read ({str(error).splitlines()[0]}); build the data "
+                "set again with --overwrite."
+            ) from None
+        ids = {int(one) for categories in examples for one in categories}
+        wrong = sorted(one for one in ids if not 1 <= one <= largest)
+        if wrong:
+            raise ValueError(
+                f"{path}: category id {wrong[0]}, expected 1 to {largest}; build the data set "
+                "again with --overwrite."
+            )
+
+
+def check_disk(params, model_dir: str, num_values: int) -> None:
+    """Raises ValueError where the checkpoints would not fit on the disk of model_dir.
+
+    Args:
+        params: ExperimentConfig.
+        model_dir: Where they go; must exist.
+        num_values: Values of the model's weights.
+    """
+    there = sum(path.stat().st_size for path in Path(model_dir).glob("**/ckpt-*") if path.is_file())
+    needed = checkpoints.num_bytes(params, num_values) - there
+    free = shutil.disk_usage(model_dir).free
+    if free < needed:
+        raise ValueError(
+            f"--model_dir={model_dir}: the checkpoints need {needed / _GIB:.1f} GiB more, "
+            f"{free / _GIB:.1f} GiB are free; make room, or lower trainer.max_to_keep "
+            f"({params.trainer.max_to_keep})."
+        )
+
+
+def memory_estimate(params, num_values: int) -> float:
+    """A rough guess of the bytes a training takes, to within half or double.
+
+    Weights with gradients, optimizer and averages, and activations by the input's area and batch;
+    fitted to measured peaks on a CPU (README.md, Training).
+    """
+    height, width = params.task.model.input_size[:2]
+    pixels = height * width * params.task.train_data.global_batch_size
+    share = 0.5 if params.task.train_data.dtype == "bfloat16" else 1.0
+    return 1.0 * _GIB + 4 * num_values * 5 + pixels * _bytes_per_pixel(params) * share
+
+
+def _bytes_per_pixel(params) -> float:
+    """Activations kept for the backward pass, by the width of pyramid and heads."""
+    filters = params.task.model.decoder.fpn.num_filters if params.task.model.decoder.fpn else 256
+    depth = params.task.model.backbone.get().as_dict().get("model_id", 50)
+    depth = int(depth) if str(depth).isdigit() else 50
+    return 2500 + 40 * min(depth, 101) + 12 * filters
+
+
+def describe(params, model_dir: str, num_values: int, num_replicas: int) -> str:
+    """One line for people: what is going to be trained, on what, and what it will take."""
+    trainer, data = params.trainer, params.task.train_data
+    epochs = trainer.train_steps * data.global_batch_size / data.num_examples
+    devices = f" on {num_replicas} devices" if num_replicas > 1 else ""
+    height, width = params.task.model.input_size[:2]
+    disk = checkpoints.num_bytes(params, num_values) / _GIB
+    memory = memory_estimate(params, num_values) / _GIB
+    total = psutil.virtual_memory().total / _GIB
+    return (
+        f"{model_dir}: {trainer.train_steps} steps ({epochs:.1f} epochs), batch "
+        f"{data.global_batch_size}{devices}, {height}x{width} pixels, {num_values / 1e6:.1f} M "
+        f"weights; checkpoints every {trainer.checkpoint_interval} steps, up to {disk:.1f} GiB; "
+        f"memory about {memory:.1f} of {total:.0f} GiB"
+    )

@@ -1,0 +1,130 @@
+"""Reads the weights in PyTorch's .pth files and Detectron2's .pkl files, without PyTorch.
+
+Only arrays and plain containers are unpickled: a file cannot run code.
+"""
+
+import collections
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+_MAGIC = 0x1950A86A20F9469CFC6C  # torch/serialization.py, MAGIC_NUMBER of the format before 1.6
+_STORAGE_DTYPES = {
+    "FloatStorage": np.float32,
+    "DoubleStorage": np.float64,
+    "HalfStorage": np.float16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
+}
+_PLAIN = {("collections", "OrderedDict"): collections.OrderedDict}
+
+
+class _Storage:
+    """The memory that tensors are views of, known before its bytes are read."""
+
+    def __init__(self, dtype, num_values: int):
+        self.dtype, self.num_values = np.dtype(dtype), num_values
+        self.values = None
+
+
+class _View:
+    """A tensor: a view of a storage."""
+
+    def __init__(self, storage, offset, size, stride, *_):
+        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
+
+    def array(self) -> np.ndarray:
+        values = self.storage.values[self.offset :]
+        strides = [step * values.itemsize for step in self.stride]
+        return np.lib.stride_tricks.as_strided(values, self.size, strides).copy()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Unpickles containers, numpy arrays and tensors."""
+
+    def __init__(self, file, storages: dict[str, _Storage]):
+        super().__init__(file, encoding="latin1")
+        self._storages = storages
+
+    def find_class(self, module, name):
+        if (module, name) in _PLAIN:
+            return _PLAIN[module, name]
+        if module == "torch" and name in _STORAGE_DTYPES:
+            return _STORAGE_DTYPES[name]
+        if module == "torch._utils" and name == "_rebuild_tensor_v2":
+            return _View
+        if module == "torch._utils" and name == "_rebuild_parameter":
+            return lambda view, *_: view
+        numpy_names = {"_reconstruct", "scalar", "ndarray", "dtype"}
+        if (
+            module.startswith("numpy")
+            and name in numpy_names
+            or (module, name) == (*("_codecs", "encode"),)
+        ):
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        raise pickle.UnpicklingError(f"it holds a {module}.{name}")
+
+    def persistent_load(self, pid):
+        _, dtype, key, _, num_values = pid[:5]
+        return self._storages.setdefault(key, _Storage(dtype, num_values))
+
+
+def read_weights(path: str) -> dict[str, np.ndarray]:
+    """Reads the weights of a .pth (both formats) or .pkl file.
+
+    Args:
+        path: A state dict, or a dict with one at `model` or `state_dict`.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        ValueError: The file cannot be read or holds something else.
+    """
+    try:
+        content = _read(path)
+    except (OSError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise ValueError(
+            f"{path}: cannot be read as PyTorch or Detectron2 weights ({error})."
+        ) from None
+    for key in ("model", "state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    weights = {}
+    for name, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, _View):
+            weights[name] = value.array()
+        elif isinstance(value, np.ndarray):
+            weights[name] = value
+    if not weights:
+        raise ValueError(f"{path}: holds no weights by name; expected a state dict.")
+    return weights
+
+
+def _read(path: str):
+    storages: dict[str, _Storage] = {}
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            record = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            with archive.open(record) as file:
+                content = _Unpickler(file, storages).load()
+            for key, storage in storages.items():
+                raw = archive.read(record.replace("data.pkl", f"data/{key}"))
+                storage.values = np.frombuffer(raw, storage.dtype)
+        return content
+    with Path(path).open("rb") as file:
+        first = _Unpickler(file, storages).load()
+        if first != _MAGIC:
+            return first
+        for _ in range(2):  # the protocol's version and the system's byte order
+            _Unpickler(file, storages).load()
+        content = _Unpickler(file, storages).load()
+        for key in _Unpickler(file, storages).load():
+            num_values = int(np.frombuffer(file.read(8), np.int64)[0])
+            raw = file.read(num_values * storages[key].dtype.itemsize)
+            storages[key].values = np.frombuffer(raw, storages[key].dtype)
+    return content

@@ -1,0 +1,102 @@
+"""Trains one stage after another, each from the weights of the one before.
+
+python -m tfseg.train_stages --stages_file=configs/fgvc6_modanet.stages.yaml --data_dir=DIR
+    --model_dir=DIR
+
+Stage n trains in model_dir/n_NAME. Run the same command again to go on where it stopped.
+"""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from absl import app, flags
+
+from tfseg import cli
+
+FLAGS = flags.FLAGS
+_KEYS = {"name", "dataset", "config_files", "params_overrides"}
+
+
+def define_flags() -> None:
+    """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("stages_file", None, "YAML file that lists the stages.", required=True)
+    flags.DEFINE_string("data_dir", None, "Folder with the prepared data sets.", required=True)
+    flags.DEFINE_string("model_dir", None, "Gets a folder for each stage.", required=True)
+    flags.DEFINE_string("init_from", None, "What the first stage starts from; as in tfseg.train.")
+    flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
+    flags.DEFINE_integer("seed", 0, "Seed of every stage.")
+    flags.DEFINE_multi_string("params_override", [], "KEY=VALUE over every stage's own.")
+
+
+def read_stages(path: str) -> list[dict]:
+    """Reads a stages file: a list `stages` of mappings with name, dataset, config_files (a list)
+    and params_overrides (KEY: value).
+
+    Raises:
+        ValueError: It cannot be read, or a stage has other keys or no name.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"{path}: cannot read the stages ({str(error).splitlines()[0]})."
+        ) from None
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, list) or not stages:
+        raise ValueError(f"{path}: expected a list `stages` of at least one stage.")
+    for number, stage in enumerate(stages, 1):
+        if not isinstance(stage, dict) or not stage.get("name") or set(stage) - _KEYS:
+            raise ValueError(
+                f"{path}: stage {number}: got {stage!r}, expected a mapping with name and any of "
+                f"{', '.join(sorted(_KEYS - {'name'}))}."
+            )
+    return stages
+
+
+def stage_command(stage: dict, model_dir: Path, init_from: str | None) -> list[str]:
+    """The tfseg.train command of one stage."""
+    arguments = [f"--data_dir={FLAGS.data_dir}", f"--model_dir={model_dir}", f"--seed={FLAGS.seed}"]
+    arguments += [f"--config_file={path}" for path in stage.get("config_files", [])]
+    overrides = [f"{key}={value}" for key, value in stage.get("params_overrides", {}).items()]
+    arguments += [f"--params_override={one}" for one in (*overrides, *FLAGS.params_override)]
+    optional = {
+        "dataset": stage.get("dataset"),
+        "init_from": init_from,
+        "num_gpus": FLAGS.num_gpus,
+    }
+    arguments += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+    return [sys.executable, "-m", "tfseg.train", *arguments]
+
+
+def run_stage(command: list[str]) -> int:
+    """Runs a command to its end and returns its exit code; an interrupt is handed on to it."""
+    training = subprocess.Popen(command)
+    try:
+        return training.wait()
+    except KeyboardInterrupt:
+        training.send_signal(signal.SIGTERM)
+        training.wait()
+        raise
+
+
+def main(argv) -> None:
+    """Reads the flags and trains the stages."""
+    cli.refuse_arguments(argv)
+    with cli.one_line_errors():
+        init_from = FLAGS.init_from
+        stages = read_stages(FLAGS.stages_file)
+        for number, stage in enumerate(stages, 1):
+            model_dir = Path(FLAGS.model_dir) / f"{number}_{stage['name']}"
+            print(f"stage {number} of {len(stages)}: {stage['name']}", flush=True)
+            returncode = run_stage(stage_command(stage, model_dir, init_from))
+            if returncode:
+                sys.exit(returncode)
+            init_from = str(model_dir)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,208 @@
+"""The training of one stage, from its last good checkpoint to its end."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import orbit
+import tensorflow as tf
+import tf_keras
+from absl import logging
+from official.core import task_factory, train_lib
+
+from tfseg import checkpoints, experiment, preflight, strategy
+from tfseg.progress import ProgressAction
+from tfseg.validation import Validation
+
+
+class _Controller(orbit.Controller):
+    """Hands every new checkpoint to `after_save(path)`."""
+
+    after_save = None
+
+    def _maybe_save_checkpoint(self, check_interval: bool = True):
+        saved = super()._maybe_save_checkpoint(check_interval)
+        if saved and self.after_save:
+            self.after_save(self.checkpoint_manager.latest_checkpoint)
+        return saved
+
+
+def train(
+    params,
+    model_dir: str,
+    prepared_set=None,
+    init_from: str | None = None,
+    category_map: dict[str, str] | None = None,
+    distribution: tf.distribute.Strategy | None = None,
+) -> None:
+    """Trains until `trainer.train_steps`, from model_dir's last good checkpoint if there is one.
+
+    Args:
+        params: A locked ExperimentConfig from experiment.build_params.
+        model_dir: Gets params.yaml, checkpoints, summaries and validations.
+        prepared_set: Its validation split is evaluated, where trainer.validation_interval says so.
+        init_from: What a training without checkpoints starts from (initialisation.initialise).
+        category_map: Names of init_from's categories -> names of ours, where they differ.
+        distribution: The strategy; by default what fits the machine (strategy.make_strategy).
+
+    Raises:
+        ValueError: model_dir belongs to another data set, a shard or every checkpoint is damaged,
+            a loss is not finite, the disk is full or the memory does not suffice.
+        KeyboardInterrupt: Interrupted; a checkpoint of the current step has been saved.
+    """
+    strategy.set_precision(params.runtime.mixed_precision_dtype, params.task.bfloat16_on_cpu)
+    orbit.controller._log = logging.info  # it also prints a line a loop; the progress bar says more
+    distribution = distribution or strategy.make_strategy(params.runtime.num_gpus)
+    chief = strategy.is_chief(distribution)
+    start, notes = checkpoints.recover(model_dir) if chief else (None, [])
+    start = strategy.from_chief(distribution, start)
+    for note in notes:
+        print(note, file=sys.stderr)
+    experiment.check_resumable(params, model_dir)
+    train_steps = params.trainer.train_steps
+    if start >= train_steps:
+        print(f"{model_dir}: already trained for {start} of {train_steps} steps.")
+        return
+    tf_keras.utils.set_random_seed(params.task.train_data.seed or 0)
+    with distribution.scope():
+        task = task_factory.get_task(params.task, logging_dir=model_dir)
+    task.start_step = start
+    task.initializer = _initializer(params, init_from, category_map or {})
+    data = params.task.train_data
+    screen = sys.stderr if chief else None
+    progress = ProgressAction(train_steps, data.global_batch_size, data.num_examples, screen)
+    watch = _LossAction(task, model_dir)
+    if chief:
+        experiment.save_params(params, model_dir)
+        preflight.check_category_ids(params)
+    runner = train_lib.OrbitExperimentRunner(
+        distribution_strategy=distribution,
+        task=task,
+        mode="train",
+        params=params,
+        model_dir=model_dir,
+        train_actions=[watch, progress],
+        controller_cls=_Controller,
+        save_summary=chief,
+    )
+    progress.global_step = runner.trainer.global_step
+    num_values = runner.trainer.model.count_params()
+    if chief:
+        preflight.check_disk(params, model_dir, num_values)
+        print(preflight.describe(params, model_dir, num_values, distribution.num_replicas_in_sync))
+        print(
+            f"{model_dir}: going on from step {start} of {train_steps}."
+            if start
+            else f"{model_dir}: building the graph; the first losses come within a minute or two.",
+            flush=True,
+        )
+    if chief and prepared_set is not None and params.trainer.validation_interval > 0:
+        _validate_saved(runner, params, prepared_set, model_dir, progress)
+    _run(runner, params, model_dir, progress)
+    if chief:
+        print(f"{model_dir}: trained for {train_steps} steps.")
+
+
+def _initializer(params, init_from: str | None, category_map: dict[str, str]):
+    if not init_from:
+        return None
+
+    def initialise(model) -> None:
+        from tfseg import initialisation  # it imports much that a plain training does not need
+
+        names = params.task.category_names
+        print(initialisation.initialise(model, names, init_from, category_map))
+
+    return initialise
+
+
+class _LossAction:
+    """A train action that ends the training at a loss that is not finite or too large."""
+
+    def __init__(self, task, model_dir: str):
+        self._task, self._model_dir = task, model_dir
+
+    def __call__(self, output) -> None:
+        problem = self._task.loss_watch.problem()
+        if problem is None:
+            return
+        step, losses = problem
+        images = ", ".join(map(str, self._task.image_ids(step)))
+        values = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+        last = checkpoints.saved_steps(self._model_dir)
+        last = f"from step {last[-1]}" if last else "anew"
+        raise ValueError(
+            f"step {step}: the loss is not finite or exploded ({values}); images of the batch: "
+            f"{images}. Lower the learning rate or lengthen the warm-up in the config, or look at "
+            f"these images; the same command goes on {last}."
+        )
+
+
+def _validate_saved(runner, params, prepared_set, model_dir: str, progress) -> None:
+    split = params.trainer.validation_split
+    prepared_set.num_examples(split)  # raises before the training, not after its first epoch
+    validation = Validation(params, runner.trainer, prepared_set, split, model_dir)
+    progress.note = validation.note
+
+    def after_save(path: str) -> None:
+        validation(path, int(runner.trainer.global_step.numpy()))
+        progress.note = validation.note
+
+    runner.controller.after_save = after_save
+
+
+def _run(runner, params, model_dir: str, progress) -> None:
+    """Runs the loop and says in one line what ended it."""
+    try:
+        runner.run()
+    except KeyboardInterrupt:
+        _save_now(runner, params)
+        print(
+            f"\n{model_dir}: interrupted, saved at step {int(progress.global_step.numpy())}; run "
+            "the same command to go on.",
+            file=sys.stderr,
+        )
+        raise
+    except (tf.errors.OpError, OSError) as error:
+        raise _explained(error, params, model_dir) from error
+    finally:
+        progress.close()
+
+
+def _save_now(runner, params) -> None:
+    # A manager of its own: the runner's takes this step for saved where the interrupt came in the
+    # middle of a save.
+    tf.train.CheckpointManager(
+        runner.trainer.checkpoint,
+        runner.checkpoint_manager.directory,
+        max_to_keep=params.trainer.max_to_keep,
+    ).save(checkpoint_number=runner.trainer.global_step)
+
+
+def _explained(error: BaseException, params, model_dir: str) -> ValueError:
+    text = re.sub(r"\s+", " ", str(getattr(error, "message", error))).strip()[:300]
+    if checkpoints.is_full_disk(error):
+        steps = checkpoints.saved_steps(model_dir)
+        last = f"from step {steps[-1]}" if steps else "anew"
+        return ValueError(
+            f"--model_dir={model_dir}: the disk is full ({text}); make room and run the same "
+            f"command again: it goes on {last}."
+        )
+    if isinstance(error, tf.errors.DataLossError):
+        folder = Path(params.task.train_data.input_path.split(",")[0]).parent
+        return ValueError(
+            f"the records in {folder} are damaged ({text}); build the data set again with "
+            "--overwrite."
+        )
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return ValueError(
+            f"out of memory ({text}); lower task.train_data.global_batch_size, and the learning "
+            "rate with it."
+        )
+    if os.environ.get("TF_CONFIG"):
+        return ValueError(
+            f"another worker stopped or cannot be reached ({text}); start the same command on all "
+            "machines again: it goes on from the last checkpoint."
+        )
+    return error

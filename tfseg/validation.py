@@ -1,0 +1,173 @@
+"""Judges a model while it trains: COCO's metrics, pictures of prediction beside truth, the best.
+
+What is judged is the graph that would be exported now, with the averaged weights where there are.
+"""
+
+import contextlib
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from official.modeling import optimization
+
+from tfseg import checkpoints, coco_metrics, judged_run, photo_pixels, recorded_photos, visualize
+from tfseg.detections import detections_from_coco_results
+from tfseg.experiment import PARAMS_FILE
+from tfseg.serving_module import ServingModule
+
+BEST_METRIC = "mask/AP"
+_HISTORY = "validation.jsonl"
+_SHOWN = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
+_PICTURE_SCORE = 0.5
+
+
+class Validation:
+    """Evaluates checkpoints of a running training.
+
+    Attributes:
+        note: The last figures, for the progress line.
+    """
+
+    def __init__(self, params, trainer, prepared_set, split: str, model_dir: str):
+        """Prepares the evaluation; nothing is computed yet.
+
+        Args:
+            params: ExperimentConfig; trainer.validation_interval is the least number of steps
+                between two evaluations, trainer.validation_pictures how many photos are drawn.
+            trainer: Model Garden's Trainer, for its model and optimizer.
+            prepared_set: prepared.PreparedDataset.
+            split: Which split of it.
+            model_dir: Gets validation.jsonl, summaries, pictures and best/.
+        """
+        self._params, self._trainer = params, trainer
+        self._prepared, self._split = prepared_set, split
+        self._model_dir = Path(model_dir)
+        self._module = None
+        self._writer = None
+        history = self._history()
+        self._last_step = history[-1]["step"] if history else 0
+        self._best = max((line[BEST_METRIC] for line in history), default=-1.0)
+        self.note = _note(history[-1]) if history else ""
+
+    def _history(self) -> list[dict]:
+        path = self._model_dir / _HISTORY
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def __call__(self, checkpoint_path: str, step: int) -> None:
+        """Evaluates the model as it is, if that is due or the training ends.
+
+        Args:
+            checkpoint_path: Where it has just been saved.
+            step: The global step.
+        """
+        due = step - self._last_step >= self._params.trainer.validation_interval
+        if step == self._last_step or not (due or step >= self._params.trainer.train_steps):
+            return
+        self._last_step = step
+        with self._averaged_weights():
+            metrics, coco_results = judged_run.evaluate_model(
+                self._serving_module(), self._prepared, self._split
+            )
+        metrics = {name: 0.0 if math.isnan(value) else value for name, value in metrics.items()}
+        line = {"step": step, **{name: round(value, 5) for name, value in metrics.items()}}
+        with (self._model_dir / _HISTORY).open("a", encoding="utf-8") as history:
+            history.write(json.dumps(line) + "\n")
+        self.note = _note(line)
+        if line[BEST_METRIC] > self._best:
+            self._best = line[BEST_METRIC]
+            params_path = self._model_dir / PARAMS_FILE
+            text = json.dumps({"split": self._split, **line}, indent=1) + "\n"
+            checkpoints.keep_best(str(self._model_dir), checkpoint_path, text, params_path)
+        self._summarize(metrics, coco_results, step)
+
+    @contextlib.contextmanager
+    def _averaged_weights(self):
+        optimizer = self._trainer.optimizer
+        if not isinstance(optimizer, optimization.ExponentialMovingAverage):
+            yield
+            return
+        with self._trainer.strategy.scope():
+            optimizer.swap_weights()
+        try:
+            yield
+        finally:
+            with self._trainer.strategy.scope():
+                optimizer.swap_weights()
+
+    def _serving_module(self) -> ServingModule:
+        if self._module is None:
+            model = self._params.task.model
+            self._module = ServingModule(
+                self._trainer.model,
+                tuple(model.input_size[:2]),
+                model.max_level,
+                tuple(self._params.task.category_names),
+            )
+        return self._module
+
+    def _summarize(self, metrics: dict[str, float], coco_results: list[dict], step: int) -> None:
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self._model_dir / "validation"))
+        picture = draw_pictures(
+            self._prepared, self._split, coco_results, self._params.trainer.validation_pictures
+        )
+        with self._writer.as_default(step=step):
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value)
+            if picture is not None:
+                tf.summary.image("prediction beside truth", picture[np.newaxis])
+                path = str(self._model_dir / "validation" / "pictures.jpg")
+                cv2.imwrite(path, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        self._writer.flush()
+
+
+def _note(line: dict) -> str:
+    figures = " ".join(f"{name} {100 * line[name]:.1f}" for name in ("mask/AP", "mask/AP50"))
+    return f"val at {line['step']}: {figures}"
+
+
+def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: int):
+    """Draws the first photos of a split: truth at the left, what was found at the right.
+
+    Args:
+        prepared_set: prepared.PreparedDataset.
+        split: Name of the split.
+        coco_results: Detections of the split's photos; those under a score of 0.5 are left out.
+        number: How many photos.
+
+    Returns:
+        uint8 [height, width, 3], RGB, one photo a row; None where number is 0.
+    """
+    photos = list(recorded_photos.read_photos(prepared_set.record_paths(split), number or 1))
+    image_ids = [image_id for image_id, _ in photos]
+    truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
+    rows = []
+    for image_id, encoded in photos[:number]:
+        pixels = photo_pixels.decode_photo(encoded)
+        annotations = [{**one, "score": 1.0} for one in truth.imgToAnns[image_id]]
+        found = [
+            one
+            for one in coco_results
+            if one["image_id"] == image_id and one["score"] >= _PICTURE_SCORE
+        ]
+        names = prepared_set.category_names
+        sides = [
+            visualize.draw_detections(
+                pixels,
+                detections_from_coco_results(items, pixels.shape[:2], names),
+                show_scores=scores,
+            )
+            for items, scores in ((annotations, False), (found, True))
+        ]
+        rows.append(np.concatenate(sides, axis=1))
+    if not rows:
+        return None
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows], axis=0
+    )

@@ -1,0 +1,252 @@
+"""PyTorch's R50-FPN Mask R-CNN weights in the layers of Model Garden's.
+
+Names: detectron2/modeling (COCO-InstanceSegmentation/mask_rcnn_R_50_FPN) and torchvision
+(maskrcnn_resnet50_fpn, resnet50), both of its generations of names.
+"""
+
+import re
+
+import numpy as np
+
+# A regular expression for a source name -> our neutral name.
+_DETECTRON2 = (
+    (r"(?:backbone\.bottom_up\.)?stem\.conv1\.(.*)", r"stem.\1"),
+    (r"(?:backbone\.bottom_up\.)?res(\d)\.(\d+)\.(conv\d|shortcut)\.(.*)", r"res\1.\2.\3.\4"),
+    (r"backbone\.fpn_(lateral|output)(\d)\.(.*)", r"\1\2.\3"),
+    (r"proposal_generator\.rpn_head\.conv\.(.*)", r"rpn_conv.\1"),
+    (r"proposal_generator\.rpn_head\.objectness_logits\.(.*)", r"rpn_scores.\1"),
+    (r"proposal_generator\.rpn_head\.anchor_deltas\.(.*)", r"rpn_boxes.\1"),
+    (r"roi_heads\.box_head\.fc(\d)\.(.*)", r"fc\1.\2"),
+    (r"roi_heads\.box_predictor\.cls_score\.(.*)", r"classes.\1"),
+    (r"roi_heads\.box_predictor\.bbox_pred\.(.*)", r"boxes.\1"),
+    (r"roi_heads\.mask_head\.mask_fcn(\d)\.(.*)", r"mask\1.\2"),
+    (r"roi_heads\.mask_head\.deconv\.(.*)", r"deconv.\1"),
+    (r"roi_heads\.mask_head\.predictor\.(.*)", r"masks.\1"),
+)
+_BODY = r"(?:backbone\.body\.)?"
+_TORCHVISION = (
+    (_BODY + r"conv1\.(.*)", r"stem.\1"),
+    (_BODY + r"bn1\.(.*)", r"stem.norm.\1"),
+    (_BODY + r"layer(\d)\.(\d+)\.conv(\d)\.(.*)", r"layer\1.\2.conv\3.\4"),
+    (_BODY + r"layer(\d)\.(\d+)\.bn(\d)\.(.*)", r"layer\1.\2.conv\3.norm.\4"),
+    (_BODY + r"layer(\d)\.(\d+)\.downsample\.0\.(.*)", r"layer\1.\2.shortcut.\3"),
+    (_BODY + r"layer(\d)\.(\d+)\.downsample\.1\.(.*)", r"layer\1.\2.shortcut.norm.\3"),
+    (r"backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?(\w+)", r"inner\1.\2"),
+    (r"backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?(\w+)", r"outer\1.\2"),
+    (r"rpn\.head\.conv\.(?:0\.0\.)?(\w+)", r"rpn_conv.\1"),
+    (r"rpn\.head\.cls_logits\.(.*)", r"rpn_scores.\1"),
+    (r"rpn\.head\.bbox_pred\.(.*)", r"rpn_boxes.\1"),
+    (r"roi_heads\.box_head\.fc6\.(.*)", r"fc1.\1"),
+    (r"roi_heads\.box_head\.fc7\.(.*)", r"fc2.\1"),
+    (r"roi_heads\.box_predictor\.cls_score\.(.*)", r"classes.\1"),
+    (r"roi_heads\.box_predictor\.bbox_pred\.(.*)", r"boxes.\1"),
+    (r"roi_heads\.mask_head\.mask_fcn(\d)\.(.*)", r"mask\1.\2"),
+    (r"roi_heads\.mask_head\.(\d)\.0\.(.*)", r"mask_from0_\1.\2"),
+    (r"roi_heads\.mask_predictor\.conv5_mask\.(.*)", r"deconv.\1"),
+    (r"roi_heads\.mask_predictor\.mask_fcn_logits\.(.*)", r"masks.\1"),
+)
+# Facts and counters, not weights; and the classifier of ImageNet weights.
+_IGNORED = re.compile(
+    r".*num_batches_tracked|.*cell_anchors.*|pixel_mean|pixel_std|(stem\.)?fc\.(weight|bias)"
+    r"|linear\.(weight|bias)"
+)
+_EPSILON = 1e-5  # of both projects' batch normalization
+
+
+def neutral_names(weights: dict[str, np.ndarray]) -> tuple[str, dict[str, np.ndarray], list[str]]:
+    """Tells whose weights these are and gives them names of ours.
+
+    Args:
+        weights: Arrays by the source's names.
+
+    Returns:
+        "detectron2" or "torchvision"; arrays by neutral name; the names that were left out.
+
+    Raises:
+        ValueError: A name belongs to neither.
+    """
+    source = "detectron2" if any("stem.conv1" in name for name in weights) else "torchvision"
+    patterns = _DETECTRON2 if source == "detectron2" else _TORCHVISION
+    named, ignored = {}, []
+    for name, value in weights.items():
+        if _IGNORED.fullmatch(name):
+            ignored.append(name)
+            continue
+        neutral = next((re.sub(p, new, name) for p, new in patterns if re.fullmatch(p, name)), None)
+        if neutral is None:
+            raise ValueError(
+                f"{name}: not a weight of an R50-FPN Mask R-CNN or ResNet-50 of {source}; expected "
+                "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN, maskrcnn_resnet50_fpn or resnet50."
+            )
+        named[_renumbered(neutral)] = value
+    return source, named, ignored
+
+
+def _renumbered(name: str) -> str:
+    """torchvision counts stages and blocks from other numbers."""
+    name = re.sub(r"^layer(\d)", lambda m: f"res{int(m[1]) + 1}", name)
+    name = re.sub(r"^inner(\d)", lambda m: f"lateral{int(m[1]) + 2}", name)
+    name = re.sub(r"^outer(\d)", lambda m: f"output{int(m[1]) + 2}", name)
+    return re.sub(r"^mask_from0_(\d)", lambda m: f"mask{int(m[1]) + 1}", name)
+
+
+class Importer:
+    """Fills a Mask R-CNN's layers, and knows what has been used and filled."""
+
+    def __init__(self, weights: dict[str, np.ndarray], source: str):
+        self._weights, self._source = dict(weights), source
+        self._filled = set()
+
+    def fill_backbone(self, backbone) -> None:
+        """Fills a ResNet-50."""
+        from official.vision.modeling.layers import nn_blocks
+
+        kernel = self._kernel("stem")
+        if self._source == "detectron2":
+            # Its input is BGR from 0 to 255, ours RGB over the deviations of 0 to 1.
+            deviations = 255 * np.array([0.229, 0.224, 0.225], np.float32)
+            kernel = kernel[:, :, ::-1] * deviations[:, np.newaxis]
+        self._set(backbone.layers[1].kernel, kernel, "stem")
+        self._norm(backbone.layers[2], "stem")
+        blocks = [one for one in backbone.layers if isinstance(one, nn_blocks.BottleneckBlock)]
+        names = [f"res{s}.{i}" for s, n in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(n)]
+        for name, block in zip(names, blocks, strict=True):
+            for number in (1, 2, 3):
+                part = f"{name}.conv{number}"
+                self._set(getattr(block, f"_conv{number}").kernel, self._kernel(part), part)
+                self._norm(getattr(block, f"_norm{number}"), part)
+            if name.endswith(".0"):
+                part = f"{name}.shortcut"
+                self._set(block._shortcut.kernel, self._kernel(part), part)
+                self._norm(block._norm0, part)
+
+    def fill_decoder(self, decoder) -> None:
+        """Fills a pyramid of levels 2 to 6."""
+        for level in range(2, 6):
+            self._convolution(decoder.get_layer(f"lateral_{level}"), f"lateral{level}")
+            self._convolution(decoder.get_layer(f"post_hoc_{level}"), f"output{level}")
+        # PyTorch's level 6 is every second cell of level 5.
+        coarser = decoder.get_layer("coarser_6")
+        kernel = np.zeros(coarser.kernel.shape, np.float32)
+        kernel[1, 1] = np.eye(kernel.shape[-1])
+        self._set(coarser.kernel, kernel, "level 6")
+        self._set(coarser.bias, np.zeros(coarser.bias.shape), "level 6")
+        for level in range(2, 7):
+            self._no_norm(decoder.get_layer(f"norm_{level}"))
+
+    def fill_rpn_head(self, head) -> None:
+        """Fills the region proposal network for ratios 0.5, 1, 2 and anchors of 8 strides."""
+        self._convolution(head._convs[0], "rpn_conv")
+        for norms in head._norms:
+            self._no_norm(norms[0])
+        # PyTorch's ratios are of height to width, ours of width to height: the order turns round.
+        scores, scores_bias = self._kernel("rpn_scores"), self._take("rpn_scores.bias")
+        self._set(head._classifier.kernel, scores[..., ::-1], "rpn_scores")
+        self._set(head._classifier.bias, scores_bias[::-1], "rpn_scores")
+        boxes = self._kernel("rpn_boxes")
+        boxes = boxes.reshape(*boxes.shape[:-1], 3, 4)[..., ::-1, _YXHW]
+        bias = self._take("rpn_boxes.bias").reshape(3, 4)[::-1, _YXHW].copy()
+        # Its anchors stand on the cells' corners, ours on their centres: half a stride further.
+        widths = 8 * np.sqrt([0.5, 1.0, 2.0])  # in strides
+        bias[:, 0] -= 0.5 / widths[::-1]
+        bias[:, 1] -= 0.5 / widths
+        self._set(head._box_regressor.kernel, boxes.reshape(*boxes.shape[:-2], 12), "rpn_boxes")
+        self._set(head._box_regressor.bias, bias.reshape(-1), "rpn_boxes")
+
+    def fill_detection_head(self, head) -> None:
+        """Fills the box head of two fully connected layers."""
+        flat = self._take("fc1.weight")  # [units, channels * 7 * 7]
+        flat = flat.reshape(flat.shape[0], -1, 7, 7).transpose(2, 3, 1, 0)
+        self._set(head._fcs[0].kernel, flat.reshape(-1, flat.shape[-1]), "fc1")
+        self._set(head._fcs[0].bias, self._take("fc1.bias"), "fc1")
+        self._set(head._fcs[1].kernel, self._take("fc2.weight").T, "fc2")
+        self._set(head._fcs[1].bias, self._take("fc2.bias"), "fc2")
+        for norm in head._fc_norms:
+            self._no_norm(norm)
+        order = self._class_order(head._classifier.bias.shape[0])
+        self._set(head._classifier.kernel, self._take("classes.weight")[order].T, "classes")
+        self._set(head._classifier.bias, self._take("classes.bias")[order], "classes")
+        kernel = self._boxes_by_class(self._take("boxes.weight"))
+        bias = self._boxes_by_class(self._take("boxes.bias"))
+        self._set(head._box_regressor.kernel, kernel.T, "boxes")
+        self._set(head._box_regressor.bias, bias, "boxes")
+
+    def fill_mask_head(self, head) -> None:
+        """Fills the mask head."""
+        for number, layer in enumerate(head._convs, 1):
+            self._convolution(layer, f"mask{number}")
+        for norm in (*head._conv_norms, head._deconv_bn):
+            self._no_norm(norm)
+        # [in, out, height, width] -> [height, width, out, in]
+        deconv = self._take("deconv.weight").transpose(2, 3, 1, 0)
+        self._set(head._deconv.kernel, deconv, "deconv")
+        self._set(head._deconv.bias, self._take("deconv.bias"), "deconv")
+        kernel, bias = self._kernel("masks"), self._take("masks.bias")
+        if self._source == "detectron2":  # it has no mask for the background
+            kernel = np.pad(kernel, ((0, 0), (0, 0), (0, 0), (1, 0)))
+            bias = np.pad(bias, (1, 0))
+        self._set(head._mask_regressor.kernel, kernel, "masks")
+        self._set(head._mask_regressor.bias, bias, "masks")
+
+    def check_complete(self, variables) -> None:
+        """Raises ValueError where a weight of the file or one of the model is left."""
+        if self._weights:
+            raise ValueError(
+                f"{sorted(self._weights)[0]}: a weight that the model has no place for."
+            )
+        empty = [one.name for one in variables if id(one) not in self._filled]
+        assert not empty, f"not filled: {empty}"
+
+    def _take(self, name: str) -> np.ndarray:
+        if name not in self._weights:
+            raise ValueError(f"{name}: missing from the file; is it cut short, or another model?")
+        return np.float32(self._weights.pop(name))
+
+    def _kernel(self, name: str) -> np.ndarray:
+        """[out, in, height, width] -> [height, width, in, out]."""
+        return self._take(f"{name}.weight").transpose(2, 3, 1, 0)
+
+    def _convolution(self, layer, name: str) -> None:
+        self._set(layer.kernel, self._kernel(name), name)
+        self._set(layer.bias, self._take(f"{name}.bias"), name)
+
+    def _norm(self, layer, name: str) -> None:
+        gamma, beta = self._take(f"{name}.norm.weight"), self._take(f"{name}.norm.bias")
+        mean = self._take(f"{name}.norm.running_mean")
+        variance = self._take(f"{name}.norm.running_var")
+        gamma = gamma * np.sqrt((variance + layer.epsilon) / (variance + _EPSILON))
+        parts = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+        for variable, value in zip(parts, (gamma, beta, mean, variance), strict=True):
+            self._set(variable, value, name)
+
+    def _no_norm(self, layer) -> None:
+        """Makes a normalization that the source does not have change nothing."""
+        ones, zeros = np.ones(layer.gamma.shape), np.zeros(layer.gamma.shape)
+        parts = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+        values = (ones * np.sqrt(1 + layer.epsilon), zeros, zeros, ones)
+        for variable, value in zip(parts, values, strict=True):
+            self._set(variable, value, layer.name)
+
+    def _class_order(self, num_classes: int) -> np.ndarray:
+        """Where the source has the classes that we have in the order background first."""
+        order = np.arange(num_classes)
+        return np.roll(order, 1) if self._source == "detectron2" else order
+
+    def _boxes_by_class(self, boxes: np.ndarray) -> np.ndarray:
+        """[classes * 4 (x, y, w, h), ...] -> the same with (y, x, h, w), background first."""
+        boxes = boxes.reshape(-1, 4, *boxes.shape[1:])[:, _YXHW]
+        if self._source == "detectron2":  # it has no box for the background
+            boxes = np.concatenate([np.zeros_like(boxes[:1]), boxes])
+        return boxes.reshape(-1, *boxes.shape[2:])
+
+    def _set(self, variable, value: np.ndarray, name: str) -> None:
+        if tuple(variable.shape) != np.shape(value):
+            raise ValueError(
+                f"{name}: got a weight of shape {np.shape(value)}, expected "
+                f"{tuple(variable.shape)}: another architecture than R50-FPN."
+            )
+        variable.assign(value)
+        self._filled.add(id(variable))
+
+
+_YXHW = [1, 0, 3, 2]
