@@ -1,0 +1,229 @@
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+
+from data_prep import crawl_engines
+from data_prep.crawl_checks import NearDuplicates, perceptual_hash
+from data_prep.crawl_fetch import Fetcher, FetchError, Politeness
+from data_prep.crawl_run import Crawl, read_manifest
+from tests.data_prep.hostile_server import hostile_server, jpeg, product_jpeg
+
+REPO_DIR = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def server():
+    with hostile_server() as server:
+        yield server
+
+
+def polite(**changes):
+    options = {"requests_per_s": 500, "deadline_s": 3.0, "max_bytes": 300_000}
+    return Politeness("tester/1.0", public_hosts_only=False, **(options | changes))
+
+
+def crawl(out_dir, server, *paths, max_num=50, politeness=None):
+    candidates = [crawl_engines.Candidate(f"{server.url}{path}", "unknown") for path in paths]
+    work = Crawl(out_dir, "dress", "red dress", politeness or polite())
+    return work.run(candidates, max_num, num_workers=4)
+
+
+def outcomes_by_path(out_dir, server):
+    entries = read_manifest(out_dir / "manifest.jsonl")
+    return {entry.url.removeprefix(server.url): entry.outcome for entry in entries}
+
+
+def test_every_kind_of_answer_has_its_outcome(server, tmp_path):
+    expected = {
+        "/good/1.jpg": "kept",
+        "/redirect.jpg": "kept",
+        "/loop/a": "redirect_loop",
+        "/endless/0": "too_many_redirects",
+        "/elsewhere.jpg": "not_a_web_address",
+        "/stall.jpg": "timed_out",
+        "/trickle.jpg": "timed_out",
+        "/breaks.jpg": "broke_off",
+        "/html.jpg": "not_an_image",
+        "/liar.jpg": "not_an_image",
+        "/bomb.png": "too_many_pixels",
+        "/huge.jpg": "too_many_bytes",
+        "/truncated.jpg": "damaged",
+        "/icon.jpg": "icon",
+        "/banner.jpg": "banner",
+        "/private/a.jpg": "robots_disallow",
+        "/nothing.jpg": "http_404",
+        "/flaky.jpg": "http_503",
+    }
+    counts = crawl(tmp_path, server, *expected)
+    assert outcomes_by_path(tmp_path, server) == expected
+    assert counts["kept"] == 2
+    assert sum(counts.values()) == len(expected)
+    assert server.asked("/private/a.jpg") == 0
+    assert server.asked("/robots.txt") == 1
+    assert {agent for *_, agent in server.requests} == {"tester/1.0"}
+    assert len(list((tmp_path / "dress").iterdir())) == 2  # nothing half written is left
+
+
+def test_manifest_describes_what_was_kept(server, tmp_path):
+    crawl(tmp_path, server, "/good/1.jpg")
+    entry = json.loads((tmp_path / "manifest.jsonl").read_text())
+    contents = jpeg(1)
+    sha256 = hashlib.sha256(contents).hexdigest()
+    assert (tmp_path / entry["file_name"]).read_bytes() == contents
+    assert entry["file_name"] == f"dress/{sha256[:16]}.jpg"
+    assert entry["sha256"] == sha256
+    assert (entry["width"], entry["height"], entry["num_bytes"]) == (320, 260, len(contents))
+    assert (entry["licence"], entry["keyword"]) == ("unknown", "red dress")
+    assert entry["time"].endswith("+00:00")
+
+
+def test_duplicates_and_near_duplicates_are_left_out(server, tmp_path):
+    crawl(tmp_path, server, "/good/1.jpg")
+    crawl(tmp_path, server, "/same.jpg", "/similar.jpg", "/good/2.jpg")
+    found = outcomes_by_path(tmp_path, server)
+    assert found["/same.jpg"] == "duplicate"
+    assert found["/similar.jpg"] == "near_duplicate"
+    assert found["/good/2.jpg"] == "kept"
+
+
+def test_a_second_run_asks_only_for_what_may_come_yet(server, tmp_path):
+    paths = ("/good/1.jpg", "/nothing.jpg", "/flaky.jpg")
+    crawl(tmp_path, server, *paths)
+    counts = crawl(tmp_path, server, *paths)
+    assert counts == {"known already": 2, "kept": 1}
+    assert [server.asked(path) for path in paths] == [1, 1, 2]
+
+
+def test_crawl_stops_at_max_num_over_all_runs(server, tmp_path):
+    paths = [f"/good/{number}.jpg" for number in range(20, 40)]
+    crawl(tmp_path, server, *paths, max_num=3)
+    crawl(tmp_path, server, *paths, max_num=5)
+    assert len(list((tmp_path / "dress").iterdir())) == 5
+
+
+def test_one_host_is_asked_no_faster_than_allowed(server, tmp_path):
+    paths = [f"/good/{number}.jpg" for number in range(5)]
+    crawl(tmp_path, server, *paths, politeness=polite(requests_per_s=20))
+    times = [when for path, when, _ in server.requests if path.startswith("/good")]
+    assert min(np.diff(times)) > 0.03  # 50 ms, less what threads jitter
+
+
+def test_a_crawl_delay_of_robots_txt_is_kept(server):
+    server.robots = b"User-agent: *\nCrawl-delay: 0.2\n"
+    server.robots = b"User-agent: *\nCrawl-delay: 1\n"
+    fetcher = Fetcher(polite())
+    fetcher.fetch(f"{server.url}/good/1.jpg")
+    started = time.monotonic()
+    fetcher.fetch(f"{server.url}/good/2.jpg")
+    assert time.monotonic() - started > 0.8
+
+
+def test_robots_txt_that_fails_allows_nothing_and_none_allows_all(server):
+    server.robots_status = 500
+    with pytest.raises(FetchError, match="robots_disallow"):
+        Fetcher(polite()).fetch(f"{server.url}/good/1.jpg")
+    server.robots_status = 404
+    assert Fetcher(polite()).fetch(f"{server.url}/good/1.jpg") == jpeg(1)
+
+
+def test_local_networks_are_refused_unless_allowed(server):
+    politeness = Politeness("tester/1.0", public_hosts_only=True)
+    with pytest.raises(FetchError, match="not_a_public_host"):
+        Fetcher(politeness).fetch(f"{server.url}/good/1.jpg")
+    assert server.requests == []
+
+
+def test_a_killed_crawl_goes_on(server, tmp_path):
+    urls = [f"{server.url}/good/{number}.jpg" for number in range(30)]
+    (tmp_path / "urls.txt").write_text("# dresses\n" + "\tcc-by\n".join([*urls, ""]))
+    command = [sys.executable, "-m", "data_prep.crawl", "--engine=urls", "--local_hosts"]
+    command += [f"--urls_path={tmp_path / 'urls.txt'}", f"--out_dir={tmp_path / 'out'}"]
+    command += ["--category=dress", "--requests_per_second=20", "--num_workers=2"]
+    process = subprocess.Popen(command, cwd=REPO_DIR)
+    manifest = tmp_path / "out/manifest.jsonl"
+    while process.poll() is None and (not manifest.is_file() or manifest.stat().st_size < 2000):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with manifest.open("ab") as file:
+        file.write(b'{"url": "http')
+    num_done = manifest.read_bytes().count(b"\n")
+    assert 0 < num_done < 30
+    command[command.index("--requests_per_second=20")] = "--requests_per_second=100"
+    done = subprocess.run(command, cwd=REPO_DIR, capture_output=True, text=True, timeout=60)
+    assert f"{30 - num_done} photos kept; left out: {num_done} known already" in done.stdout
+    entries = read_manifest(manifest)
+    assert len(entries) == len({entry.url for entry in entries}) == 30
+    assert {entry.licence for entry in entries} == {"cc-by"}
+
+
+def test_search_reads_the_engine_page_by_page(server, monkeypatch):
+    """The engine's address is led to the local server; icrawler asks and reads as it would."""
+    to_local = requests.adapters.HTTPAdapter.send
+
+    def send(self, request, **kwargs):
+        request.url = request.url.replace("https://www.bing.com", server.url)
+        return to_local(self, request, **kwargs)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    found = list(crawl_engines.search("bing", "red dress", "commercial", 100, "tester/1.0"))
+    assert [one.url for one in found] == [f"{server.url}/good/{n}.jpg" for n in (10, 11, 12)]
+    assert {one.licence for one in found} == {"commercial"}
+    pages = [path for path, *_ in server.requests]
+    assert "q=red+dress" in pages[0]
+    assert "license" in pages[0]
+    assert len(pages) == 2  # the second had nothing new
+
+
+def test_a_folder_is_taken_over(tmp_path):
+    source = tmp_path / "my photos"
+    source.mkdir()
+    (source / "shirt #1.jpg").write_bytes(product_jpeg())
+    (source / "notes.txt").write_text("not a photo")
+    candidates = crawl_engines.in_folder(source, "own")
+    counts = Crawl(tmp_path / "out", "top", "", polite()).run(candidates, 10, 2)
+    assert counts == {"kept": 1, "not_an_image": 1}
+    assert {entry.licence for entry in read_manifest(tmp_path / "out/manifest.jsonl")} == {"own"}
+
+
+def test_perceptual_hash_tells_same_from_other():
+    near = NearDuplicates()
+    rng = np.random.default_rng(1)
+    photos = [
+        np.asarray(Image.fromarray(rng.integers(0, 255, (8, 8), np.uint8)).resize((400, 300), 3))
+        for _ in range(30)
+    ]
+    for number, photo in enumerate(photos):
+        assert near.find(perceptual_hash(photo)) is None
+        near.add(perceptual_hash(photo), str(number))
+    brighter = np.clip(photos[3].astype(int) + 12, 0, 255).astype(np.uint8)
+    smaller = np.asarray(Image.fromarray(photos[4]).resize((200, 150), 2))
+    assert near.find(perceptual_hash(brighter)) == "3"
+    assert near.find(perceptual_hash(smaller)) == "4"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--engine=bing", "--category=a"], "--engine=bing needs --keyword"),
+        (["--engine=urls", "--category=a"], "--engine=urls needs --urls_path"),
+        (["--engine=folder", "--folder=.", "--category=../x"], "not the name of a folder"),
+        (["--engine=bing", "--keyword=x", "--category=a", "--licence=any"], "no such filter"),
+    ],
+)
+def test_wrong_flags_are_told_in_one_line(tmp_path, flags, words):
+    command = [sys.executable, "-m", "data_prep.crawl", f"--out_dir={tmp_path}", *flags]
+    done = subprocess.run(command, cwd=REPO_DIR, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
