@@ -8,7 +8,7 @@ from data_prep.cutout.background import Background, channel_sum, mahalanobis_squ
 _DETAIL_SCALES = (1.2, 2.5, 5.0)  # pixels
 _MEAN_SCALES = (1.5, 3.0, 6.0)
 _MAX_CUE = 5.0
-_DETAIL_GAIN = 0.6
+_DETAIL_GAIN = 1.2
 _NUM_LEVELS = 8
 _LEVEL_STEP = 1.35
 _MIN_EDGE = 1.5  # grey levels a pixel
