@@ -80,29 +80,39 @@ def load_detector(all_scores: bool):
     return detector.detector_from_model_dir(FLAGS.model_dir, FLAGS.checkpoint_path)
 
 
+def submission_class_ids(detector) -> dict[int, int] | None:
+    """Returns FGVC6's ClassId by category id where a submission is wanted; tells what is lost."""
+    if not FLAGS.submission:
+        return None
+    from tfseg import submissions
+
+    names = detector.category_names
+    class_ids = submissions.fgvc6_class_ids(names, FLAGS.label_descriptions_path)
+    unknown = [name for category_id, name in enumerate(names, 1) if category_id not in class_ids]
+    if unknown:
+        print(f"submission.csv leaves out what the competition does not know: {', '.join(unknown)}")
+    return class_ids
+
+
 def main(argv) -> None:
     """Reads the flags, predicts, and writes the files asked for."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
-        photos = find_photos()
-        chosen = chosen_thresholds()
-        detector = load_detector(all_scores=chosen is not None)
-
-        from tfseg import prediction_files, submissions, thresholds
+        from tfseg import prediction_files, thresholds
         from tfseg.photo_prediction import PhotoPrediction, PictureChoices
         from tfseg.prediction_journal import PredictionJournal
 
+        photos = find_photos()
+        if FLAGS.challenge:
+            prediction_files.refuse_unnumbered(photos)
+        chosen = chosen_thresholds()
+        detector = load_detector(all_scores=chosen is not None)
+        class_ids = submission_class_ids(detector)
         shown = chosen or detector.thresholds or thresholds.DEFAULT
-        class_ids = None
-        if FLAGS.submission:
-            class_ids = submissions.fgvc6_class_ids(
-                detector.category_names, FLAGS.label_descriptions_path
-            )
         order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
         choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
         output_dir = Path(FLAGS.output_dir)
-        settings = {"model": detector.name, **shown.to_json(), "overlaps": order}
-        settings |= vars(choices)
+        settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
         with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
             run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
             run.run(photos, journal, FLAGS.batch_size)

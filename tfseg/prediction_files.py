@@ -25,18 +25,18 @@ def write_detections(path: Path, journal: PredictionJournal, photos: list[PhotoF
     )
 
 
-def write_challenge(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:
-    """Writes the json of ModaNet's challenge.
+def refuse_unnumbered(photos: list[PhotoFile]) -> None:
+    """Raises ValueError where a photo is not called by its image id, as ModaNet's 0100014.jpg."""
+    for photo in photos:
+        if not Path(photo.name).stem.isdigit():
+            raise ValueError(
+                f"--challenge: {photo.path} is not called by its image id; expected names such as "
+                "0100014.jpg, those of modanet2018_instances_val.json."
+            )
 
-    Raises:
-        ValueError: A photo is not called by its number, as ModaNet's 0100014.jpg.
-    """
-    unnumbered = [photo for photo in photos if not Path(photo.name).stem.isdigit()]
-    if unnumbered:
-        raise ValueError(
-            f"--challenge: {unnumbered[0].path} is not called by its image id; expected names such "
-            "as 0100014.jpg, those of modanet2018_instances_val.json."
-        )
+
+def write_challenge(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:
+    """Writes the json of ModaNet's challenge; see refuse_unnumbered."""
     ids = image_ids(photos)
     _write_json_list(
         path,

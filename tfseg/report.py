@@ -7,6 +7,7 @@ python -m tfseg.report --results_path=now/detections.json --compare_with=before/
 Opens from disk and needs no network.
 """
 
+import dataclasses
 from pathlib import Path
 
 from absl import app, flags
@@ -77,6 +78,7 @@ def main(argv) -> None:
         before = None
         if FLAGS.compare_with:
             before = evaluate.run_from_flags(FLAGS, results_path=FLAGS.compare_with)
+            before = dataclasses.replace(before, thresholds=run.thresholds)  # alike, to be compared
 
         from tfseg.report_page import build_page
 

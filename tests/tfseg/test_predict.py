@@ -266,6 +266,7 @@ def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, 
 
     assert done.returncode == 0, done.stderr
     assert "out: 1 of 2 photos, 1 skipped" in done.stdout
+    assert "leaves out what the competition does not know: boots" in done.stdout
     assert "skipped: 0100040.jpg: the image is damaged" in done.stderr
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
@@ -283,6 +284,7 @@ def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, 
         (("--saved_model=m",), "give one of --input_dir, --input_glob and --input_list"),
         (("--input_dir=.",), "give --saved_model or --model_dir"),
         (("--input_dir=.", "--score_threshold=0.5", "--thresholds_path=t"), "not both"),
+        (("--input_dir=.", "--challenge"), "broken.jpg is not called by its image id"),
     ],
 )
 def test_flags_that_do_not_fit_say_so(photos_dir, arguments, expected):

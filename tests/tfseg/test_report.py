@@ -34,6 +34,10 @@ def folder(tmp_path_factory):
         small = rng.integers(0, 255, (20, 15, 3)).astype(np.uint8)
         photo = cv2.resize(small, (image["width"], image["height"]))
         cv2.imwrite(str(folder / "photos" / image["file_name"]), photo)
+    (folder / "served").mkdir()
+    cv2.imwrite(str(folder / "served" / "0.jpg"), photo)
+    served = [{"file_name": "0.jpg", "category_name": "kind 1", "score": 0.5}]
+    (folder / "served" / "detections.json").write_text(json.dumps(served))
     (folder / "truth.json").write_text(json.dumps(content))
     (folder / "now.json").write_text(json.dumps(results))
     (folder / "before.json").write_text(json.dumps(results[::2]))
@@ -45,7 +49,7 @@ def page_path(folder):
     done = entry_points.run(
         "tfseg.report", folder, "--results_path=now.json", "--compare_with=before.json",
         "--ground_truth_path=truth.json", "--photos_dir=photos", "--output_path=report.html",
-        "--title=A & B",
+        "--title=A & B", "--pictures_dir=served",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "report.html"
@@ -60,6 +64,7 @@ def test_the_page_needs_nothing_else_and_is_light(page_path):
     assert "<tie>" not in page and "scarf/&lt;tie&gt;" in page
     assert len(page) < 3e6
     assert page.count("data:image/webp;base64,") > 40
+    assert page.count("data:image/jpeg;base64,") == 1 and "kind 1 0.50" in page
 
 
 def test_the_page_in_a_browser(page_path):

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.tfseg import entry_points
 from tests.tfseg.test_mask_geometry import OUTFIT, detections_of
 from tfseg import submission_checks
 from tfseg.submissions import (
@@ -101,6 +102,20 @@ def test_fgvc6_faults_of_a_good_one_and_of_other_columns(tmp_path):
 
     assert submission_checks.fgvc6_faults(tmp_path / "good.csv") == []
     assert "columns are" in submission_checks.fgvc6_faults(tmp_path / "other.csv")[0]
+
+
+def test_the_command_names_the_faults_and_fails(tmp_path):
+    head = "ImageId,EncodedPixels,ClassId\n"
+    (tmp_path / "good.csv").write_text(f"{head}a.jpg,1 5,0\n")
+    (tmp_path / "bad.csv").write_text(f"{head}a.jpg,1 5,99\n")
+
+    good = entry_points.run("tfseg.submission_checks", tmp_path, "--fgvc6=good.csv")
+    bad = entry_points.run("tfseg.submission_checks", tmp_path, "--fgvc6=bad.csv")
+
+    assert (good.returncode, good.stdout) == (0, "good.csv: follows the rules\n")
+    assert bad.returncode == 1
+    assert "bad.csv: line 2: ClassId '99', expected 0 to 45" in bad.stdout
+    assert bad.stderr == "error: bad.csv: 1 faults\n"
 
 
 @pytest.mark.parametrize(
