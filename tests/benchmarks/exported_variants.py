@@ -1,8 +1,9 @@
 """Exports of one model to compare: Model Garden's own exporter, and ours with its options.
 
 The names: `stock` and `ours` have the box head of the paper (two fully connected layers), with
-`_default_head` Model Garden's default one (four convolutions); `_all_proposals` keeps the model's
-1,000 proposals.
+`_default_head` Model Garden's default one (four convolutions). The model has Model Garden's default
+of 1,000 proposals; `ours` keeps 300, `ours_all_proposals` every one, `ours_200` so many. A trained
+model keeps its own heads.
 """
 
 from pathlib import Path
@@ -28,7 +29,9 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
     if name.startswith("stock"):
         _save_stock(params, model, path)
         return
-    proposals = 10**6 if "all_proposals" in name else serving_module.DEFAULT_NUM_PROPOSALS
+    kept = name.removeprefix("ours").removesuffix("_default_head").strip("_")
+    by_name = {"all_proposals": 10**6, "": serving_module.DEFAULT_NUM_PROPOSALS}
+    proposals = by_name[kept] if kept in by_name else int(kept)
     size = tuple(params.task.model.input_size[:2])
     arguments = (model, size, params.task.model.max_level, names)
     threshold = serving_module.DEFAULT_SCORE_THRESHOLD
@@ -44,6 +47,8 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
 def _model(name: str, input_side: int, model_dir: str | None):
     if model_dir:
         trained = experiment.load_trained(model_dir)
+        stock_proposals = {"test_num_proposals": 1000, "test_pre_nms_top_k": 1000}
+        trained.model.roi_generator.get_config().update(stock_proposals)
         return trained.params, trained.model, trained.category_names
     params = exp_factory.get_exp_config(task.EXPERIMENT_NAME)
     content = experiment._read_yaml("configs/modanet_r50.yaml")
