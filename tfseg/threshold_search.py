@@ -12,7 +12,6 @@ import numpy as np
 from tfseg.competition_metrics import FGVC6_IOU_THRESHOLDS, matches_above
 from tfseg.instance_matching import ImageMatches
 
-METRICS = ("f1", "fgvc6")
 _GRID = np.arange(1, 100) / 100
 _MAX_ROUNDS = 10
 
@@ -46,7 +45,7 @@ def search(images: Sequence[ImageMatches], metric: str, min_instances: int) -> F
 
     Args:
         images: All detections, after the NMS that is to be used.
-        metric: One of METRICS.
+        metric: "f1" or "fgvc6".
         min_instances: Categories with fewer keep the one threshold for all.
     """
     table = _METRIC_TABLES[metric](images)
@@ -77,7 +76,7 @@ def cross_checked_value(
 
     Args:
         images: All detections, after the NMS.
-        metric: One of METRICS.
+        metric: "f1" or "fgvc6".
         min_instances: As search's; halved with the images.
         measure: The metric of images that are cut already.
 
