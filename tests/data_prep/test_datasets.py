@@ -49,12 +49,14 @@ class Builder(PreparedDatasetBuilder):
     RELEASE_NOTES = {"1.0.0": "First."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "none"
 
-    def raw_files(self, raw_dir):
-        return [self.prep_options.raw_paths.get("photo", raw_dir / "photo.jpg")]
+    @classmethod
+    def raw_files(cls, raw_dir, options):
+        return [options.raw_paths.get("photo", raw_dir / "photo.jpg")]
 
-    def open_raw(self, raw_dir):
+    @classmethod
+    def open_raw(cls, raw_dir, options):
         keys = [ImageKey(i, str(i)) for i in range(8)]
-        source = Source("photo", 8, 8, Converter(self.raw_files(raw_dir)[0]), keys)
+        source = Source("photo", 8, 8, Converter(cls.raw_files(raw_dir, options)[0]), keys)
         return RawDataset(("sock",), [source])
 '''
 
