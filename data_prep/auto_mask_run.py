@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from data_prep import masks
 from data_prep.auto_mask_engines import Engine, load_engine
-from data_prep.auto_mask_store import LOCK_NAME, MaskStore, PhotoMasks, ProductMask
+from data_prep.auto_mask_store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask
 from data_prep.cutout.confidence import GOOD
 from data_prep.only_one import only_one
 from data_prep.ordered_pool import OrderedPool
@@ -174,7 +174,8 @@ def _is_done(store: MaskStore, input_dir: Path, name: str, label: str) -> bool:
         return False
     state = (input_dir / name).stat()
     same = photo.photo_state == (state.st_size, state.st_mtime_ns)
-    return same and photo.engine in (label, "coco", "person")
+    # What a person decided or changed is kept, whatever made it.
+    return same and (photo.engine in (label, "coco", "person") or photo.review != PENDING)
 
 
 _loaded: dict[str, Engine] = {}  # in a worker, an engine is loaded once

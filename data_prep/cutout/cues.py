@@ -110,7 +110,7 @@ def _gradient(image: np.ndarray, scale: float) -> np.ndarray:
 
 def _flood(edges: np.ndarray, base: float, radius: int) -> np.ndarray:
     """Floods from the border over lower and lower walls; radius gives back the walls' width."""
-    walls = cv2.dilate(edges, np.ones((2, 2), np.uint8))
+    walls = cv2.dilate(edges, np.ones((3, 3), np.uint8))
     cue = np.zeros(edges.shape, np.float32)
     for level in range(_NUM_LEVELS):
         free = (walls < base * _LEVEL_STEP**level).astype(np.uint8)

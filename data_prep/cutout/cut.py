@@ -16,7 +16,9 @@ _MEDIUM_SIDE = 640  # where it is cut
 _SURE = 6.0  # log odds
 _SHARE = 0.3  # of a pixel's log odds that counts: neighbours repeat each other
 _UNIFORM = float(-np.log(256.0**3))  # log density of a color not known
-_PLAIN = 5.0
+# Log odds of a pixel without any cue, and the lowest that its color alone may give.
+_PLAIN_ODDS = (-2.5, -5.0)
+_TEXTURED_ODDS = (-1.2, -2.0)
 _BAND = 7  # pixels around the found product where it is cut anew
 
 
@@ -47,10 +49,10 @@ def cut(photo: np.ndarray, hints: np.ndarray | None = None) -> Cut:
     small = solve.resize(photo, small_wh).astype(np.float32)
     scene = background.fit(small)
     edges = cues.edge_strength(small)
-    found = _find(small, scene, edges, _at(hints, small_wh))
-    mask = pieces.fill((found > 0.5).astype(np.uint8))
-    mask &= 1 - pieces.find_holes(mask, scene, edges)
+    texture = cues.texture_cue(scene)
     small_hints = _at(hints, small_wh)
+    found = _find(small, scene, edges, texture, small_hints)
+    mask = _closed(found, scene, edges, texture)
     if small_hints is not None:
         mask[small_hints == 1], mask[small_hints == 2] = 1, 0
 
@@ -73,15 +75,20 @@ def cut(photo: np.ndarray, hints: np.ndarray | None = None) -> Cut:
 
 
 def _find(
-    image: np.ndarray, scene: background.Background, edges: np.ndarray, hints: np.ndarray | None
+    image: np.ndarray,
+    scene: background.Background,
+    edges: np.ndarray,
+    texture: np.ndarray,
+    hints: np.ndarray | None,
 ) -> np.ndarray:
     """Finds the product at a small size; float32 [height, width], above 0.5 is product.
 
     What is enclosed by edges is product even where its color is the background's.
     """
     enclosed = np.clip(cues.enclosure_cue(image, edges, scene) / 0.4, 0, 1)
-    prior = cues.texture_cue(scene) + 5.0 * enclosed - 2.5
-    lowest = -(2.5 if scene.is_textured else _PLAIN) * (1 - enclosed) - 0.5 * enclosed
+    offset, lowest = _TEXTURED_ODDS if scene.is_textured else _PLAIN_ODDS
+    prior = texture + 5.0 * enclosed + offset
+    lowest = lowest * (1 - enclosed) - 0.5 * enclosed
     weights = solve.edge_weights(image, scene.border, 3.0)
 
     def solved(product_density, background_density, start, num_iterations):
@@ -100,6 +107,18 @@ def _find(
         density = _background_density(scene, pieces.fill(mask), 2, 4, (0.02, 10))
         found = solved(product_density, density, found, 80)
     return found
+
+
+def _closed(
+    found: np.ndarray, scene: background.Background, edges: np.ndarray, texture: np.ndarray
+) -> np.ndarray:
+    """What _find found as a mask, uint8 of 0 and 1, open only where it is seen through."""
+    cut_out = (found > 0.5).astype(np.uint8)
+    mask = pieces.fill(cut_out)
+    holes = pieces.find_holes(mask, scene, edges)
+    if scene.is_textured:
+        holes |= pieces.seen_through(cut_out, mask, scene, texture)
+    return mask & (1 - holes)
 
 
 def _sharpen(

@@ -9,6 +9,9 @@ from data_prep.cutout.cues import disk
 _MIN_HOLE = 25  # pixels
 _HOLE_SCORE = 5.7  # grey levels a pixel
 _MIN_QUIET = 0.25
+_MAX_HOLES = 5
+_TEXTURED_HOLE = 0.01  # of the mask
+_PATTERN_AREA = 0.02  # of the mask
 _MIN_PIECE = 0.04  # of the largest one's area
 _SAME_PRODUCT = 0.012  # of the photo's diagonal: pieces nearer than that are one product
 
@@ -45,7 +48,7 @@ def find_holes(mask: np.ndarray, background: Background, edges: np.ndarray) -> n
     like = cv2.morphologyEx(background_like(background) & mask, cv2.MORPH_OPEN, disk(1))
     num_labels, labels, stats, _ = cv2.connectedComponentsWithStats(like, connectivity=4)
     usual_edge = float(np.percentile(edges[background.border], 98))
-    holes = np.zeros_like(mask)
+    holes, found = np.zeros_like(mask), []
     for label in range(1, num_labels):
         x, y, width, height, area = stats[label]
         if area < _MIN_HOLE:
@@ -57,7 +60,38 @@ def find_holes(mask: np.ndarray, background: Background, edges: np.ndarray) -> n
         edge = float(np.percentile(near[rim], 25)) if rim.any() else 0.0
         quiet = _quiet_share(background.shade[around], hole, background.detail_noise)
         if quiet > _MIN_QUIET and edge * quiet > _HOLE_SCORE and edge > 1.5 * usual_edge:
+            found.append((area, around, hole))
+    # Many small ones are a pattern of the background's color, such as stripes or lace.
+    least = _PATTERN_AREA * int(mask.sum()) if len(found) > _MAX_HOLES else 0
+    for area, around, hole in found:
+        if area >= least:
             holes[around][hole > 0] = 1
+    return holes
+
+
+def seen_through(
+    found: np.ndarray, mask: np.ndarray, background: Background, texture: np.ndarray
+) -> np.ndarray:
+    """Finds holes of a mask that have a textured background's own texture.
+
+    Args:
+        found: uint8 [height, width] of 0 and 1, the cut before its holes were filled.
+        mask: the same, filled.
+        background: of the photo at this size.
+        texture: of cues.texture_cue.
+
+    Returns:
+        uint8 [height, width] of 0 and 1.
+    """
+    closed = mask & (1 - found)
+    num_labels, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=4)
+    like = background_like(background)
+    holes = np.zeros_like(mask)
+    for label in range(1, num_labels):
+        hole = labels == label
+        is_large = stats[label, cv2.CC_STAT_AREA] > max(_MIN_HOLE, _TEXTURED_HOLE * mask.sum())
+        if is_large and like[hole].mean() > 0.85 and np.median(texture[hole]) < 0.5:
+            holes[hole] = 1
     return holes
 
 
