@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="CI installs it; nothing but this te
 
 from tests.tfseg import torch_reference as reference  # noqa: E402
 
-SIZE = 512
+SIZE = 512  # the imported config's input
 
 
 @pytest.fixture(scope="module", params=["detectron2", "torchvision"])
@@ -62,9 +62,7 @@ def test_imported_weights_compute_what_pytorch_does(imported):
         close(levels[str(level)], channels_last(their_levels[level]))
 
     scores, deltas = model.rpn_head(levels)
-    model_config = trained.params.task.model
-    model_config.input_size = [SIZE, SIZE, 3]
-    anchors = input_pipeline.anchor_boxes(model_config)
+    anchors = input_pipeline.anchor_boxes(trained.params.task.model)
     for level, (their_scores, their_boxes) in torch_model.proposals(their_levels).items():
         key = str(level)
         shape = (*their_scores.shape[:2], 3)
