@@ -24,7 +24,7 @@ def coco_source(
     coco: CocoJson,
     converter: Converter,
     unusable_reason: Callable[[CocoImage], str | None] = lambda image: None,
-    split_key: Callable[[CocoImage], str] = lambda image: f"photo {image.image_id}",
+    split_key: Callable[[CocoImage], str] = lambda image: f"photo {image.file_name}",
 ) -> CocoSource:
     """Divides a json's photos into usable and left-out ones; nothing is lost uncounted.
 
@@ -33,7 +33,7 @@ def coco_source(
         coco: the json.
         converter: of a CocoRecord.
         unusable_reason: the report's key for a photo known to be unusable; None for the others.
-        split_key: of a usable photo.
+        split_key: of a usable photo; unless given its file, which two entries may share.
     """
     source = CocoSource(name, len(coco.images), coco.num_annotations, converter, coco=coco)
     source.dropped = [Note("image_not_in_json", i, "") for i in coco.orphan_annotation_ids()]

@@ -96,6 +96,18 @@ def test_build_leaves_out_what_a_review_rejected(tmp_path):
     assert source["annotations"]["dropped"]["rejected_in_review"]["example_ids"] == [2]
 
 
+def test_a_file_listed_twice_is_in_one_split(tmp_path):
+    images = [{"id": i, "file_name": f"{i // 2}.jpg"} for i in range(20)]
+    raw_dir = write(tmp_path / "raw", images, [])
+    options = PrepOptions(split_plan=SplitPlan(val_percent=40), num_workers=1)
+    build_dataset(Builder, raw_dir, tmp_path / "prepared", options)
+    train, val = (
+        {f["image/filename"][0] for f in features(tmp_path / "prepared", split).values()}
+        for split in ("train", "val")
+    )
+    assert train and val and not train & val
+
+
 @pytest.mark.parametrize("name", ["../my.json", "/etc/passwd", "a/../../my.json"])
 def test_build_reads_no_photo_outside_its_folder(tmp_path, name):
     images = [{"id": 1}, {"id": 2, "file_name": name}]
