@@ -7,6 +7,7 @@ that boxes of cut instances are tight around what is left of their masks.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +22,10 @@ _FEATURES = {
     "image/object/is_crowd": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
     "image/object/mask": tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
 }
+
+# Of 0..255: what preprocess_ops.normalize_image does of 0..1, in one step.
+_PIXEL_SCALE = 1 / (255 * np.float32(preprocess_ops.STDDEV_NORM))
+_PIXEL_SHIFT = np.float32(preprocess_ops.MEAN_NORM) / np.float32(preprocess_ops.STDDEV_NORM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,7 +216,7 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor)
 
     pixels = _scale_and_crop(image, scale, offset, shown)
     pixels = augmentation.change_colours(pixels, data.augmentation, seed)
-    pixels = preprocess_ops.normalize_image(pixels / 255.0)
+    pixels = pixels * _PIXEL_SCALE - _PIXEL_SHIFT
     if flipped:
         pixels, gt_masks = tf.reverse(pixels, [1]), tf.reverse(gt_masks, [2])
         ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
@@ -222,20 +227,21 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor)
         "source_id": source_id,
         "sampling_seed": augmentation.sub_seed(seed, 13),
         **_instance_labels(boxes, classes, gt_masks, parser.max_num_instances),
-        **_rpn_labels(boxes, classes, task_config, augmentation.sub_seed(seed, 14)),
+        **_rpn_labels(boxes, task_config, augmentation.sub_seed(seed, 14)),
     }
     return tf.cast(pixels, data.dtype), labels
 
 
 def _scale_and_crop(image, scale, offset, shown) -> tf.Tensor:
     """Bilinear scaling of what is shown alone, as tf.image.resize would and a crop after it."""
-    return tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
-        size=tf.cast(shown, tf.int32),
-        scale=scale,
-        translation=-offset,
-        kernel_type="triangle",
-        antialias=False,
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    # The edges are repeated, as tf.image.resize does, by a border of one pixel.
+    bordered = tf.pad(image, [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    first = (offset + 0.5) / scale + 0.5
+    last = (offset + shown - 0.5) / scale + 0.5
+    window = tf.concat([first, last], 0) / tf.tile(size + 1.0, [2])
+    return tf.image.crop_and_resize(
+        bordered[tf.newaxis], window[tf.newaxis], [0], tf.cast(shown, tf.int32)
     )[0]
 
 
@@ -269,16 +275,31 @@ def anchor_boxes(model_config) -> dict[str, tf.Tensor]:
     return generator(image_size=tuple(padded_size(model_config)))
 
 
-def _rpn_labels(boxes, classes, task_config, seed) -> dict:
-    parser = task_config.train_data.parser
-    labeler = sampling.RpnLabeler(
-        seed,
-        match_threshold=parser.rpn_match_threshold,
-        unmatched_threshold=parser.rpn_unmatched_threshold,
-        rpn_batch_size_per_im=parser.rpn_batch_size_per_im,
-        rpn_fg_fraction=parser.rpn_fg_fraction,
+@functools.lru_cache(maxsize=4)
+def _flat_anchors(*anchor_config) -> tuple[np.ndarray, tuple[tuple[str, tuple[int, ...]], ...]]:
+    """float32 [num_anchors, 4] and the shape [height, width, anchors] of each level."""
+    min_level, max_level, num_scales, aspect_ratios, anchor_size, size_hw = anchor_config
+    with tf.init_scope():
+        generator = anchor.build_anchor_generator(
+            min_level, max_level, num_scales, list(aspect_ratios), anchor_size
+        )
+        levels = {key: boxes.numpy() for key, boxes in generator(image_size=size_hw).items()}
+    flat = np.concatenate([boxes.reshape(-1, 4) for boxes in levels.values()])
+    shapes = [(key, (*boxes.shape[:2], boxes.shape[2] // 4)) for key, boxes in levels.items()]
+    return np.float32(flat), tuple(shapes)
+
+
+def _rpn_labels(boxes, task_config, seed) -> dict:
+    model = task_config.model
+    anchors, shapes = _flat_anchors(
+        *(model.min_level, model.max_level, model.anchor.num_scales),
+        *(tuple(model.anchor.aspect_ratios), model.anchor.anchor_size, tuple(padded_size(model))),
     )
-    score_targets, box_targets = labeler.label_anchors(
-        anchor_boxes(task_config.model), boxes, tf.cast(classes[:, tf.newaxis], tf.float32)
-    )
+    scores, moves = sampling.rpn_targets(anchors, boxes, task_config.train_data.parser, seed)
+    counts = [int(np.prod(shape)) for _, shape in shapes]
+    score_targets, box_targets = {}, {}
+    parts = zip(shapes, tf.split(scores, counts), tf.split(moves, counts), strict=True)
+    for (key, shape), level_scores, level_moves in parts:
+        score_targets[key] = tf.reshape(level_scores, shape)
+        box_targets[key] = tf.reshape(level_moves, [*shape[:2], 4 * shape[2]])
     return {"rpn_score_targets": score_targets, "rpn_box_targets": box_targets}

@@ -8,9 +8,9 @@ cheaper: one top-k instead of products with one-hot matrices.
 
 import threading
 
+import numpy as np
 import tensorflow as tf
 from official.vision.modeling.layers import box_sampler
-from official.vision.ops import anchor
 
 
 def balanced_sample(
@@ -46,27 +46,61 @@ def balanced_sample(
     return chosen, tf.gather(tiers, chosen) >= 2.0
 
 
-class RpnLabeler(anchor.RpnAnchorLabeler):
-    """Model Garden's labels for the region proposal network, with draws that follow from a seed."""
+def rpn_targets(anchors: np.ndarray, boxes: tf.Tensor, parser_config, seed: tf.Tensor):
+    """Labels anchors for the region proposal network, as Model Garden's RpnAnchorLabeler does.
 
-    def __init__(self, seed: tf.Tensor, **kwargs):
-        """Takes RpnAnchorLabeler's arguments, and an int32 [2] seed for one image."""
-        super().__init__(**kwargs)
-        self._seed = seed
+    Args:
+        anchors: float32 [num_anchors, 4] yxyx, input pixels.
+        boxes: float32 [num_boxes, 4] yxyx, the instances' in input pixels; may be empty.
+        parser_config: Its rpn_* thresholds, number of samples and share of positives.
+        seed: int32 [2].
 
-    def _get_rpn_samples(self, match_results):
-        positives, negatives = match_results > -1, tf.equal(match_results, -1)
-        num_samples = min(self._rpn_batch_size_per_im, match_results.shape[0])
-        indices, wanted = balanced_sample(
-            positives, negatives, num_samples, self._rpn_fg_fraction, self._seed
-        )
-        indices = tf.boolean_mask(indices, wanted)
-        drawn = tf.scatter_nd(
-            indices[:, tf.newaxis], tf.ones_like(indices), tf.shape(match_results)
-        )
-        positive_labels = tf.where(positives, 2 * drawn, 0)
-        negative_labels = tf.where(negatives, drawn, 0)
-        return positive_labels + negative_labels - 1, positive_labels, negative_labels
+    Returns:
+        int32 [num_anchors]: 1 for a sampled positive, 0 for a sampled negative, -1 for the rest.
+        float32 [num_anchors, 4]: what every positive, sampled or not, has to be moved by (dy, dx,
+        dh, dw; 1506.01497, section 3.1.2); 0 for the rest.
+    """
+    num_anchors, num_boxes = len(anchors), tf.shape(boxes)[0]
+    ious = _ious(boxes, anchors)
+    best = tf.reduce_max(tf.pad(ious, [[0, 1], [0, 0]]), axis=0)  # padded: boxes may be none
+    matches = tf.argmax(tf.pad(ious, [[0, 1], [0, 0]]), axis=0, output_type=tf.int32)
+    # Every box has its best anchor, whatever its overlap; the first box wins.
+    rows = tf.argmax(ious, axis=1, output_type=tf.int32)[:, tf.newaxis]
+    forced = tf.tensor_scatter_nd_min(tf.fill([num_anchors], num_boxes), rows, tf.range(num_boxes))
+    is_forced = forced < num_boxes
+    positives = is_forced | (best >= parser_config.rpn_match_threshold)
+    negatives = ~is_forced & (best < parser_config.rpn_unmatched_threshold)
+    num_samples = min(parser_config.rpn_batch_size_per_im, num_anchors)
+    chosen, wanted = balanced_sample(
+        positives, negatives, num_samples, parser_config.rpn_fg_fraction, seed
+    )
+    chosen = tf.boolean_mask(chosen, wanted)
+    labels = tf.where(tf.gather(positives, chosen), 1, 0)
+    scores = tf.tensor_scatter_nd_update(tf.fill([num_anchors], -1), chosen[:, tf.newaxis], labels)
+    indices = tf.where(positives)
+    matches = tf.gather_nd(tf.where(is_forced, forced, matches), indices)
+    moves = _moves(tf.gather_nd(tf.constant(anchors), indices), tf.gather(boxes, matches))
+    return scores, tf.scatter_nd(indices, moves, [num_anchors, 4])
+
+
+def _ious(boxes: tf.Tensor, anchors: np.ndarray) -> tf.Tensor:
+    """float32 [num_boxes, num_anchors]; anchors last, so that operations run along memory."""
+    ymin, xmin, ymax, xmax = (
+        tf.constant(edge)[tf.newaxis] for edge in np.ascontiguousarray(anchors.T)
+    )
+    box_ymin, box_xmin, box_ymax, box_xmax = tf.split(boxes, 4, axis=1)
+    heights = tf.nn.relu(tf.minimum(ymax, box_ymax) - tf.maximum(ymin, box_ymin))
+    widths = tf.nn.relu(tf.minimum(xmax, box_xmax) - tf.maximum(xmin, box_xmin))
+    shared = heights * widths
+    areas = tf.constant((anchors[:, 2] - anchors[:, 0]) * (anchors[:, 3] - anchors[:, 1]))
+    box_areas = (box_ymax - box_ymin) * (box_xmax - box_xmin)
+    return shared / (areas[tf.newaxis] + box_areas - shared)
+
+
+def _moves(anchors: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+    sizes, box_sizes = anchors[:, 2:] - anchors[:, :2], boxes[:, 2:] - boxes[:, :2]
+    shifts = (boxes[:, :2] + boxes[:, 2:] - anchors[:, :2] - anchors[:, 2:]) / 2
+    return tf.concat([shifts / sizes, tf.math.log(box_sizes / sizes)], axis=1)
 
 
 class SeededBoxSampler(box_sampler.BoxSampler):

@@ -53,23 +53,36 @@ def test_balanced_sample_follows_from_the_seed():
     assert sample(*everything, (1, 2)) != sample(*everything, (1, 3))
 
 
-def test_rpn_labeler_labels_as_model_garden_where_nothing_is_left_to_draw():
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [[4.0, 6.0, 40.0, 30.0], [30.0, 30.0, 62.0, 64.0]],
+        [[4.0, 6.0, 40.0, 30.0], [4.0, 6.0, 40.0, 30.0], [60.0, 60.0, 62.0, 61.0]],
+        np.zeros((0, 4), np.float32),
+    ],
+)
+def test_rpn_targets_are_model_gardens_where_nothing_is_left_to_draw(boxes):
     import tensorflow as tf
+    from official.vision.configs import maskrcnn
     from official.vision.ops import anchor
 
-    from tfseg.sampling import RpnLabeler
+    from tfseg.sampling import rpn_targets
 
-    anchors = anchor.build_anchor_generator(3, 4, 1, [0.5, 1.0, 2.0], 4.0)((64, 64))
-    boxes = tf.constant([[4.0, 6.0, 40.0, 30.0], [30.0, 30.0, 62.0, 64.0]])
-    classes = tf.constant([[1.0], [2.0]])
+    levels = anchor.build_anchor_generator(3, 4, 1, [0.5, 1.0, 2.0], 4.0)((64, 64))
+    anchors = np.concatenate([level.numpy().reshape(-1, 4) for level in levels.values()])
     # Room for every positive and every negative.
     sizes = {"rpn_batch_size_per_im": 480, "rpn_fg_fraction": 0.5}
+    boxes = tf.constant(boxes)
 
-    ours = RpnLabeler(tf.constant([1, 2]), **sizes).label_anchors(anchors, boxes, classes)
-    stock = anchor.RpnAnchorLabeler(**sizes).label_anchors(anchors, boxes, classes)
+    scores, moves = rpn_targets(anchors, boxes, maskrcnn.Parser(**sizes), tf.constant([1, 2]))
+    stock_scores, stock_moves = anchor.RpnAnchorLabeler(**sizes).label_anchors(
+        levels, boxes, tf.ones([len(boxes), 1])
+    )
 
-    for ours_level, stock_level in zip(tf.nest.flatten(ours), tf.nest.flatten(stock), strict=True):
-        np.testing.assert_array_equal(ours_level, stock_level)
+    flat = np.concatenate([np.ravel(level) for level in stock_scores.values()])
+    np.testing.assert_array_equal(scores, flat)
+    flat = np.concatenate([np.reshape(level, (-1, 4)) for level in stock_moves.values()])
+    np.testing.assert_allclose(moves, flat, atol=1e-5)
 
 
 def test_seeded_box_sampler_draws_by_image_not_by_place_in_the_batch():
