@@ -11,6 +11,9 @@ from pathlib import Path
 
 import cv2
 import pytest
+from pycocotools import mask as coco_mask
+
+from data_prep import prepared
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = [
@@ -122,18 +125,24 @@ def test_a_stopped_training_is_saved_and_goes_on(prepared_dir, tmp_path):
     assert f"already trained for {step + 1} of {step + 1} steps" in must_run(*further)
 
 
-def test_evaluation_writes_all_metrics(prepared_dir, model_dir, tmp_path):
-    metrics_path = tmp_path / "metrics.json"
+@pytest.fixture(scope="module")
+def evaluated_dir(prepared_dir, model_dir):
+    """What tfseg.evaluate wrote of the val split."""
+    output_dir = model_dir.parent / "evaluated"
     printed = must_run(
         "tfseg.evaluate",
         f"--model_dir={model_dir}",
         f"--data_dir={prepared_dir}",
         "--split=val",
-        f"--metrics_path={metrics_path}",
+        f"--metrics_path={output_dir}/metrics.json",
+        f"--detections_path={output_dir}/detections.json",
     )
-
-    metrics = json.loads(metrics_path.read_text())
     assert "mask AP50" in printed
+    return output_dir
+
+
+def test_evaluation_writes_all_metrics(evaluated_dir):
+    metrics = json.loads((evaluated_dir / "metrics.json").read_text())
     assert metrics["split"] == "val"
     for key in ("box/AP", "box/AP50", "mask/AP", "mask/AP50"):
         assert 0 <= metrics[key] <= 1
@@ -151,15 +160,26 @@ def test_evaluation_of_an_unknown_split_names_those_there_are(prepared_dir, mode
     assert "Traceback" not in printed
 
 
-def test_a_served_model_answers_the_client(prepared_dir, export_dir, tmp_path):
+def assert_equal_detections(found, expected):
+    """Two COCO results lists of one photo: the same garments, boxes and, but for a pixel, masks."""
+    assert [one["category_name"] for one in found] == [one["category_name"] for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one["score"] == pytest.approx(other["score"], abs=1e-3)
+        assert one["bbox"] == pytest.approx(other["bbox"], abs=0.1)
+        masks = [coco_mask.decode(result["segmentation"]) for result in (one, other)]
+        assert (masks[0] != masks[1]).sum() <= 0.002 * masks[0].size
+
+
+def test_a_served_model_answers_as_evaluation_does(
+    prepared_dir, export_dir, evaluated_dir, tmp_path
+):
     must_run(
         "data_prep.extract_photos",
         f"--data_dir={prepared_dir}",
-        "--split=challenge",
-        "--num_photos=2",
+        "--split=val",
         f"--output_dir={tmp_path}/photos",
     )
-    photos = sorted((tmp_path / "photos").glob("*.jpg"))
+    photos = sorted((tmp_path / "photos").glob("*.jpg"))[:2]
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a photo")
     server = subprocess.Popen(
@@ -177,7 +197,7 @@ def test_a_served_model_answers_the_client(prepared_dir, export_dir, tmp_path):
             f"--server={ready.split()[-1]}",
             "--model_name=fashion",
             f"--output_dir={tmp_path}/out",
-            "--score_threshold=0",
+            "--score_threshold=0.05",
             *map(str, photos),
             str(broken),
         )
@@ -194,3 +214,11 @@ def test_a_served_model_answers_the_client(prepared_dir, export_dir, tmp_path):
     for detection in detections:
         assert tuple(detection["segmentation"]["size"]) == sizes[Path(detection["file_name"]).name]
     assert all((tmp_path / "out" / path.name).is_file() for path in photos)
+    names = json.loads(prepared.open_prepared(prepared_dir).ground_truth_path("val").read_text())
+    names = {image["id"]: Path(image["file_name"]).name for image in names["images"]}
+    evaluated = json.loads((evaluated_dir / "detections.json").read_text())
+    for path in photos:
+        assert_equal_detections(
+            [one for one in detections if one["file_name"] == path.name],
+            [one for one in evaluated if names[one["image_id"]] == path.name],
+        )
