@@ -57,7 +57,7 @@ def judged_by_cut(photo: np.ndarray, mask: np.ndarray) -> Cut:
     if not mask.any():
         return replace(own, mask=mask, products=[], confidence=_NOTHING)
     agreement = np.count_nonzero(mask & own.mask) / union
-    reasons = () if agreement >= 0.9 else ("engines_disagree",)
+    reasons = () if agreement >= 0.93 else ("engines_disagree",)
     confidence = Confidence(max(0.0, min(1.0, 5 * (agreement - 0.8))), reasons, {})
     return Cut(mask, pieces.split_products(mask), confidence)
 

@@ -9,7 +9,7 @@ from data_prep.cutout import outline, pieces, solve
 from data_prep.cutout.background import Background
 from data_prep.cutout.cues import disk
 
-GOOD = 0.5  # from here on a cut is called good
+GOOD = 0.65  # from here on a cut is called good
 _MIN_AREA = 0.002  # of the photo
 # Each sign: from where it counts as half an agreement up to where it is a whole one, and what the
 # reviewer is told below half. The score is the product of the signs.
