@@ -19,7 +19,7 @@ def pad_symmetrically(model: tf_keras.Model) -> None:
             continue
         if isinstance(layer, tf_keras.layers.MaxPooling2D):
             padding = _explicit(layer.pool_size[0])
-            layer.pool_function = functools.partial(_pool, padding=padding)
+            layer.pool_function = functools.partial(_pool, explicit_padding=padding)
         elif isinstance(layer, tf_keras.layers.Conv2D) and layer.kernel_size[0] > 1:
             padding = _explicit(layer.kernel_size[0])
             layer.convolution_op = functools.partial(_convolve, layer.strides, padding)
@@ -34,8 +34,8 @@ def _convolve(strides, padding, inputs, kernel):
     return tf.nn.conv2d(inputs, kernel, strides, padding)
 
 
-def _pool(inputs, ksize, strides, padding, **_):
-    return tf.nn.max_pool2d(inputs, ksize, strides, padding)
+def _pool(inputs, ksize, strides, explicit_padding, **_):  # the layer passes its own padding too
+    return tf.nn.max_pool2d(inputs, ksize, strides, explicit_padding)
 
 
 def stride_in_first_convolution(backbone: tf_keras.Model) -> None:
