@@ -20,6 +20,9 @@ EXPLANATIONS = {
     "photo_name_outside_folder": "The photo's name leads out of the photos' folder.",
     "mask_missing": "There is no mask of the photo.",
     "mask_unreadable": "The mask's file is damaged.",
+    "no_product_found": "Nobody found a product in the photo; it would teach that there is none.",
+    "all_annotations_left_out_on_purpose": "All of its annotations were rejected, or are of "
+    "categories that this data set leaves out.",
     "rejected_in_review": "Whoever looked at the mask rejected it.",
     # annotations dropped
     "malformed_row": "The row of the csv cannot be read.",

@@ -56,11 +56,13 @@ def build_dataset(
             return final_dir, True
         if final_dir.exists():
             builder = _builder(builder_class, data_dir / _ASIDE, options)
-        builder.journal_path = _journal_path(data_dir, builder, state)
+        if options.beam_options is None:
+            builder.journal_path = _journal_path(data_dir, builder, state)
         _run(builder, raw_dir, options)
         if Path(builder.data_dir) != final_dir:
             _replace(final_dir, Path(builder.data_dir), data_dir / _ASIDE)
-        builder.journal_path.unlink(missing_ok=True)
+        if builder.journal_path is not None:
+            builder.journal_path.unlink(missing_ok=True)
     return final_dir, False
 
 

@@ -33,8 +33,8 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "max_side", None, "Longest side to keep, pixels; larger photos are shrunk.", lower_bound=1
     )
-    flags.DEFINE_float("val_percent", 15.0, "Percent of the posts for val.")
-    flags.DEFINE_float("test_percent", 0.0, "Percent of the posts for test.")
+    flags.DEFINE_float("val_percent", 15.0, "Percent for val: of the photos; of ModaNet's posts.")
+    flags.DEFINE_float("test_percent", 0.0, "Percent for test, likewise.")
     flags.DEFINE_integer(
         "num_folds", None, "Cross-validation, instead of the percentages: the number of folds."
     )

@@ -13,9 +13,8 @@ import numpy as np
 from data_prep.annotated_image import MAX_IMAGE_ID
 from data_prep.json_lists import list_elements
 from data_prep.photo_conversion import RawInstance, RawPhoto
-from data_prep.raw_dataset import Note
+from data_prep.raw_dataset import REJECTED, Note
 
-REJECTED = "rejected_in_review"  # the report's key
 _LFS_POINTER = b"version https://git-lfs"
 
 

@@ -58,9 +58,10 @@ def is_present(files: KaggleFiles, raw_dir: Path) -> bool:
     sizes = json.loads(note_path.read_text(encoding="utf-8"))
     wrong = [name for name, size in sizes.items() if _size(folder / name) != size]
     if wrong:
+        entries = ", ".join(sorted({name.split("/")[0] for name in wrong}))
         raise ValueError(
             f"{folder}: {len(wrong)} of {len(sizes)} files are missing or have another size (e.g. "
-            f"{wrong[0]}); remove {note_path.name} and {files.entries[-1]} and run again."
+            f"{wrong[0]}); remove {entries} and run again."
         )
     return True
 
@@ -88,9 +89,12 @@ def fetch(files: KaggleFiles, raw_dir: Path) -> None:
             f"{zip_path}: has no {', '.join(missing)}, got {got}; the competition's files may have "
             "changed, see the data set's README."
         )
-    _note_path(files, folder).write_text(json.dumps(sizes), encoding="utf-8")
-    for entry in files.entries:
-        _replace(aside / entry, folder / entry)
+    # What is there already is the user's: it stays, and is not noted.
+    new = [entry for entry in files.entries if not (folder / entry).exists()]
+    noted = {name: size for name, size in sizes.items() if name.split("/")[0] in new}
+    _note_path(files, folder).write_text(json.dumps(noted), encoding="utf-8")
+    for entry in new:
+        (aside / entry).replace(folder / entry)
     shutil.rmtree(aside)
     zip_path.unlink()
 
@@ -155,9 +159,3 @@ def _note_path(files: KaggleFiles, folder: Path) -> Path:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
-
-
-def _replace(source: Path, target: Path) -> None:
-    if target.is_dir():
-        shutil.rmtree(target)
-    source.replace(target)

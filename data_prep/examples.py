@@ -27,7 +27,7 @@ class PreparedExample:
         image_json: COCO's image entry, as text.
         annotation_jsons: COCO's annotation entries, as text without their opening brace and id.
         category_counts: instances by category id.
-        digest: sha256 of everything in the example.
+        digest: sha256 of the photo and all that is said of it.
     """
 
     conversion: Conversion

@@ -32,8 +32,7 @@ class JournaledExamples:
         self._path = path
         self._offsets: dict[int, int] = {}  # by image id, of the headers
         self._file = path.open("a+b", buffering=_BUFFER_BYTES)
-        self._end = self._find_records()
-        self._file.truncate(self._end)
+        self._file.truncate(self._find_records())
 
     def made(self, source: RawSource, image_ids: list[int]) -> Iterator[PreparedExample]:
         """Yields what becomes of each photo of a raw source, in that order."""

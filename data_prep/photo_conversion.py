@@ -7,7 +7,13 @@ from typing import Any, Protocol
 from data_prep import masks
 from data_prep.annotated_image import AnnotatedImage, BBox, Instance
 from data_prep.photos import Photo, PhotoError, prepare_photo
-from data_prep.raw_dataset import Conversion, Note
+from data_prep.raw_dataset import (
+    ALL_LEFT_OUT_ON_PURPOSE,
+    CATEGORY_LEFT_OUT,
+    ON_PURPOSE,
+    Conversion,
+    Note,
+)
 from data_prep.segmentations import SegmentationError, segment_from_raw
 
 
@@ -88,8 +94,11 @@ class PhotoConverter:
             if instance is not None:
                 instances.append((raw_instance, instance))
         merged = _merge_duplicates(instances, raw, conversion)
-        if (raw.instances or raw.dropped) and not merged:
-            return left_out(raw, "no_usable_annotation")
+        if conversion.dropped and not merged:
+            on_purpose = all(note.reason in ON_PURPOSE for note in conversion.dropped)
+            reason = ALL_LEFT_OUT_ON_PURPOSE if on_purpose else "no_usable_annotation"
+            dropped = conversion.dropped
+            return Conversion(raw.file_name, left_out_reason=reason, dropped=dropped)
         conversion.image = AnnotatedImage(
             raw.image_id, raw.file_name, photo.encoded, photo.height, photo.width, tuple(merged)
         )
@@ -105,7 +114,7 @@ class PhotoConverter:
             return conversion.dropped.append(note("unknown_category"))
         category_id = self.category_ids[raw_instance.raw_category_id]
         if category_id is None:
-            return conversion.dropped.append(note("category_left_out"))
+            return conversion.dropped.append(note(CATEGORY_LEFT_OUT))
         photo_hw = (photo.height, photo.width)
         annotated_hw = raw.annotated_hw or photo_hw
         try:

@@ -9,7 +9,7 @@ from data_prep.photos import PhotoError
 
 @dataclass(frozen=True)
 class PhotoFolder:
-    """Reads photos by their names below one folder, never beside it."""
+    """Reads photos by their names below one folder, never beside it, by a link neither."""
 
     path: Path
 

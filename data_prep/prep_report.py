@@ -32,8 +32,8 @@ class Tally:
         """Of all reasons."""
         return sum(self.counts.values())
 
-    def commonest(self, number: int) -> list[tuple[str, int]]:
-        """The reasons that occur most, first by count, then by name."""
+    def commonest(self, number: int | None = None) -> list[tuple[str, int]]:
+        """The reasons that occur most, or all of them, first by count, then by name."""
         return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:number]
 
     def as_json(self) -> dict:
@@ -47,7 +47,7 @@ class Tally:
                 "example_ids": [record_id for record_id, _ in self.examples[reason]],
                 "example_files": [file_name for _, file_name in self.examples[reason]],
             }
-            for reason, count in self.commonest(len(self.counts))
+            for reason, count in self.commonest()
         }
 
 

@@ -15,7 +15,7 @@ from data_prep.ground_truth import GroundTruthWriter
 from data_prep.ordered_pool import OrderedPool
 from data_prep.prep_report import SourceReport, SplitReport, fingerprint
 from data_prep.prepared import ground_truth_name
-from data_prep.raw_dataset import RawDataset, RawSource
+from data_prep.raw_dataset import ON_PURPOSE, RawDataset, RawSource
 from data_prep.splits import SplitPlan
 
 
@@ -169,14 +169,16 @@ class Preparation:
 
     def _check_left_out(self, source: RawSource, report: SourceReport) -> None:
         allowed = self._options.max_bad_percent / 100 * report.num_photos
-        if source.split is not None or report.left_out.total <= allowed:
+        bad = [item for item in report.left_out.commonest() if item[0] not in ON_PURPOSE]
+        num_bad = sum(count for _, count in bad)
+        if source.split is not None or num_bad <= allowed:
             return
         reasons = ", ".join(
             f"{reason.replace('_', ' ')}: {count} (e.g. {_example(report, reason)})"
-            for reason, count in report.left_out.commonest(3)
+            for reason, count in bad[:3]
         )
         raise ValueError(
-            f"{source.name}: {report.left_out.total} of {report.num_photos} photos cannot be used "
+            f"{source.name}: {num_bad} of {report.num_photos} photos cannot be used "
             f"so far, more than {self._options.max_bad_percent:g} %; {reasons}; check the raw "
             "files or raise --max_bad_percent."
         )

@@ -6,6 +6,13 @@ from typing import Any, NamedTuple, Protocol
 
 from data_prep.annotated_image import AnnotatedImage
 
+# Reasons of the report that are nobody's fault: they do not count against --max_bad_percent.
+REJECTED = "rejected_in_review"
+CATEGORY_LEFT_OUT = "category_left_out"
+NO_PRODUCT_FOUND = "no_product_found"
+ALL_LEFT_OUT_ON_PURPOSE = "all_annotations_left_out_on_purpose"
+ON_PURPOSE = frozenset({REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, ALL_LEFT_OUT_ON_PURPOSE})
+
 
 class Note(NamedTuple):
     """Why a photo or annotation was left out or changed.

@@ -29,7 +29,7 @@ class TrainSource(RawSource):
         """Yields each photo with its rows."""
         ranks = [image_id - FIRST_TRAIN_ID for image_id in image_ids]
         for rank, rows in zip(ranks, self.csv.texts(ranks), strict=True):
-            yield CsvRecord(FIRST_TRAIN_ID + rank, _file_name(self.csv.image_names[rank]), rows)
+            yield CsvRecord(FIRST_TRAIN_ID + rank, self.csv.file_names[rank], rows)
 
 
 class PhotoRecord(NamedTuple):
@@ -79,16 +79,15 @@ def open_raw_dataset(
     sources: list[RawSource] = [_train_source(csv, converter)]
     if paths.test_dir is not None:
         converter = RecordConverter(PhotoFolder(paths.test_dir), photo_converter)
-        sources.append(_test_source(paths.test_dir, set(csv.image_names), converter))
+        sources.append(_test_source(paths.test_dir, set(csv.file_names), converter))
     return RawDataset(labels.category_names, sources, labels.attribute_names)
 
 
 def _train_source(csv: TrainCsv, converter: RecordConverter) -> TrainSource:
-    source = TrainSource("train.csv", len(csv.image_names), csv.num_rows, converter, csv=csv)
+    source = TrainSource("train.csv", len(csv.file_names), csv.num_rows, converter, csv=csv)
     source.dropped = [Note("malformed_row", line, "") for line in csv.lines_without_image]
     source.keys = [
-        ImageKey(FIRST_TRAIN_ID + rank, f"photo {name}")
-        for rank, name in enumerate(csv.image_names)
+        ImageKey(FIRST_TRAIN_ID + rank, f"photo {name}") for rank, name in enumerate(csv.file_names)
     ]
     return source
 
@@ -103,7 +102,3 @@ def _test_source(test_dir: Path, train_names: set[str], converter: RecordConvert
             source.file_names[image_id] = name
             source.keys.append(ImageKey(image_id, ""))
     return source
-
-
-def _file_name(image_name: str) -> str:
-    return image_name if "." in image_name else f"{image_name}.jpg"

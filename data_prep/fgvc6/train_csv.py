@@ -60,7 +60,7 @@ class TrainCsv:
     """train.csv, checked and indexed.
 
     Attributes:
-        image_names: ImageId of each photo, sorted.
+        file_names: of the photos, sorted; an ImageId without an ending is a .jpg.
         num_rows: masks in the file.
         lines_without_image: of rows that begin with no ImageId.
 
@@ -81,6 +81,7 @@ class TrainCsv:
                     self.num_rows += 1
                     name = text[: text.find(b",")].strip(b'"')
                     if _IMAGE_NAME.fullmatch(name):
+                        name = name if b"." in name else name + b".jpg"
                         number = numbers.setdefault(name, len(numbers))
                         rows.extend((number, line, offset, len(text)))
                     else:
@@ -94,14 +95,10 @@ class TrainCsv:
         table = np.frombuffer(rows, np.int64).reshape(-1, 4).copy()
         table[:, 0] = rank_of_number[table[:, 0]]
         self._rows = table[np.argsort(table[:, 0], kind="stable")]
-        self.image_names = [name.decode() for name in names]
-
-    def lines(self, rank: int) -> list[int]:
-        """The lines of a photo's rows; `rank` is its index in image_names."""
-        return self._rows_of(rank)[:, 1].tolist()
+        self.file_names = [name.decode() for name in names]
 
     def texts(self, ranks: list[int]) -> Iterator[tuple[tuple[int, str], ...]]:
-        """Reads (line, text) of the rows of each photo."""
+        """Reads (line, text) of the rows of each photo, given by its index in file_names."""
         with self.path.open("rb") as file:
             for rank in ranks:
                 rows = []

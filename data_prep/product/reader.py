@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.coco.reader import find_raw_files as find_coco_files
-from data_prep.coco_json import CocoJson
+from data_prep.coco_json import CocoImage, CocoJson
 from data_prep.coco_source import coco_source
 from data_prep.modanet.reader import CATEGORY_NAMES as MODANET_NAMES
 from data_prep.photo_conversion import PhotoConverter, RecordConverter
 from data_prep.photo_folder import PhotoFolder
 from data_prep.product.mask_folder import MaskFolder, mask_folder_source
-from data_prep.raw_dataset import RawDataset, RawSource
+from data_prep.raw_dataset import NO_PRODUCT_FOUND, RawDataset, RawSource
 
 
 @dataclass(frozen=True)
@@ -119,4 +119,8 @@ def open_source(
     coco.check_image_ids()
     raw_ids = {raw_id: category_ids[name] for raw_id, name in coco.category_names.items()}
     converter = RecordConverter(PhotoFolder(paths.photos_dir), PhotoConverter(raw_ids, max_side))
-    return coco_source(paths.annotations.name, coco, converter)
+
+    def unusable_reason(image: CocoImage) -> str | None:
+        return None if coco.annotation_ids(image.image_id) else NO_PRODUCT_FOUND
+
+    return coco_source(paths.annotations.name, coco, converter, unusable_reason)

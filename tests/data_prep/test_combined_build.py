@@ -34,7 +34,7 @@ def raw_dir(tmp_path):
 
 def build(raw_dir, tmp_path, **raw_paths):
     plan = SplitPlan(val_percent=0)
-    options = PrepOptions(split_plan=plan, num_workers=1, max_bad_percent=60, raw_paths=raw_paths)
+    options = PrepOptions(split_plan=plan, num_workers=1, raw_paths=raw_paths)
     build_dataset(Builder, raw_dir, tmp_path / "prepared", options)
     return tmp_path / "prepared"
 
@@ -67,10 +67,9 @@ def test_what_the_map_leaves_out_is_counted_by_source(raw_dir, tmp_path):
     report = json.loads((path / "prep_report.json").read_text())
     sources = {source["name"]: source for source in report["sources"]}
     fgvc6 = sources["fgvc6: train.csv"]["annotations"]["dropped"]
-    assert fgvc6["category_left_out"]["example_ids"] == [3]
-    assert fgvc6["photo_left_out"]["example_ids"] == [4]
+    assert fgvc6["category_left_out"]["example_ids"] == [3, 4]
     product = sources["product: photos/ and truth/"]["photos"]["left_out"]
-    assert product["no_usable_annotation"]["example_files"] == ["mug/1.jpg"]
+    assert product["all_annotations_left_out_on_purpose"]["example_files"] == ["mug/1.jpg"]
     by_source = report["splits"]["train"]["by_source"]
     assert {name: counts["num_instances"] for name, counts in by_source.items()} == {
         "modanet: train json": 3,

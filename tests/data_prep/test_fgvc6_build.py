@@ -148,6 +148,18 @@ def test_rows_of_a_photo_need_not_lie_together(tmp_path):
     assert [len(decoded[FIRST + i]["groundtruth_classes"]) for i in (0, 1)] == [1, 2]
 
 
+def test_an_image_id_without_an_ending_is_the_same_photo(tmp_path):
+    raw = RawFgvc6()
+    name = raw.add_photo(1)
+    raw.add_mask(name, box_mask(30, 40, 0, 0, 9, 9), "0")
+    raw.add_mask(name.removesuffix(".jpg"), box_mask(30, 40, 9, 9, 20, 20), "1")
+    raw.test_photos[name] = draw_jpeg(20, 30)
+    data_dir = build(raw, tmp_path)
+    assert decode(data_dir, "train")[FIRST]["groundtruth_classes"].tolist() == [1, 2]
+    test = report_of(data_dir)["sources"][1]
+    assert list(test["photos"]["left_out"]) == ["also_in_train_csv"]
+
+
 @pytest.mark.parametrize(
     "header", ["ImageId,EncodedPixels,Width,Height,ClassId", "ImageId,EncodedPixels", ""]
 )

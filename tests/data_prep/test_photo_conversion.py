@@ -190,5 +190,11 @@ def test_convert_without_a_photo():
 def test_convert_leaves_out_a_photo_whose_annotations_are_all_unusable():
     conversion = convert({"segmentation": [[1, 1, 2, 2]]})
     assert conversion.left_out_reason == "no_usable_annotation"
-    assert pairs(conversion.dropped) == [("photo_left_out", 101)]
+    assert pairs(conversion.dropped) == [("no_polygon_of_3_points", 101)]
     assert pairs(conversion.repairs) == []
+
+
+def test_convert_tells_a_photo_of_other_categories_from_a_damaged_one():
+    conversion = convert({**SQUARE, "category_id": 13})
+    assert conversion.left_out_reason == "all_annotations_left_out_on_purpose"
+    assert pairs(conversion.dropped) == [("category_left_out", 101)]

@@ -94,6 +94,30 @@ def test_a_coco_json_with_photos_elsewhere(tmp_path):
     assert len(open_prepared(data_dir).category_names) == 13
 
 
+def test_what_a_review_rejected_or_left_empty_is_no_fault(tmp_path):
+    mask = {"segmentation": {"size": [30, 40], "counts": [300, 30, 870]}, "category_id": 1}
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in range(1, 6)]
+    images[1]["review"] = "rejected"
+    contents = {
+        "images": images,
+        "annotations": [{**mask, "id": i, "image_id": i} for i in (1, 2, 3)],
+        "categories": [{"id": 1, "name": "bag"}],
+    }
+    contents["annotations"][2]["review"] = "rejected"
+    (tmp_path / "instances.json").write_text(json.dumps(contents))
+    for i in range(1, 6):
+        (tmp_path / f"{i}.jpg").write_bytes(draw_jpeg(40, 30))
+    options = PrepOptions(split_plan=SplitPlan(val_percent=0), num_workers=1)
+    build_dataset(Builder, tmp_path, tmp_path / "prepared", options)
+    left_out = source_of(tmp_path / "prepared")["photos"]["left_out"]
+    assert {reason: entry["example_ids"] for reason, entry in left_out.items()} == {
+        "no_product_found": [4, 5],
+        "all_annotations_left_out_on_purpose": [3],
+        "rejected_in_review": [2],
+    }
+    assert list(decode(tmp_path / "prepared", "train")) == [1]
+
+
 def test_masks_without_photos_are_refused(tmp_path):
     (tmp_path / "truth").mkdir()
     with pytest.raises(ValueError, match="photos: no such folder"):
