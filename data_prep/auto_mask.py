@@ -25,7 +25,9 @@ def define_flags() -> None:
         "engine", "cutout", ["cutout", "rembg"], "cutout needs no weights; rembg has its own."
     )
     flags.DEFINE_integer("num_workers", 0, "Processes; 0 for all cores.", 0)
-    flags.DEFINE_bool("overwrite", False, "Mask photos anew that are masked already.")
+    flags.DEFINE_bool(
+        "overwrite", False, "Mask all photos anew; what people decided or touched up is lost."
+    )
 
 
 def main(argv: list[str]) -> None:

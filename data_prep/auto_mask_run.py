@@ -1,8 +1,9 @@
 """Masks all photos of a folder on all cores, with progress; goes on where it was stopped."""
 
+import hashlib
 import io
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -112,7 +113,11 @@ def mask_photo(name: str, input_dir: Path, out_dir: Path, engine: str) -> PhotoM
     path = input_dir / name
     state = path.stat()
     label = f"{engine}-{_VERSION}"
-    common = {"engine": label, "photo_state": (state.st_size, state.st_mtime_ns)}
+    common = {
+        "engine": label,
+        "photo_state": (state.st_size, state.st_mtime_ns),
+        "photo_sha256": _sha256(path),
+    }
     try:
         photo = read_photo(path)
     except PhotoError as error:
@@ -172,10 +177,29 @@ def _is_done(store: MaskStore, input_dir: Path, name: str, label: str) -> bool:
     photo = store.photos.get(name)
     if photo is None:
         return False
-    state = (input_dir / name).stat()
-    same = photo.photo_state == (state.st_size, state.st_mtime_ns)
     # What a person decided or changed is kept, whatever made it.
-    return same and (photo.engine in (label, "coco", "person") or photo.review != PENDING)
+    is_wanted = photo.engine in (label, "coco", "person") or photo.review != PENDING
+    return is_wanted and _is_same_photo(store, photo, input_dir / name)
+
+
+def _is_same_photo(store: MaskStore, photo: PhotoMasks, path: Path) -> bool:
+    """Whether a file is as it was masked; notes the new time of one that was only copied."""
+    file = path.stat()
+    state = (file.st_size, file.st_mtime_ns)
+    if state == photo.photo_state:
+        return True
+    if state[0] != photo.photo_state[0]:
+        return False
+    # Journals of before have no hash; the equal size must do, lest decisions are lost.
+    if photo.photo_sha256 and photo.photo_sha256 != _sha256(path):
+        return False
+    store.add(replace(photo, photo_state=state))
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _loaded: dict[str, Engine] = {}  # in a worker, an engine is loaded once

@@ -44,7 +44,9 @@ class PhotoMasks:
         reasons: why the confidence is not higher.
         review: "pending", "accepted" or "rejected".
         engine: what made the masks; "coco" for imported ones, "person" for touched-up ones.
-        photo_state: the file's size (bytes) and time of change (ns), which tell a changed photo.
+        photo_state: the file's size (bytes) and time of change (ns); a photo with the same is not
+            looked at again.
+        photo_sha256: of the file, hex, which tells a changed photo from a copied one.
         error: why the photo cannot be read, else empty.
     """
 
@@ -57,6 +59,7 @@ class PhotoMasks:
     review: str = PENDING
     engine: str = ""
     photo_state: tuple[int, int] = (0, 0)
+    photo_sha256: str = ""
     error: str = field(default="", kw_only=True)
 
     @property

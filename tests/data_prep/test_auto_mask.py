@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -130,6 +131,26 @@ def test_run_masks_only_what_is_new_or_changed(tmp_path):
     after = json.loads((out_dir / "instances.json").read_text())
     names.remove("top/c.png")
     assert [image["file_name"] for image in after["images"]] == names
+
+
+def test_a_copied_photo_keeps_its_decision_and_a_changed_one_does_not(tmp_path):
+    photos_dir, out_dir = tmp_path / "photos", tmp_path / "masks"
+    product_folder.write_photos(photos_dir)
+    run(photos_dir, out_dir, "cutout", 1, False)
+    with MaskStore(out_dir) as store:
+        for name in ("dress/a.jpg", "top/d.jpg"):
+            store.add(replace(store.photos[name], review="accepted"))
+        store.add(replace(store.photos["dress/b.jpg"], review="rejected", photo_sha256=""))
+    for path in photos_dir.rglob("*.*"):
+        os.utime(path)
+    changed = bytearray((photos_dir / "top/d.jpg").read_bytes())
+    changed[-20] ^= 1
+    (photos_dir / "top/d.jpg").write_bytes(changed)  # of the same size
+    assert run(photos_dir, out_dir, "cutout", 1, False).num_new == 1
+    with MaskStore(out_dir) as store:
+        reviews = {name: photo.review for name, photo in store.photos.items()}
+    assert (reviews["dress/a.jpg"], reviews["dress/b.jpg"]) == ("accepted", "rejected")
+    assert reviews["top/d.jpg"] == "pending"
 
 
 def test_killed_run_goes_on_where_it_was(tmp_path):
