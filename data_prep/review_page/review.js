@@ -16,6 +16,8 @@ let tool = null;
 let marks = [];
 let stroke = null;
 let loading = 0;
+let failed = false;
+const underway = new Set(); // photos that the server is changing
 
 async function ask(path, body) {
   const options = body && {
@@ -107,6 +109,7 @@ async function show() {
   const photo = shown[index];
   const mine = ++loading;
   photoImage = maskImage = null;
+  failed = false;
   marks = [];
   stroke = null;
   document.body.dataset.ready = "";
@@ -126,7 +129,9 @@ async function show() {
     draw();
     document.body.dataset.ready = photo.name;
   } catch (error) {
-    if (mine === loading) tell(error.message);
+    if (mine !== loading) return;
+    failed = true;
+    tell(error.message);
   }
 }
 
@@ -148,17 +153,32 @@ function move(step) {
   return show();
 }
 
+/** Has the server change the photo; `after` is left out if the reviewer has gone on by then. */
 async function change(path, body, after) {
   const photo = shown[index];
   if (!photo) return;
+  if (underway.has(photo)) {
+    tell("still at work on this photo");
+    return;
+  }
+  underway.add(photo);
   try {
     Object.assign(photo, await ask(path, { name: photo.name, ...body }));
     tell("");
     describe();
-    if (after) await after(photo);
   } catch (error) {
-    tell(`not saved: ${error.message}`);
+    tell(`${photo.name} not saved: ${error.message}`);
+    return;
+  } finally {
+    underway.delete(photo);
   }
+  if (after && shown[index] === photo) after(photo);
+}
+
+/** A photo that has not been seen cannot be decided; one that cannot be shown can be rejected. */
+function decide(review, after) {
+  if (photoImage || (failed && review !== "accepted")) return change("decide", { review }, after);
+  tell(failed ? "this photo cannot be shown" : "this photo is not shown yet");
 }
 
 async function cutAnew() {
@@ -167,16 +187,24 @@ async function cutAnew() {
     return;
   }
   tell("cutting ...");
+  const asked = loading;
   await change("touch_up", { marks }, async (photo) => {
-    maskImage = tint(await loadImage("mask", photo.name));
-    draw();
+    if (asked !== loading) return show(); // went on and came back, perhaps to the old mask
+    try {
+      const mask = await loadImage("mask", photo.name);
+      if (asked !== loading) return; // the reviewer went on
+      maskImage = tint(mask);
+      draw();
+    } catch (error) {
+      if (asked === loading) tell(error.message);
+    }
   });
 }
 
 const KEYS = {
-  a: () => change("decide", { review: "accepted" }, () => move(1)),
-  r: () => change("decide", { review: "rejected" }, () => move(1)),
-  u: () => change("decide", { review: "pending" }),
+  a: () => decide("accepted", () => move(1)),
+  r: () => decide("rejected", () => move(1)),
+  u: () => decide("pending"),
   ArrowLeft: () => move(-1),
   ArrowRight: () => move(1),
   k: () => move(-1),
@@ -204,6 +232,7 @@ function photoPoint(event) {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
+  if (!photoImage) return;
   if (!tool) {
     tell("choose B box, P product or X background first");
     return;

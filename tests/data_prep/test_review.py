@@ -113,6 +113,54 @@ def test_page_shows_the_mask_and_cuts_anew_as_marked(masks_dir, tmp_path):
     assert image["engine"] == "person"
 
 
+def test_a_late_cut_does_not_show_on_another_photo(masks_dir):
+    held, asked = [], []
+    with reviewing(masks_dir) as (_, url), chromium_page() as page:
+        page.route("**/touch_up", lambda route: held.append(route))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(url)
+        wait_for(page, "top/d.jpg")
+        page.evaluate("marks = [{kind: 'box', points: [[2, 2], [200, 150]]}]")
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.getElementById('message').textContent === 'cutting ...'")
+        page.keyboard.press("j")
+        wait_for(page, page.inner_text("#name"))
+        before = page.evaluate("canvas.toDataURL()")
+        page.evaluate("tell('waiting')")
+        asked.clear()
+        held[0].continue_()
+        page.wait_for_function("document.getElementById('message').textContent === ''")
+        page.wait_for_timeout(300)
+        assert [address for address in asked if "/mask" in address] == []
+        assert page.evaluate("canvas.toDataURL()") == before
+
+
+def test_two_presses_decide_one_photo_once(masks_dir):
+    held = []
+    with reviewing(masks_dir) as (_, url), chromium_page() as page:
+        page.route("**/decide", lambda route: held.append(route))
+        page.goto(url)
+        wait_for(page, "top/d.jpg")
+        page.keyboard.press("a")
+        page.keyboard.press("a")
+        page.wait_for_timeout(100)
+        assert len(held) == 1
+        held[0].continue_()
+        page.wait_for_function("document.body.dataset.ready && index > 0")
+        assert page.inner_text("#place").startswith("2 / 4")
+    assert sorted(reviews(masks_dir).values()) == ["accepted", "pending", "pending", "pending"]
+
+
+def test_a_photo_is_not_accepted_before_it_is_shown(masks_dir):
+    with reviewing(masks_dir) as (_, url), chromium_page() as page:
+        page.route("**/photo?*", lambda route: None)
+        page.goto(url)
+        page.wait_for_function("shown.length === 4")
+        page.keyboard.press("a")
+        assert page.inner_text("#message") == "this photo is not shown yet"
+    assert set(reviews(masks_dir).values()) == {"pending"}
+
+
 def test_masking_again_keeps_decisions(masks_dir, tmp_path, monkeypatch):
     with reviewing(masks_dir) as (_, url):
         for name, review in (("dress/a.jpg", "accepted"), ("dress/b.jpg", "rejected")):
