@@ -89,6 +89,7 @@ class PredictionJournal:
     def _remember(self, entry: dict, start: int) -> None:
         if "error" in entry:
             self.errors[entry["name"]] = entry["error"]
+            self._done.pop(entry["name"], None)
             return
         self.errors.pop(entry["name"], None)
         self._done[entry["name"]] = (start, entry["num_bytes"])

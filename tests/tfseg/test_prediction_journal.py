@@ -68,6 +68,20 @@ def test_a_photo_of_another_size_is_done_again(tmp_path, photos):
         assert [photo.name for photo in journal.missing(photos[:1])] == ["0.jpg"]
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_photo_that_failed_after_it_was_done_is_tried_again(tmp_path, photos, reopened):
+    begin(tmp_path, photos)
+
+    with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+        journal.add_error(photos[0], "is damaged")
+        missing = journal.missing(photos[:1])  # restored: of the size it had when it was done
+    if reopened:
+        with PredictionJournal(tmp_path / "out", SETTINGS) as journal:
+            missing = journal.missing(photos[:1])
+
+    assert missing == photos[:1]
+
+
 def test_other_settings_are_refused_and_named(tmp_path, photos):
     begin(tmp_path, photos)
 
