@@ -1,5 +1,6 @@
 """The photos a user points at: a folder with all below it, a glob, or a list."""
 
+import collections
 import dataclasses
 import glob
 import os
@@ -92,36 +93,52 @@ def find_in_list(list_path: str | Path) -> list[PhotoFile]:
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not wanted:
         raise ValueError(f"--input_list={list_path}: names no photo; expected a path a line.")
-    paths = dict.fromkeys(list_path.parent / line for line in wanted)
-    return _named_from_common_folder(list(paths))
+    return _named_from_common_folder([list_path.parent / line for line in wanted])
 
 
 def _named_from_common_folder(paths: list[Path]) -> list[PhotoFile]:
-    # Not resolve(): two links to one photo keep their names.
-    absolute = [Path(os.path.normpath(path.absolute())) for path in paths]
-    common = absolute[0].parent
-    while any(common not in path.parents for path in absolute):
+    by_place: dict[Path, Path] = {}
+    for path in paths:
+        by_place.setdefault(_place(path), path)
+    common = next(iter(by_place)).parent
+    while any(common not in place.parents for place in by_place):
         common = common.parent
     return [
-        PhotoFile(path, resolved.relative_to(common).as_posix())
-        for path, resolved in zip(paths, absolute, strict=True)
+        PhotoFile(path, place.relative_to(common).as_posix()) for place, path in by_place.items()
     ]
+
+
+def _place(path: Path) -> Path:
+    """Returns the absolute path without "..", the same for every spelling of one path."""
+    # Not resolve(): two links to one photo keep their names.
+    place = Path(os.path.normpath(path.absolute()))
+    if place.parent.resolve() != path.parent.resolve():  # a ".." after a link to another folder
+        return path.parent.resolve() / path.name
+    return place
 
 
 def output_names(photos: list[PhotoFile]) -> dict[str, str]:
     """Returns a distinct name without suffix for each photo's outputs, by PhotoFile.name.
 
     It is the photo's name without its suffix, but with it where another photo differs in that
-    alone (a.jpg beside a.png).
+    alone (a.jpg beside a.png), or is called so (a.jpg.png beside a.jpg).
+
+    Raises:
+        ValueError: Two photos have the same name.
     """
     stems = [_without_suffix(photo.name) for photo in photos]
-    counts: dict[str, int] = {}
-    for stem in stems:
-        counts[stem.casefold()] = counts.get(stem.casefold(), 0) + 1
-    return {
-        photo.name: stem if counts[stem.casefold()] == 1 else photo.name
+    taken = collections.Counter(stem.casefold() for stem in stems)
+    taken.update({photo.name.casefold() for photo in photos if Path(photo.name).suffix})
+    names = {
+        photo.name: stem if taken[stem.casefold()] == 1 else photo.name
         for photo, stem in zip(photos, stems, strict=True)
     }
+    if len(set(names.values())) < len(photos):
+        raise ValueError(
+            f"{len(photos)} photos have {len(set(names.values()))} names only, expected one for "
+            "each; name each photo once."
+        )
+    return names
 
 
 def image_ids(photos: list[PhotoFile]) -> dict[str, int]:

@@ -47,6 +47,22 @@ def test_find_in_list_keeps_its_order_and_takes_any_file(tree):
     assert names_of(photos) == ["notes.txt", "sub/deep/c.webp", "sub/missing.jpg"]
 
 
+def test_one_photo_spelled_in_several_ways_is_one(tree):
+    listed = tree / "list.txt"
+    listed.write_text(f"a.png\nsub/../a.png\n./a.png\n{tree}/a.png\nb.JPG\n")
+
+    assert names_of(find_in_list(listed)) == ["a.png", "b.JPG"]
+    assert names_of(find_by_glob(f"{tree}/*/../a.png")) == ["a.png"]
+
+
+def test_a_way_back_out_of_a_linked_folder_is_another_place(tree):
+    (tree / "link").symlink_to(tree / "sub" / "deep")
+    (tree / "sub" / "a.png").write_bytes(b"")
+    (tree / "list.txt").write_text("a.png\nlink/../a.png\n")
+
+    assert names_of(find_in_list(tree / "list.txt")) == ["a.png", "sub/a.png"]
+
+
 @pytest.mark.parametrize(
     ("find", "expected"),
     [
@@ -80,6 +96,17 @@ def test_output_names_never_collide():
         "y/a.jpg": "y/a",
         "b.c.jpg": "b.c",
     }
+
+
+def test_output_names_keep_from_the_name_of_another_photo():
+    names = output_names([photo("a.jpg"), photo("a.png"), photo("a.jpg.png"), photo("a")])
+
+    assert names == {name: name for name in ("a.jpg", "a.png", "a.jpg.png", "a")}
+
+
+def test_output_names_refuse_one_name_twice():
+    with pytest.raises(ValueError, match="2 photos have 1 names only"):
+        output_names([photo("a.jpg"), photo("a.jpg")])
 
 
 @pytest.mark.parametrize(
