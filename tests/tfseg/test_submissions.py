@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -102,6 +103,21 @@ def test_fgvc6_faults_of_a_good_one_and_of_other_columns(tmp_path):
 
     assert submission_checks.fgvc6_faults(tmp_path / "good.csv") == []
     assert "columns are" in submission_checks.fgvc6_faults(tmp_path / "other.csv")[0]
+
+
+def test_fgvc6_faults_of_many_images_need_little_memory(tmp_path):
+    rows = "".join(f"{index}.jpg,1 5,0\n" for index in range(100))
+    (tmp_path / "x.csv").write_text(f"ImageId,EncodedPixels,ClassId\n{rows}99.jpg,5 2,3\n")
+
+    tracemalloc.start()
+    try:
+        faults = submission_checks.fgvc6_faults(tmp_path / "x.csv")
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert faults == ["line 102: its mask overlaps another of 99.jpg"]
+    assert most_bytes < 50e3 * 100  # a bit a pixel; a byte a pixel would be 262e3 an image
 
 
 def test_the_command_names_the_faults_and_fails(tmp_path):
