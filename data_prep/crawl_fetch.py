@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
 import requests
@@ -15,6 +15,7 @@ import urllib3
 _MAX_REDIRECTS = 5
 _READ_TIMEOUT_S = 10.0
 _CHUNK = 65_536
+_MAX_CRAWL_DELAY_S = 60  # a host that asks for more is left alone
 _MAX_ROBOTS_BYTES = 500_000  # RFC 9309, 2.5
 
 
@@ -59,6 +60,7 @@ class _Host:
     next_request: float = 0.0
     robots: RobotFileParser | None = None
     interval_s: float = 0.0
+    is_too_slow: bool = False
 
 
 class Fetcher:
@@ -69,6 +71,11 @@ class Fetcher:
         self._hosts: dict[str, _Host] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Ends all waits for a host's turn; what waits or comes later is "interrupted"."""
+        self._stopped.set()
 
     def fetch(self, url: str) -> bytes:
         """Fetches a file, redirects followed.
@@ -104,27 +111,35 @@ class Fetcher:
 
     def _check(self, url: str) -> _Host:
         """Checks that a URL may be asked for; the host's state."""
+        parts = self._check_address(url)
+        with self._lock:
+            host = self._hosts.setdefault(f"{parts.hostname}:{parts.port}", _Host())
+        with host.lock:
+            if host.robots is None:
+                host.interval_s = 1 / self._politeness.requests_per_s
+                host.robots = self._read_robots(f"{parts.scheme}://{parts.netloc}")
+                asked = host.robots.crawl_delay(self._politeness.user_agent) or 0
+                host.is_too_slow = asked > max(_MAX_CRAWL_DELAY_S, host.interval_s)
+                if not host.is_too_slow:
+                    host.interval_s = max(host.interval_s, asked)
+        if not host.robots.can_fetch(self._politeness.user_agent, url):
+            raise FetchError("robots_disallow")
+        if host.is_too_slow:
+            raise FetchError("robots_too_slow")
+        return host
+
+    def _check_address(self, url: str) -> SplitResult:
+        """Checks that a URL leads to the web and, if so chosen, to no local network."""
         try:
             parts = urlsplit(url)
-            name, port = parts.hostname, parts.port
+            name, _ = parts.hostname, parts.port
         except ValueError as error:
             raise FetchError("not_a_web_address") from error
         if parts.scheme not in ("http", "https") or not name:
             raise FetchError("not_a_web_address")
         if self._politeness.public_hosts_only and not _is_public(name):
             raise FetchError("not_a_public_host")
-        origin = f"{parts.scheme}://{parts.netloc}"
-        with self._lock:
-            host = self._hosts.setdefault(f"{name}:{port}", _Host())
-        with host.lock:
-            if host.robots is None:
-                host.interval_s = 1 / self._politeness.requests_per_s
-                host.robots = self._read_robots(origin)
-                asked = host.robots.crawl_delay(self._politeness.user_agent)
-                host.interval_s = max(host.interval_s, float(asked or 0))
-        if not host.robots.can_fetch(self._politeness.user_agent, url):
-            raise FetchError("robots_disallow")
-        return host
+        return parts
 
     def _read_robots(self, origin: str) -> RobotFileParser:
         """Reads robots.txt as RFC 9309 says: none allows all, an unreachable one nothing."""
@@ -132,30 +147,38 @@ class Fetcher:
         robots.parse([])
         if not self._politeness.obeys_robots:
             return robots
-        deadline = time.monotonic() + _READ_TIMEOUT_S
         try:
-            with self._session().get(
-                f"{origin}/robots.txt", stream=True, timeout=(5, 5), allow_redirects=True
-            ) as response:
-                if response.status_code >= 500:
-                    robots.disallow_all = True
-                elif response.status_code < 400:
-                    text = bytearray()
-                    for chunk in _chunks(response):
-                        text += chunk
-                        if len(text) > _MAX_ROBOTS_BYTES or time.monotonic() > deadline:
-                            break
-                    robots.parse(text.decode("utf-8", "replace").splitlines())
-        except (OSError, urllib3.exceptions.HTTPError, ValueError):
+            robots.parse(self._robots_lines(f"{origin}/robots.txt"))
+        except (FetchError, OSError, urllib3.exceptions.HTTPError, ValueError):
             robots.disallow_all = True
         return robots
+
+    def _robots_lines(self, url: str) -> list[str]:
+        """Fetches robots.txt; every redirect is checked as a photo's is."""
+        deadline = time.monotonic() + _READ_TIMEOUT_S
+        for _ in range(_MAX_REDIRECTS + 1):
+            self._check_address(url)
+            with self._get(url, max(deadline - time.monotonic(), 0.1)) as response:
+                if response.is_redirect:
+                    url = urljoin(url, response.headers["Location"])
+                    continue
+                if response.status_code >= 500:
+                    raise FetchError(f"http_{response.status_code}", is_passing=True)
+                text = bytearray()
+                for chunk in _chunks(response) if response.status_code < 400 else ():
+                    text += chunk
+                    if len(text) > _MAX_ROBOTS_BYTES or time.monotonic() > deadline:
+                        break
+                return text.decode("utf-8", "replace").splitlines()
+        raise FetchError("too_many_redirects")
 
     def _wait_turn(self, host: _Host) -> None:
         with host.lock:
             now = time.monotonic()
             turn = max(now, host.next_request)
             host.next_request = turn + host.interval_s
-        time.sleep(turn - now)
+        if self._stopped.wait(turn - now):
+            raise FetchError("interrupted", is_passing=True)
 
     def _get(self, url: str, left_s: float) -> requests.Response:
         timeout = (min(5, left_s), min(_READ_TIMEOUT_S, left_s))
@@ -179,7 +202,6 @@ class Fetcher:
             session.headers["User-Agent"] = self._politeness.user_agent
             session.headers["Accept"] = "image/*"
             session.headers["Accept-Encoding"] = "identity"
-            session.max_redirects = _MAX_REDIRECTS
             self._local.session = session
         return self._local.session
 

@@ -95,7 +95,7 @@ class Crawl:
             self._remember(entry)
 
     def run(self, candidates: Iterable[Candidate], max_num: int, num_workers: int) -> Counter:
-        """Fetches and checks candidates until max_num photos of the category are there.
+        """Fetches and checks candidates until max_num photos of the category are there; once only.
 
         Returns:
             How many candidates had each outcome; "known already" for those of earlier runs.
@@ -107,15 +107,20 @@ class Crawl:
             progress = tqdm(desc="crawl", total=max_num, initial=self._num_kept, unit="photo")
             progress.disable = progress.disable or not progress.fp.isatty()
             with progress, ThreadPoolExecutor(num_workers) as executor:
-                for fetched in _in_parallel(executor, self._fetch, fresh, num_workers * _IN_HAND):
-                    if self._num_kept >= max_num:
-                        break
-                    entry = self._judge(fetched)
-                    manifest.write(json.dumps(asdict(entry)) + "\n")
-                    manifest.flush()
-                    self._remember(entry)
-                    outcomes[entry.outcome] += 1
-                    progress.update(entry.outcome == KEPT)
+                results = _in_parallel(executor, self._fetch, fresh, num_workers * _IN_HAND)
+                try:
+                    for fetched in results:
+                        if self._num_kept >= max_num:
+                            break
+                        entry = self._judge(fetched)
+                        manifest.write(json.dumps(asdict(entry)) + "\n")
+                        manifest.flush()
+                        self._remember(entry)
+                        outcomes[entry.outcome] += 1
+                        progress.update(entry.outcome == KEPT)
+                finally:
+                    results.close()
+                    self._fetcher.stop()  # the executor waits for those that wait for a turn
         return outcomes
 
     def _fresh(self, candidates: Iterable[Candidate], outcomes: Counter) -> Iterator[Candidate]:

@@ -45,6 +45,7 @@ class HostileServer:
         self.requests: list[tuple[str, float, str]] = []
         self.robots = b"User-agent: *\nDisallow: /private/\n"
         self.robots_status = 200
+        self.robots_headers: dict[str, str] = {}
         self.flaky = 1  # so often is /flaky.jpg out of order
         self.stall_s = 5.0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -90,7 +91,11 @@ def _handler(server: HostileServer):
             self.wfile.write(body)
 
         def send_robots(self):
-            self.send(server.robots, "text/plain", server.robots_status)
+            status, headers = server.robots_status, server.robots_headers
+            self.send(server.robots, "text/plain", status, **headers)
+
+        def send_rules(self):
+            self.send(server.robots, "text/plain")
 
         def send_good(self):
             self.send(jpeg(int(self.path.split("/")[-1].split(".")[0])))

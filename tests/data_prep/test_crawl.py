@@ -119,13 +119,56 @@ def test_one_host_is_asked_no_faster_than_allowed(server, tmp_path):
 
 
 def test_a_crawl_delay_of_robots_txt_is_kept(server):
-    server.robots = b"User-agent: *\nCrawl-delay: 0.2\n"
     server.robots = b"User-agent: *\nCrawl-delay: 1\n"
     fetcher = Fetcher(polite())
     fetcher.fetch(f"{server.url}/good/1.jpg")
     started = time.monotonic()
     fetcher.fetch(f"{server.url}/good/2.jpg")
     assert time.monotonic() - started > 0.8
+
+
+@pytest.mark.parametrize("delay", [b"61", b"86400", b"9" * 400])
+def test_a_host_that_asks_for_very_long_waits_is_left_alone(server, delay):
+    server.robots = b"User-agent: *\nCrawl-delay: " + delay
+    fetcher = Fetcher(polite())
+    for number in (1, 2):
+        with pytest.raises(FetchError, match="robots_too_slow"):
+            fetcher.fetch(f"{server.url}/good/{number}.jpg")
+    assert [path for path, *_ in server.requests] == ["/robots.txt"]
+
+
+def test_an_interrupt_ends_the_wait_for_a_turn(server, tmp_path):
+    server.robots = b"User-agent: *\nCrawl-delay: 50"
+    urls = [f"{server.url}/good/{number}.jpg" for number in range(6)]
+    (tmp_path / "urls.txt").write_text("\n".join(urls))
+    command = [sys.executable, "-m", "data_prep.crawl", "--engine=urls", "--local_hosts"]
+    command += [f"--urls_path={tmp_path / 'urls.txt'}", f"--out_dir={tmp_path / 'out'}"]
+    process = subprocess.Popen([*command, "--category=dress"], cwd=REPO_DIR)
+    try:
+        manifest = tmp_path / "out/manifest.jsonl"
+        while process.poll() is None and not (manifest.is_file() and manifest.stat().st_size):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(25) != 0
+    finally:
+        process.kill()
+    assert [entry.outcome for entry in read_manifest(manifest)] == ["kept"]
+
+
+def test_redirects_of_robots_txt_are_followed_but_into_no_local_network(server, monkeypatch):
+    monkeypatch.setattr("data_prep.crawl_fetch._is_public", lambda host: host == "127.0.0.1")
+    server.robots_status = 302
+    server.robots_headers = {"Location": "/rules.txt"}
+    politeness = Politeness("tester/1.0", 500)
+    assert Fetcher(politeness).fetch(f"{server.url}/good/1.jpg") == jpeg(1)
+    with pytest.raises(FetchError, match="robots_disallow"):
+        Fetcher(politeness).fetch(f"{server.url}/private/a.jpg")
+    local = server.url.replace("127.0.0.1", "localhost")
+    server.robots_headers = {"Location": f"{local}/inner.txt"}
+    with pytest.raises(FetchError, match="robots_disallow"):
+        Fetcher(politeness).fetch(f"{server.url}/good/1.jpg")
+    assert server.asked("/rules.txt") == 2
+    assert server.asked("/inner.txt") == 0
 
 
 def test_robots_txt_that_fails_allows_nothing_and_none_allows_all(server):
