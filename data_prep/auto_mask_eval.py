@@ -109,21 +109,20 @@ def judge_store(masks_dir: Path, truth_dir: Path) -> list[Judged]:
         ValueError: There are no masks, or a true one is missing or of another size.
     """
     from data_prep import masks
-    from data_prep.auto_mask_store import MaskStore
+    from data_prep.auto_mask_store import read_photos, usable
 
     judged = []
-    with MaskStore(masks_dir) as store:
-        for photo in store.usable():
-            truth = read_truth(truth_dir, photo.file_name)
-            if truth.shape != (photo.height, photo.width):
-                raise ValueError(
-                    f"{photo.file_name}: the true mask is {truth.shape[1]}x{truth.shape[0]}, the "
-                    f"photo {photo.width}x{photo.height}; expected one size."
-                )
-            mask = np.zeros_like(truth)
-            for rle in photo.rles():
-                mask |= masks.mask_from_rle(rle)
-            judged.append(judge(photo.file_name, mask, truth, photo.confidence))
+    for photo in usable(read_photos(masks_dir)):
+        truth = read_truth(truth_dir, photo.file_name)
+        if truth.shape != (photo.height, photo.width):
+            raise ValueError(
+                f"{photo.file_name}: the true mask is {truth.shape[1]}x{truth.shape[0]}, the "
+                f"photo {photo.width}x{photo.height}; expected one size."
+            )
+        mask = np.zeros_like(truth)
+        for rle in photo.rles():
+            mask |= masks.mask_from_rle(rle)
+        judged.append(judge(photo.file_name, mask, truth, photo.confidence))
     if not judged:
         raise ValueError(f"{masks_dir}: no masks here; run python -m data_prep.auto_mask first.")
     return sorted(judged, key=lambda one: one.iou)

@@ -41,18 +41,27 @@ class RunSummary:
         return f"{self.num_photos} photos ({self.num_new} masked now): {', '.join(parts)}"
 
 
-def find_photos(input_dir: Path) -> tuple[list[str], int]:
+def find_photos(input_dir: Path, out_dir: Path | None = None) -> tuple[list[str], int]:
     """Lists photos in category folders, relative and sorted; counts those in no folder.
 
+    Overlays are none: where out_dir lies in input_dir, what is below it is left out.
+
     Raises:
-        ValueError: There is no such folder or no photo in a category folder.
+        ValueError: There is no such folder, no photo in a category folder, or out_dir is input_dir.
     """
+    root = input_dir.resolve()
+    own_dir = out_dir.resolve() if out_dir else None
+    if own_dir == root:
+        raise ValueError(f"{out_dir}: has the photos themselves; give another --out_dir.")
+    if own_dir and not own_dir.is_relative_to(root):
+        own_dir = None
     if not input_dir.is_dir():
         raise ValueError(f"{input_dir}: no such folder; give the folder of category folders.")
     found = [
         path.relative_to(input_dir)
         for path in input_dir.rglob("*")
         if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if own_dir is None or not path.resolve().is_relative_to(own_dir)
     ]
     names = sorted(path.as_posix() for path in found if len(path.parts) > 1)
     if not names:
@@ -74,12 +83,12 @@ def run(
     Raises:
         ValueError: The folder has no photos, or the engine is missing.
     """
-    names, num_loose = find_photos(input_dir)
+    names, num_loose = find_photos(input_dir, out_dir)
     lock = only_one(out_dir / LOCK_NAME, "auto_mask or review", "--out_dir")
     with lock, MaskStore(out_dir) as store:
         store.set_photos_dir(input_dir)
         for name in set(store.photos) - set(names):
-            del store.photos[name]
+            store.remove(name)
         label = f"{engine}-{_VERSION}"
         todo = [n for n in names if overwrite or not _is_done(store, input_dir, n, label)]
         if todo:

@@ -1,13 +1,14 @@
 """The masks of a folder of product photos on disk: a journal, and the files made from it.
 
 Every result and every decision is one line appended to masks.jsonl, so that a kill loses nothing;
-the last line of a photo counts. From it come instances.json (COCO) and masks.csv (FGVC6's form).
+the last line of a photo counts, and may say that it was removed. From the journal come
+instances.json (COCO) and masks.csv (FGVC6's form).
 """
 
 import csv
+import io
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ COCO_NAME = "instances.json"
 CSV_NAME = "masks.csv"
 LOCK_NAME = "masks.lock"
 _PHOTOS_DIR_NAME = "photos_dir.txt"
+_REMOVED = "is_removed"
 PENDING, ACCEPTED, REJECTED = "pending", "accepted", "rejected"
 
 
@@ -90,9 +92,11 @@ class MaskStore:
         self.out_dir = out_dir
         self.photos: dict[str, PhotoMasks] = {}
         out_dir.mkdir(parents=True, exist_ok=True)
-        self._path = out_dir / JOURNAL_NAME
-        self._read()
-        self._journal = self._path.open("a", encoding="utf-8")
+        path = out_dir / JOURNAL_NAME
+        if path.is_file():
+            self.photos, num_whole = _read_journal(path)
+            os.truncate(path, num_whole)  # what a kill within a write left
+        self._journal = path.open("a", encoding="utf-8")
 
     def __enter__(self) -> "MaskStore":
         return self
@@ -102,11 +106,15 @@ class MaskStore:
 
     def add(self, photo: PhotoMasks, sync: bool = False) -> None:
         """Appends what is known of a photo; sync waits until the disk has it."""
-        self._journal.write(json.dumps(asdict(photo)) + "\n")
-        self._journal.flush()
+        self._append(asdict(photo))
         if sync:
             os.fsync(self._journal.fileno())
         self.photos[photo.file_name] = photo
+
+    def remove(self, name: str) -> None:
+        """Forgets a photo, for good."""
+        self._append({"file_name": name, _REMOVED: True})
+        del self.photos[name]
 
     def set_photos_dir(self, photos_dir: Path) -> None:
         """Notes where the photos lie."""
@@ -128,7 +136,7 @@ class MaskStore:
 
     def usable(self) -> list[PhotoMasks]:
         """The photos that can be read, by name."""
-        return [self.photos[name] for name in sorted(self.photos) if not self.photos[name].error]
+        return usable(self.photos)
 
     def category_names(self) -> list[str]:
         """Of the photos' folders and of all products, sorted."""
@@ -139,7 +147,7 @@ class MaskStore:
     def write(self) -> None:
         """Writes instances.json and masks.csv anew, whole or not at all."""
         write_aside(self.out_dir / COCO_NAME, json.dumps(self.coco()))
-        write_aside(self.out_dir / CSV_NAME, "".join(_csv_lines(self)))
+        write_aside(self.out_dir / CSV_NAME, _csv(self))
 
     def coco(self) -> dict:
         """The masks as a COCO json; rejected photos are in it, marked."""
@@ -175,23 +183,49 @@ class MaskStore:
         categories = [{"id": i, "name": name} for name, i in category_ids.items()]
         return {"images": images, "annotations": annotations, "categories": categories}
 
-    def _read(self) -> None:
-        if not self._path.is_file():
-            return
-        encoded = self._path.read_bytes()
-        lines = encoded.split(b"\n")
-        if lines[-1]:  # a kill within a write
-            with self._path.open("r+b") as journal:
-                journal.truncate(len(encoded) - len(lines[-1]))
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                photo = _photo_from_json(json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(
-                    f"{self._path}, line {number}: not a photo's record ({error!r}); delete that "
-                    "line, or the file to begin anew."
-                ) from error
-            self.photos[photo.file_name] = photo
+    def _append(self, record: dict) -> None:
+        self._journal.write(json.dumps(record) + "\n")
+        self._journal.flush()
+
+
+def usable(photos: dict[str, PhotoMasks]) -> list[PhotoMasks]:
+    """The photos that can be read, by name."""
+    return [photos[name] for name in sorted(photos) if not photos[name].error]
+
+
+def read_photos(out_dir: Path) -> dict[str, PhotoMasks]:
+    """Reads a folder's photos by file name; changes nothing, others may be at work on it.
+
+    Raises:
+        ValueError: The folder has no journal, or a damaged one.
+    """
+    path = out_dir / JOURNAL_NAME
+    if not path.is_file():
+        raise ValueError(
+            f"{out_dir}: no {JOURNAL_NAME} here; expected --out_dir of python -m "
+            "data_prep.auto_mask, run that first."
+        )
+    return _read_journal(path)[0]
+
+
+def _read_journal(path: Path) -> tuple[dict[str, PhotoMasks], int]:
+    """Reads the photos, and of how many bytes the whole lines are."""
+    encoded = path.read_bytes()
+    *lines, rest = encoded.split(b"\n")
+    photos: dict[str, PhotoMasks] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            if record.get(_REMOVED):
+                photos.pop(record["file_name"], None)
+            else:
+                photos[record["file_name"]] = _photo_from_json(record)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"{path}, line {number}: not a photo's record ({error!r}); delete that line, or "
+                "the file to begin anew."
+            ) from error
+    return photos, len(encoded) - len(rest)
 
 
 def _photo_from_json(value: dict) -> PhotoMasks:
@@ -211,9 +245,9 @@ def write_aside(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def _csv_lines(store: MaskStore) -> Iterator[str]:
+def _csv(store: MaskStore) -> str:
     """Rows as FGVC6's train.csv has them; ClassId counts from 0, rejected photos are left out."""
-    rows = _Lines()
+    rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(["ImageId", "EncodedPixels", "Height", "Width", "ClassId"])
     class_ids = {name: i for i, name in enumerate(store.category_names())}
@@ -224,15 +258,7 @@ def _csv_lines(store: MaskStore) -> Iterator[str]:
             encoded = encoded_pixels_from_rle(rle)
             class_id = class_ids[product.category]
             writer.writerow([photo.file_name, encoded, photo.height, photo.width, class_id])
-    return iter(rows.lines)
-
-
-class _Lines:
-    def __init__(self):
-        self.lines: list[str] = []
-
-    def write(self, line: str) -> None:
-        self.lines.append(line)
+    return rows.getvalue()
 
 
 def encoded_pixels_from_rle(rle: dict) -> str:

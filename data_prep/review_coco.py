@@ -37,7 +37,7 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
         Counts: imported, unknown photos, and what was wrong.
 
     Raises:
-        ValueError: The file is no COCO json, or a mask in it is damaged.
+        ValueError: The file is no COCO json, or a mask in it is damaged; nothing is imported then.
     """
     coco = CocoJson(path)
     by_last_part: dict[str, list[str]] = {}
@@ -45,6 +45,7 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
         by_last_part.setdefault(Path(photo.file_name).name, []).append(photo.file_name)
     reviews = _reviews(path)
     counts = Counter()
+    imported = []
     for image in coco.images:
         candidates = by_last_part.get(Path(image.file_name).name, [])
         name = image.file_name if image.file_name in store.photos else None
@@ -52,7 +53,9 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
         if name is None or store.photos[name].error:
             counts["photos not known here"] += 1
             continue
-        store.add(_imported(store.photos[name], coco, image, reviews.get(image.image_id)))
+        imported.append(_imported(store.photos[name], coco, image, reviews.get(image.image_id)))
+    for photo in imported:  # only now: a damaged mask leaves all as it was
+        store.add(photo)
         counts["photos imported"] += 1
     return counts
 

@@ -131,6 +131,17 @@ def test_run_masks_only_what_is_new_or_changed(tmp_path):
     after = json.loads((out_dir / "instances.json").read_text())
     names.remove("top/c.png")
     assert [image["file_name"] for image in after["images"]] == names
+    with MaskStore(out_dir) as store:
+        assert sorted(store.photos) == names
+
+
+def test_overlays_are_no_photos(tmp_path):
+    photos_dir, out_dir = tmp_path / "photos", tmp_path / "photos/masks"
+    product_folder.write_photos(photos_dir)
+    for _ in range(2):
+        assert run(photos_dir, out_dir, "cutout", 1, False).num_photos == 4
+    with pytest.raises(ValueError, match="has the photos themselves"):
+        run(photos_dir, photos_dir, "cutout", 1, False)
 
 
 def test_a_copied_photo_keeps_its_decision_and_a_changed_one_does_not(tmp_path):

@@ -71,7 +71,18 @@ def test_command_judges_what_auto_mask_wrote(tmp_path):
     }
     assert sorted(figures) == ["dress/a.jpg", "dress/b.jpg", "top/c.png", "top/d.jpg"]
     assert min(figures.values()) > 0.96
+    journal = tmp_path / "masks/masks.jsonl"
+    half_written = journal.read_bytes() + b'{"file_name": "dress/n'  # by a run that goes on
+    journal.write_bytes(half_written)
+    assert len(auto_mask_eval.judge_store(tmp_path / "masks", tmp_path / "truth")) == 4
+    assert journal.read_bytes() == half_written
     (tmp_path / "truth/dress/a.png").unlink()
     done = subprocess.run(command, cwd=REPO_DIR, capture_output=True, text=True)
     assert done.returncode == 1
     assert "truth/dress/a.png: no true mask" in done.stderr
+
+
+def test_a_mistyped_folder_is_told_and_not_made(tmp_path):
+    with pytest.raises(ValueError, match="mask: no masks.jsonl here"):
+        auto_mask_eval.judge_store(tmp_path / "mask", tmp_path)
+    assert list(tmp_path.iterdir()) == []

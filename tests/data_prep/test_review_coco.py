@@ -94,6 +94,18 @@ def test_damaged_mask_is_told_and_unknown_photos_are_counted(store, tmp_path):
         import_coco(store, tmp_path / "in.json")
 
 
+def test_a_damaged_mask_leaves_all_photos_as_they_were(store, tmp_path):
+    coco = store.coco()
+    for image in coco["images"]:
+        del image["review"]  # all would be accepted
+    coco["annotations"][2]["segmentation"]["counts"] = "\x00"
+    (tmp_path / "in.json").write_text(json.dumps(coco))
+    before = dict(store.photos)
+    with pytest.raises(ValueError, match="a damaged mask"):
+        import_coco(store, tmp_path / "in.json")
+    assert store.photos == before
+
+
 def test_commands(store, tmp_path):
     store.write()
     for flag in ("--export_coco", "--import_coco"):
