@@ -57,7 +57,7 @@ def check_photo(encoded: bytes) -> CheckedPhoto:
         if max(width, height) > _MAX_ASPECT * min(width, height):
             raise UnusableError("banner")
         try:
-            grey = np.asarray(_on_white(image).convert("L"))
+            grey = np.asarray(_to_grey(image))
         except Exception as error:
             raise UnusableError("damaged") from error
         return CheckedPhoto(width, height, _SUFFIXES[image.format], perceptual_hash(grey))
@@ -102,9 +102,12 @@ class NearDuplicates:
         return self._names[nearest] if distances[nearest] <= _NEAR_BITS else None
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _to_grey(image: Image.Image) -> Image.Image:
+    """Mode L, transparent parts white."""
     image.load()
-    if "A" not in image.mode and "transparency" not in image.info:
-        return image
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode.startswith(("I", "F")):  # 16 bits a pixel, which convert would clip to white
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    if "A" in image.mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L")

@@ -7,7 +7,6 @@ from urllib.parse import quote_plus
 
 import requests
 
-ENGINES = ("bing", "google", "urls", "folder")
 LICENCES = ("creativecommons", "publicdomain", "noncommercial", "commercial")
 _PAGE_TIMEOUT_S = 15
 _MAX_SEARCH_RESULTS = 1000  # no engine gives more

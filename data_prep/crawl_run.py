@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
@@ -75,7 +76,7 @@ class Crawl:
         politeness: towards hosts.
 
     Raises:
-        ValueError: The manifest is damaged, or the category is no folder's name.
+        ValueError: The category is no folder's name.
     """
 
     def __init__(self, out_dir: Path, category: str, keyword: str, politeness: Politeness):
@@ -86,23 +87,23 @@ class Crawl:
         self._out_dir, self._category, self._keyword = out_dir, category, keyword
         self._fetcher = Fetcher(politeness)
         self._path = out_dir / MANIFEST_NAME
-        (out_dir / category).mkdir(parents=True, exist_ok=True)
         self._done: set[str] = set()
         self._hashes: dict[str, str] = {}
         self._near = NearDuplicates()
         self._num_kept = 0
-        for entry in read_manifest(self._path):
-            self._remember(entry)
 
     def run(self, candidates: Iterable[Candidate], max_num: int, num_workers: int) -> Counter:
         """Fetches and checks candidates until max_num photos of the category are there; once only.
 
         Returns:
             How many candidates had each outcome; "known already" for those of earlier runs.
+
+        Raises:
+            ValueError: The manifest is damaged, or another crawl is at work in the folder.
         """
         outcomes = Counter()
         lock = only_one(self._out_dir / "crawl.lock", "data_prep.crawl", "--out_dir")
-        with lock, self._path.open("a", encoding="utf-8") as manifest:
+        with lock, self._manifest() as manifest:
             fresh = self._fresh(candidates, outcomes)
             progress = tqdm(desc="crawl", total=max_num, initial=self._num_kept, unit="photo")
             progress.disable = progress.disable or not progress.fp.isatty()
@@ -122,6 +123,13 @@ class Crawl:
                     results.close()
                     self._fetcher.stop()  # the executor waits for those that wait for a turn
         return outcomes
+
+    def _manifest(self) -> TextIO:
+        """Reads the manifest and opens it to go on; needs the lock, for reading mends its end."""
+        for entry in read_manifest(self._path):
+            self._remember(entry)
+        (self._out_dir / self._category).mkdir(parents=True, exist_ok=True)
+        return self._path.open("a", encoding="utf-8")
 
     def _fresh(self, candidates: Iterable[Candidate], outcomes: Counter) -> Iterator[Candidate]:
         asked = set()

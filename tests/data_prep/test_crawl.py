@@ -1,4 +1,5 @@
 import hashlib
+import io
 import json
 import os
 import signal
@@ -13,9 +14,10 @@ import requests
 from PIL import Image
 
 from data_prep import crawl_engines
-from data_prep.crawl_checks import NearDuplicates, perceptual_hash
+from data_prep.crawl_checks import NearDuplicates, check_photo, perceptual_hash
 from data_prep.crawl_fetch import Fetcher, FetchError, Politeness
 from data_prep.crawl_run import Crawl, read_manifest
+from data_prep.only_one import only_one
 from tests.data_prep.hostile_server import hostile_server, jpeg, product_jpeg
 
 REPO_DIR = Path(__file__).resolve().parents[2]
@@ -127,7 +129,7 @@ def test_a_crawl_delay_of_robots_txt_is_kept(server):
     assert time.monotonic() - started > 0.8
 
 
-@pytest.mark.parametrize("delay", [b"61", b"86400", b"9" * 400])
+@pytest.mark.parametrize("delay", [b"61", b"86400", b"9" * 400], ids=["61", "86400", "9..."])
 def test_a_host_that_asks_for_very_long_waits_is_left_alone(server, delay):
     server.robots = b"User-agent: *\nCrawl-delay: " + delay
     fetcher = Fetcher(polite())
@@ -226,6 +228,28 @@ def test_search_reads_the_engine_page_by_page(server, monkeypatch):
     assert "q=red+dress" in pages[0]
     assert "license" in pages[0]
     assert len(pages) == 2  # the second had nothing new
+
+
+def test_the_manifest_of_a_crawl_at_work_is_left_alone(server, tmp_path):
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_bytes(b'{"url": "http')  # half written by the other
+    with (
+        only_one(tmp_path / "crawl.lock", "data_prep.crawl", "--out_dir"),
+        pytest.raises(ValueError, match="is at work here"),
+    ):
+        crawl(tmp_path, server, "/good/1.jpg")
+    assert manifest.read_bytes() == b'{"url": "http'
+
+
+def test_photos_of_16_bits_are_told_apart(tmp_path):
+    hashes = set()
+    for seed in (1, 2):
+        grey = np.asarray(Image.open(io.BytesIO(jpeg(seed))).convert("L"))
+        buffer = io.BytesIO()
+        Image.fromarray(grey.astype(np.uint16) * 257).save(buffer, "PNG")
+        hashes.add(check_photo(buffer.getvalue()).perceptual_hash)
+        assert check_photo(buffer.getvalue()).perceptual_hash == perceptual_hash(grey)
+    assert len(hashes) == 2
 
 
 def test_a_folder_is_taken_over(tmp_path):
