@@ -25,6 +25,8 @@ class Detector:
         category_names: Names by category id - 1.
         thresholds: The model's own thresholds.json; None where it has none.
         step: The training step; None where it is not known.
+        built_in_nms_iou: IoU of a second NMS within the graph, which no signature gets round; None
+            where there is none.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Detector:
         category_names: Sequence[str],
         own_thresholds: Thresholds | None,
         step: int | None = None,
+        built_in_nms_iou: float | None = None,
     ):
         """Wraps a function from string [batch] to ServingModule's outputs, as tensors."""
         self._detect = detect
@@ -41,6 +44,34 @@ class Detector:
         self.category_names = tuple(category_names)
         self.thresholds = own_thresholds
         self.step = step
+        self.built_in_nms_iou = built_in_nms_iou
+
+    def refuse_other_nms(self, wanted: Thresholds) -> None:
+        """Raises a ValueError where another second NMS is wanted than the one built in."""
+        if self.built_in_nms_iou not in (None, wanted.nms_iou):
+            raise ValueError(
+                f"{self.name}: a second NMS at IoU {self.built_in_nms_iou} is built into it and "
+                f"stays; the thresholds given have nms_iou {wanted.nms_iou or 'null'}. Use "
+                "--model_dir, or export anew with these thresholds.json in the model's folder."
+            )
+
+    def thresholds_with(
+        self, given: Thresholds | None = None, score_threshold: float | None = None
+    ) -> Thresholds:
+        """Returns the thresholds to use where a user may have given some.
+
+        Args:
+            given: Taken in place of the model's own.
+            score_threshold: For all categories, in place of the model's own; its second NMS stays.
+
+        Raises:
+            ValueError: As refuse_other_nms.
+        """
+        if given:
+            self.refuse_other_nms(given)
+            return given
+        own = self.thresholds or thresholds.DEFAULT
+        return own if score_threshold is None else Thresholds({}, score_threshold, own.nms_iou)
 
     def detect(self, image_bytes: Sequence[bytes]) -> dict[str, np.ndarray]:
         """Returns serving_module.ServingModule's outputs as numpy arrays."""
@@ -84,7 +115,7 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
     Args:
         path: A version folder, or the folder of the numbered versions, of which the highest counts.
         all_scores: Get round the score thresholds built into the graph, where the export allows it:
-            to be measured, a model has to show its doubtful detections too.
+            to be measured, a model has to show its doubtful detections too. A second NMS stays.
 
     Raises:
         ValueError: There is no SavedModel, or not one of tfseg.export's.
@@ -112,7 +143,9 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
         return above(image_bytes=image_bytes, score_threshold=tf.zeros(tf.shape(image_bytes)))
 
     names = names_path.read_text(encoding="utf-8").splitlines()
-    return Detector(detect, str(version_dir), names, thresholds.load(version_dir))
+    own = thresholds.load(version_dir)
+    nms_iou = own.nms_iou if own else None
+    return Detector(detect, str(version_dir), names, own, built_in_nms_iou=nms_iou)
 
 
 def _input_names(signature) -> tuple[str, ...]:

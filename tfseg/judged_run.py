@@ -35,6 +35,7 @@ class JudgedRun:
         coco_results: Of the ground truth's images, in no order.
         thresholds: What a user would be shown; the curves' metrics use all detections.
         step: The training step; None where it is not known.
+        built_in_nms_iou: As detector.Detector's: what it removed is not in coco_results.
     """
 
     name: str
@@ -43,6 +44,7 @@ class JudgedRun:
     coco_results: list[dict]
     thresholds: Thresholds
     step: int | None = None
+    built_in_nms_iou: float | None = None
 
     @property
     def category_names(self) -> tuple[str, ...]:
@@ -189,7 +191,8 @@ def judge_model(
         own_thresholds: What a user would be shown; the model's own by default.
 
     Raises:
-        ValueError: The categories differ, a photo cannot be decoded or a shard is damaged.
+        ValueError: The categories differ, own_thresholds want another NMS than the one built into
+            the model, a photo cannot be decoded or a shard is damaged.
     """
     from tfseg.recorded_photos import detect_records
 
@@ -201,6 +204,7 @@ def judge_model(
             f"({', '.join(prepared_set.category_names[:4])}, ...); use the data set it was trained "
             "on."
         )
+    shown = detector.thresholds_with(own_thresholds)
     num_examples = min(num_examples or math.inf, prepared_set.num_examples(split))
     image_ids, coco_results = detect_records(
         detector.detect, prepared_set.record_paths(split), num_examples, batch_size
@@ -211,8 +215,9 @@ def judge_model(
         f"{prepared_set.name}/{split}",
         ground_truth,
         coco_results,
-        own_thresholds or detector.thresholds or thresholds.DEFAULT,
+        shown,
         detector.step,
+        detector.built_in_nms_iou,
     )
 
 

@@ -31,8 +31,15 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "label_descriptions_path", None, "FGVC6's: finds its categories by their names."
     )
-    flags.DEFINE_float("score_threshold", None, "One for all, in place of the model's.", 0, 1)
-    flags.DEFINE_string("thresholds_path", None, "thresholds.json, in place of the model's.")
+    flags.DEFINE_float(
+        "score_threshold", None, "One for all, in place of the model's; its second NMS stays.", 0, 1
+    )
+    flags.DEFINE_string(
+        "thresholds_path",
+        None,
+        "thresholds.json, in place of the model's; an export that has a second NMS built in takes "
+        "one of the same nms_iou only.",
+    )
     flags.DEFINE_enum(
         "overlaps", "keep", ["keep", "smaller_first", "score"], "Who keeps contested pixels."
     )
@@ -56,14 +63,12 @@ def find_photos():
     return photo_files.find_in_list(FLAGS.input_list)
 
 
-def chosen_thresholds():
-    """Returns the thresholds.Thresholds the flags ask for; None for the model's own."""
+def given_thresholds():
+    """Returns the thresholds.Thresholds of --thresholds_path; None where it is not given."""
     from tfseg import thresholds
 
     if FLAGS.thresholds_path and FLAGS.score_threshold is not None:
         raise ValueError("give --thresholds_path or --score_threshold, not both.")
-    if FLAGS.score_threshold is not None:
-        return thresholds.Thresholds({}, FLAGS.score_threshold)
     return thresholds.load(FLAGS.thresholds_path) if FLAGS.thresholds_path else None
 
 
@@ -98,17 +103,17 @@ def main(argv) -> None:
     """Reads the flags, predicts, and writes the files asked for."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
-        from tfseg import prediction_files, thresholds
+        from tfseg import prediction_files
         from tfseg.photo_prediction import PhotoPrediction, PictureChoices
         from tfseg.prediction_journal import PredictionJournal
 
         photos = find_photos()
         if FLAGS.challenge:
             prediction_files.refuse_unnumbered(photos)
-        chosen = chosen_thresholds()
-        detector = load_detector(all_scores=chosen is not None)
+        given = given_thresholds()
+        detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
+        shown = detector.thresholds_with(given, FLAGS.score_threshold)
         class_ids = submission_class_ids(detector)
-        shown = chosen or detector.thresholds or thresholds.DEFAULT
         order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
         choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
         output_dir = Path(FLAGS.output_dir)

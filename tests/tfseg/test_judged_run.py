@@ -66,6 +66,27 @@ def test_the_models_own_thresholds_are_used_unless_others_are_given(tiny_module,
     assert run.thresholds == given
 
 
+def test_an_nms_built_into_the_model_stays(tiny_module, prepared_set):
+    own = Thresholds({"bag": 0.75}, 0.25, 0.5)
+    detector = Detector(tiny_module.detect, "export", NAMES, own, built_in_nms_iou=0.5)
+
+    for other in (None, 0.4):
+        with pytest.raises(ValueError, match="export: a second NMS at IoU 0.5 is built into it"):
+            judged_run.judge_model(detector, prepared_set, "val", 1, 1, Thresholds({}, 0.1, other))
+    same = Thresholds({}, 0.1, 0.5)
+    run = judged_run.judge_model(detector, prepared_set, "val", 1, own_thresholds=same)
+    assert (run.thresholds, run.built_in_nms_iou) == (same, 0.5)
+
+
+def test_a_score_threshold_leaves_the_nms(tiny_module):
+    own = Thresholds({"bag": 0.75}, 0.25, 0.5)
+    detector = Detector(tiny_module.detect, "m", NAMES, own)
+
+    assert detector.thresholds_with() == own
+    assert detector.thresholds_with(score_threshold=0.0) == Thresholds({}, 0.0, 0.5)
+    assert detector.thresholds_with(Thresholds({}, 0.1)) == Thresholds({}, 0.1)
+
+
 def test_shown_detections_are_those_above_their_categorys_threshold():
     content, results = perturbed_truth.make(12, 3, seed=8)
     truth = coco_metrics.ground_truth_from_content(content)

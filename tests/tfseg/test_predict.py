@@ -242,6 +242,15 @@ def test_a_saved_model_finds_what_the_module_does(export_dir, detect, photos_dir
     assert everything["num_detections"][0] >= got["num_detections"][0]
 
 
+def test_a_saved_model_tells_the_nms_built_into_it(export_dir, tmp_path):
+    version_dir = shutil.copytree(export_dir / "1", tmp_path / "1")
+    (version_dir / "assets.extra").mkdir(exist_ok=True)
+    Thresholds({}, 0.5, 0.4).save(version_dir / "assets.extra")
+
+    assert detector_from_saved_model(str(version_dir), all_scores=True).built_in_nms_iou == 0.4
+    assert detector_from_saved_model(str(export_dir)).built_in_nms_iou is None
+
+
 @pytest.mark.parametrize("wanted", ["nowhere", "empty"])
 def test_a_folder_without_saved_model_is_named(tmp_path, wanted):
     (tmp_path / "empty" / "1").mkdir(parents=True)
