@@ -5,7 +5,8 @@ The metrics are of what is left after the cut: "f1" (IoU .5, mean over categorie
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tfseg.instance_matching import ImageMatches
 
 _GRID = np.arange(1, 100) / 100
 _MAX_ROUNDS = 10
+Choice = TypeVar("Choice", bound=Hashable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +49,18 @@ def search(images: Sequence[ImageMatches], metric: str, min_instances: int) -> F
         images: All detections, after the NMS that is to be used.
         metric: "f1" or "fgvc6".
         min_instances: Categories with fewer keep the one threshold for all.
+
+    Raises:
+        ValueError: There is no image, or for "f1" no instance.
     """
     table = _METRIC_TABLES[metric](images)
+    if not images or (metric == "f1" and not table.categories):
+        raise ValueError(
+            f"thresholds for {metric}: got {len(images)} images with "
+            f"{sum(table.num_instances.values())} instances, expected some in the set and in each "
+            "half of it (every other image, for the cross-check); give more with --num_examples, "
+            "or another --split."
+        )
     shared = _middle_of_best(table.values_of_shared())
     chosen = {category: shared for category in table.categories}
     movable = [c for c in table.categories if table.num_instances[c] >= min_instances]
@@ -66,28 +78,54 @@ def search(images: Sequence[ImageMatches], metric: str, min_instances: int) -> F
     return Found(own, float(_GRID[shared]), float(best))
 
 
+def search_choices(
+    images_by_choice: Mapping[Choice, Sequence[ImageMatches]], metric: str, min_instances: int
+) -> tuple[Choice, Found]:
+    """Searches thresholds with each choice of a second NMS.
+
+    Args:
+        images_by_choice: All detections that each choice leaves.
+        metric: "f1" or "fgvc6".
+        min_instances: As search's.
+
+    Returns:
+        The choice that serves the metric best, the first of equals; and what was found with it.
+
+    Raises:
+        ValueError: As search's.
+    """
+    found = {
+        choice: search(images, metric, min_instances) for choice, images in images_by_choice.items()
+    }
+    best = max(found, key=lambda choice: round(found[choice].value, 6))
+    return best, found[best]
+
+
 def cross_checked_value(
-    images: Sequence[ImageMatches],
+    images_by_choice: Mapping[Choice, Sequence[ImageMatches]],
     metric: str,
     min_instances: int,
     measure: Callable[[Sequence[ImageMatches]], float],
 ) -> float:
-    """Measures what thresholds found on one half of the images are worth on the other half.
+    """Measures on each half of the images what was found on the other half.
 
     Args:
-        images: All detections, after the NMS.
+        images_by_choice: All detections that each choice of a second NMS leaves.
         metric: "f1" or "fgvc6".
         min_instances: As search's; halved with the images.
         measure: The metric of images that are cut already.
 
     Returns:
-        The metric on all images, each cut by thresholds that were found without it.
+        The metric on all images, each cut by an NMS and thresholds that were found without it.
+
+    Raises:
+        ValueError: A half is too small to search.
     """
-    halves = [list(images[0::2]), list(images[1::2])]
     cut = []
-    for own, other in (halves, halves[::-1]):
-        found = search(other, metric, max(1, min_instances // 2))
-        cut += [found.select(image) for image in own]
+    for own, other in ((0, 1), (1, 0)):
+        others = {choice: images[other::2] for choice, images in images_by_choice.items()}
+        choice, found = search_choices(others, metric, max(1, min_instances // 2))
+        cut += [found.select(image) for image in images_by_choice[choice][own::2]]
     return measure(cut)
 
 

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from tests.tfseg import entry_points, matches, perturbed_truth
-from tfseg import coco_metrics, competition_metrics, threshold_search
+from tfseg import (
+    coco_metrics,
+    competition_metrics,
+    threshold_search,
+    thresholds,
+    tune_thresholds,
+)
 from tfseg.instance_matching import match_images
+from tfseg.judged_run import JudgedRun
 
 
 def one_category(category_id, right_scores, wrong_scores):
@@ -57,9 +64,52 @@ def test_cross_checked_value_is_of_thresholds_found_without_the_image():
     high = [matches.image([[]], [0.2], [1], []), matches.image([[0.9]], [0.9], [1], [1])] * 3
     images = [image for pair in zip(low + low, high, strict=True) for image in pair]
 
-    checked = threshold_search.cross_checked_value(images, "f1", 1, threshold_search.mean_f1)
+    checked = threshold_search.cross_checked_value(
+        {None: images}, "f1", 1, threshold_search.mean_f1
+    )
 
     assert checked < threshold_search.search(images, "f1", 1).value
+
+
+def test_cross_checked_value_is_of_an_nms_chosen_without_the_image():
+    right, missed = matches.image([[0.9]], [0.9], [1], [1]), matches.image([[]], [], [], [1])
+    images_by_nms = {None: [right, missed] * 3, 0.5: [missed, right] * 3}
+
+    chosen, found = threshold_search.search_choices(images_by_nms, "f1", 1)
+    checked = threshold_search.cross_checked_value(images_by_nms, "f1", 1, threshold_search.mean_f1)
+
+    assert chosen is None and found.value == pytest.approx(2 / 3)
+    assert checked == 0  # each half chooses what finds nothing on the other
+
+
+@pytest.mark.parametrize(
+    ("metric", "images", "expected"),
+    [
+        ("f1", one_category(1, [], [0.9]), "f1: got 1 images with 0 instances.*--num_examples"),
+        ("f1", [], "f1: got 0 images with 0 instances"),
+        ("fgvc6", [], "fgvc6: got 0 images"),
+    ],
+)
+def test_too_few_images_to_search_are_refused(metric, images, expected):
+    with pytest.raises(ValueError, match=expected):
+        threshold_search.search(images, metric, 1)
+
+
+def test_one_image_has_no_second_half():
+    images = one_category(1, [0.9], [])
+
+    with pytest.raises(ValueError, match=r"got 0 images.*in each half of it"):
+        threshold_search.cross_checked_value({None: images}, "f1", 1, threshold_search.mean_f1)
+
+
+@pytest.mark.parametrize(("built_in", "expected"), [(None, 0.3), (0.7, 0.7)])
+def test_tune_tries_no_other_nms_than_the_one_built_in(built_in, expected):
+    content, results = perturbed_truth.make(20, 2, seed=11)
+    twice = results + [{**result, "score": 0.9 * result["score"]} for result in results]
+    truth = coco_metrics.ground_truth_from_content(content)
+    run = JudgedRun("r", "t", truth, twice, thresholds.DEFAULT, built_in_nms_iou=built_in)
+
+    assert tune_thresholds.tune(run, "f1", 1).nms_iou == expected
 
 
 def test_mean_f1_by_hand():
