@@ -51,7 +51,7 @@ class Detector:
         if self.built_in_nms_iou not in (None, wanted.nms_iou):
             raise ValueError(
                 f"{self.name}: a second NMS at IoU {self.built_in_nms_iou} is built into it and "
-                f"stays; the thresholds given have nms_iou {wanted.nms_iou or 'null'}. Use "
+                f"stays; the thresholds given have nms_iou {wanted.nms_iou}. Use "
                 "--model_dir, or export anew with these thresholds.json in the model's folder."
             )
 

@@ -100,8 +100,9 @@ def main(argv) -> None:
         for name in run.category_names:
             print(f"{tuned.of_category(name):6.2f}  {name}")
         print(f"{tuned.default_score_threshold:6.2f}  categories not named")
-        built_in = ", built into the export: no other could be tried"
-        print(f"second NMS: {tuned.nms_iou or 'none'}{built_in if run.built_in_nms_iou else ''}")
+        is_built_in = run.built_in_nms_iou is not None
+        why = ", built into the export: no other could be tried" if is_built_in else ""
+        print(f"second NMS: {'none' if tuned.nms_iou is None else tuned.nms_iou}{why}")
         facts = tuned.facts
         print(
             f"{FLAGS.metric}, percent: {100 * facts['value_at_0.5']:.1f} with 0.5 for all, "
