@@ -18,6 +18,8 @@ from serving.request_errors import RequestError, invalid_argument
 from serving.tensors import array_from_tensor, set_tensor
 
 DEFAULT_SIGNATURE = "serving_default"
+# A guard for whatever model is served; those of tfseg.export have a lower one of their own.
+MAX_IMAGES = 1024
 _METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify", "regress"))
 
 
@@ -111,6 +113,10 @@ def _check_input(
     if not expected_shape.is_compatible_with(shape):
         raise invalid_argument(
             f"input {alias} has shape {list(shape)}, but the signature expects {expected_shape}"
+        )
+    if shape and expected_shape.rank and expected_shape[0] is None and shape[0] > MAX_IMAGES:
+        raise invalid_argument(
+            f"input {alias} has {shape[0]} images; at most {MAX_IMAGES} are taken, send fewer"
         )
 
 

@@ -32,7 +32,8 @@ _FIELD_TYPES = {
 }
 _TYPE_NUMBERS = {np.dtype(dtype): number for number, (dtype, _) in _WIRE_TYPES.items()}
 
-# A message of 20 bytes can ask for one value repeated to any shape; more than this is refused.
+# A message of 20 bytes can ask for one value repeated to any shape; more than this is refused, and
+# of strings any: no client repeats photos.
 MAX_REPEATED_VALUES = 1 << 24
 
 
@@ -41,7 +42,7 @@ def array_from_tensor(tensor: Any) -> np.ndarray:
 
     Args:
         tensor: A TensorProto of tensorflow.core.framework or of serving.tf_serving_pb2. Values are
-            in tensor_content or in the *_val field; where those are fewer than the shape asks for
+            in tensor_content or in the *_val field; where numbers are fewer than the shape asks for
             the last one repeats (tensorflow/core/framework/tensor.proto).
 
     Returns:
@@ -82,21 +83,22 @@ def _whole_items(tensor: Any, dtype: str) -> np.dtype:
 
 
 def _array_of_values(tensor: Any, field: str, dtype: str, num_values: int) -> np.ndarray:
-    """Flat array of a *_val field, its last value (or zero) repeated up to num_values."""
+    """Flat array of a *_val field, the last number (or zero) repeated up to num_values."""
     values = getattr(tensor, field)
-    num_missing = num_values - len(values)
-    if num_missing > MAX_REPEATED_VALUES:
-        raise ValueError(f"tensor asks for {num_missing} repeated values; send them all instead")
     if dtype == "O":
         flat = np.empty(len(values), dtype=object)
         flat[:] = values
-    elif field == "half_val":
+        return flat
+    num_missing = num_values - len(values)
+    if num_missing > MAX_REPEATED_VALUES:
+        raise ValueError(f"tensor asks for {num_missing} repeated values; send them all instead")
+    if field == "half_val":
         flat = np.array(values, dtype="<u2").view("<f2")
     else:  # a value too large for the dtype wraps around, as in TensorFlow
         flat = np.array(values, dtype=_FIELD_TYPES[field]).astype(dtype, copy=False)
     if num_missing <= 0:
         return flat
-    last = flat[-1] if flat.size else (b"" if dtype == "O" else 0)
+    last = flat[-1] if flat.size else 0
     filler = np.full(num_missing, last, dtype=flat.dtype)
     return np.concatenate([flat, filler])
 

@@ -102,7 +102,7 @@ def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) 
     from tfseg import experiment, serving_module
 
     trained = experiment.load_trained(model_dir, checkpoint_path)
-    module = serving_module.module_from_trained(trained)
+    module = serving_module.module_from_trained(trained, max_images=2**31 - 1)  # no stranger's
     name = f"{model_dir} at step {trained.step}"
     return Detector(
         module.detect, name, trained.category_names, thresholds.load(model_dir), trained.step

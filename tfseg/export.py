@@ -39,6 +39,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "max_pixels", 100_000_000, "Refuse larger photos before they are decoded.", 1
     )
+    flags.DEFINE_integer("max_images", 64, "Refuse requests of more photos.", 1)
     flags.DEFINE_string(
         "metrics_path", None, "Metrics for the model card; model_dir/metrics.json by default."
     )
@@ -156,6 +157,7 @@ def _export_trained():
         FLAGS.max_pixels,
         nms_iou=tuned.nms_iou,
         num_proposals=FLAGS.num_proposals,
+        max_images=FLAGS.max_images,
     )
     tuned_for = f"{tuned.metric} on {tuned.split}" if tuned.metric else "set by hand"
     card = model_card.model_card(trained, module, metrics, tuned_for)

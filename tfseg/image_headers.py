@@ -12,6 +12,7 @@ import tensorflow as tf
 
 _MAX_SEGMENTS = 1000
 _MAX_IFD_ENTRIES = 100
+_MAX_GIF_BLOCKS = 20_000  # of at most 255 bytes: 5 MB
 
 
 class ImageHeaders(NamedTuple):
@@ -21,6 +22,8 @@ class ImageHeaders(NamedTuple):
         known: bool [batch], whether it starts as JPEG, PNG, BMP, GIF or WebP.
         height: int64 [batch], stored rows; 0 where the header is damaged or unknown.
         width: int64 [batch], stored columns; 0 likewise.
+        num_pixels: int64 [batch], what decoding fills: height * width, of a GIF all its frames,
+            for they are decoded together.
         orientation: int32 [batch], EXIF orientation 1..8; 1 where there is none, and always for
             BMP and GIF.
     """
@@ -28,6 +31,7 @@ class ImageHeaders(NamedTuple):
     known: tf.Tensor
     height: tf.Tensor
     width: tf.Tensor
+    num_pixels: tf.Tensor
     orientation: tf.Tensor
 
 
@@ -46,11 +50,13 @@ def read_headers(image_bytes: tf.Tensor) -> ImageHeaders:
     png = _starts(start, b"\x89PNG\r\n\x1a\n", 0)
     jpeg_height, jpeg_width, jpeg_exif = _walk_jpeg(image_bytes, jpeg)
     exif_position = tf.where(jpeg, jpeg_exif, _walk_chunks(image_bytes, png, webp))
+    gif = _starts(start, b"GIF8", 0)
+    gif_height, gif_width, frame_pixels = _walk_gif(image_bytes, start, gif)
     bmp_height = _little(start, 22, 4)  # signed: negative means that the top row comes first
     cases = [
         (jpeg, jpeg_height, jpeg_width),
         (png, _big(start, 20, 4), _big(start, 16, 4)),
-        (_starts(start, b"GIF8", 0), _little(start, 8, 2), _little(start, 6, 2)),
+        (gif, gif_height, gif_width),
         (
             _starts(start, b"BM", 0),
             tf.minimum(bmp_height, 2**32 - bmp_height),
@@ -70,7 +76,9 @@ def read_headers(image_bytes: tf.Tensor) -> ImageHeaders:
         known |= matches
         height = tf.where(matches, case_height, height)
         width = tf.where(matches, case_width, width)
-    return ImageHeaders(known, height, width, _exif_orientation(image_bytes, exif_position))
+    num_pixels = tf.maximum(height * width, frame_pixels)
+    orientation = _exif_orientation(image_bytes, exif_position)
+    return ImageHeaders(known, height, width, num_pixels, orientation)
 
 
 def _bytes_at(image_bytes: tf.Tensor, position: tf.Tensor, count: int) -> tf.Tensor:
@@ -138,6 +146,59 @@ def _walk_jpeg(image_bytes: tf.Tensor, jpeg: tf.Tensor):
         maximum_iterations=_MAX_SEGMENTS,
     )
     return height, width, exif_position
+
+
+def _walk_gif(image_bytes: tf.Tensor, start: tf.Tensor, gif: tf.Tensor):
+    """Walks the blocks of the GIFs of a batch to their ends.
+
+    TensorFlow decodes all frames even where it returns the first alone, and makes that as large as
+    the largest: the screen's size in the file's head limits nothing.
+
+    Returns:
+        height and width, int64 [batch], the largest of the screen and all frames; 0 where there is
+        no frame, or where there are more blocks than are walked. The pixels of all frames together,
+        int64 [batch], 0 for what is no GIF.
+    """
+
+    def step(walking, in_data, position, height, width, num_pixels):
+        block = _bytes_at(image_bytes, position, 10)
+        first = block[:, 0]
+        frame = walking & ~in_data & (first == 0x2C)
+        extension = walking & ~in_data & (first == 0x21)
+        frame_height = tf.where(frame, _little(block, 7, 2), 0)
+        frame_width = tf.where(frame, _little(block, 5, 2), 0)
+        # Data follow in sub-blocks, each after its length: an extension's after its label, a
+        # frame's after its colours and the code size.
+        advance = tf.where(in_data, 1 + first, 2)
+        advance = tf.where(frame, 11 + _colour_bytes(block[:, 9]), advance)
+        return (
+            walking & (in_data | frame | extension),
+            tf.where(in_data, first > 0, frame | extension),
+            position + tf.cast(advance, tf.int32),
+            tf.maximum(height, frame_height),
+            tf.maximum(width, frame_width),
+            num_pixels + frame_height * frame_width,
+        )
+
+    no_size = tf.zeros_like(start[:, 0])
+    first_block = tf.cast(13 + _colour_bytes(start[:, 10]), tf.int32)
+    walking, _, _, height, width, num_pixels = tf.while_loop(
+        lambda walking, *_: tf.reduce_any(walking),
+        step,
+        (gif, tf.zeros_like(gif), first_block, no_size, no_size, no_size),
+        maximum_iterations=_MAX_GIF_BLOCKS,
+    )
+    seen = gif & ~walking & (num_pixels > 0)
+    return (
+        tf.where(seen, tf.maximum(height, _little(start, 8, 2)), 0),
+        tf.where(seen, tf.maximum(width, _little(start, 6, 2)), 0),
+        tf.where(seen, num_pixels, 0),
+    )
+
+
+def _colour_bytes(flags: tf.Tensor) -> tf.Tensor:
+    """Returns int64 [batch], the length of the colour table that a GIF's flags announce."""
+    return tf.where(flags >= 0x80, 3 * tf.bitwise.left_shift(tf.ones_like(flags) * 2, flags & 7), 0)
 
 
 def _walk_chunks(image_bytes: tf.Tensor, png: tf.Tensor, webp: tf.Tensor) -> tf.Tensor:

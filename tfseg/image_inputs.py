@@ -45,6 +45,17 @@ def padded_size_hw(input_size_hw: tuple[int, int], max_level: int) -> tuple[int,
     return tuple(math.ceil(side / stride) * stride for side in input_size_hw)
 
 
+def limited(images: tf.Tensor, max_images: int) -> tf.Tensor:
+    """Returns a batch as it is; the call fails with INVALID_ARGUMENT where it has too many images.
+
+    A message of some bytes can ask for millions; none is looked at before they are counted.
+    """
+    too_many = f"the request has more than {max_images} images; send fewer at once"
+    counted = tf.debugging.Assert(tf.shape(images)[0] <= max_images, [too_many])
+    with tf.control_dependencies([counted]):
+        return tf.identity(images)
+
+
 def inputs_from_bytes(
     image_bytes: tf.Tensor, input_size_hw: tuple[int, int], max_level: int, max_pixels: int
 ) -> NetworkInputs:
@@ -81,7 +92,7 @@ def inputs_from_pixels(
     batch_size, height, width, num_channels = tf.unstack(tf.shape(images, tf.int64))
     num_pixels = height * width
     size = tf.strings.as_string(width) + "x" + tf.strings.as_string(height)
-    error = tf.where(num_pixels > max_pixels, _too_large(size, max_pixels), "")
+    error = tf.where(num_pixels > max_pixels, _too_large(size + " pixels", max_pixels), "")
     error = tf.where(num_pixels == 0, "the image has " + size + " pixels", error)
     channels = "the image has " + tf.strings.as_string(num_channels) + " channels, expected 1 to 4"
     error = tf.where((num_channels < 1) | (num_channels > 4), channels, error)
@@ -143,8 +154,10 @@ def _inputs(error, elements, decode, input_size_hw, max_level) -> NetworkInputs:
 
 def _header_error(image_bytes: tf.Tensor, headers, max_pixels: int) -> tf.Tensor:
     """Returns string [batch], why an image must not be decoded; "" where it may."""
-    num_pixels = headers.height * headers.width
+    num_pixels = headers.num_pixels
     size = tf.strings.as_string(headers.width) + "x" + tf.strings.as_string(headers.height)
+    frames = tf.strings.as_string(num_pixels) + " pixels in all its frames"
+    size = tf.where(num_pixels > headers.height * headers.width, frames, size + " pixels")
     none = tf.fill(tf.shape(image_bytes), "")
     error = tf.where(num_pixels > max_pixels, _too_large(size, max_pixels), none)
     error = tf.where(num_pixels <= 0, "the image's header is damaged: it gives no size", error)
@@ -154,7 +167,7 @@ def _header_error(image_bytes: tf.Tensor, headers, max_pixels: int) -> tf.Tensor
 
 
 def _too_large(size: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    limit = f" pixels; at most {max_pixels} pixels are accepted, send it smaller"
+    limit = f"; at most {max_pixels} pixels are accepted, send it smaller"
     return "the image has " + size + limit
 
 

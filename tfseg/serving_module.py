@@ -13,6 +13,7 @@ from tfseg import garment_finder, image_inputs, rle_ops
 DEFAULT_SCORE_THRESHOLD = 0.05
 DEFAULT_NUM_PROPOSALS = 300
 DEFAULT_MAX_PIXELS = 100_000_000
+DEFAULT_MAX_IMAGES = 64
 
 # Name in the exported model -> function of ServingModule.
 SIGNATURES = {
@@ -57,7 +58,7 @@ class ServingModule(tf.Module):
         category_names: Names by class id - 1.
         input_size_hw: The box that an image is fitted into.
         score_thresholds: By class id - 1.
-        nms_iou, num_proposals, max_pixels: As given.
+        nms_iou, num_proposals, max_pixels, max_images: As given.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class ServingModule(tf.Module):
         max_pixels: int = DEFAULT_MAX_PIXELS,
         nms_iou: float | None = None,
         num_proposals: int = DEFAULT_NUM_PROPOSALS,
+        max_images: int = DEFAULT_MAX_IMAGES,
     ):
         """Wraps a model; its weights are used as they are at each call.
 
@@ -86,6 +88,7 @@ class ServingModule(tf.Module):
                 drops boxes whose IoU with a better one is above it; None for no second one.
             num_proposals: The box head sees at most so many; the model's own number where that is
                 lower.
+            max_images: A call with more fails with INVALID_ARGUMENT before one is looked at.
 
         Raises:
             ValueError: The model has no mask head, or a value is out of range.
@@ -98,7 +101,8 @@ class ServingModule(tf.Module):
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
         if num_proposals < 1:
             raise ValueError(f"num_proposals: got {num_proposals}, expected at least 1.")
-        self.nms_iou, self.num_proposals, self.max_pixels = nms_iou, num_proposals, max_pixels
+        self.nms_iou, self.num_proposals = nms_iou, num_proposals
+        self.max_pixels, self.max_images = max_pixels, max_images
         bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
         threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
         pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
@@ -125,18 +129,23 @@ class ServingModule(tf.Module):
             )
             return _answer_by_image(inputs, found, class_names, as_crops)
 
+        def from_bytes(image_bytes):
+            image_bytes = image_inputs.limited(image_bytes, max_images)
+            return image_inputs.inputs_from_bytes(image_bytes, *layout)
+
         def detect(image_bytes):
-            return answer(image_inputs.inputs_from_bytes(image_bytes, *layout))
+            return answer(from_bytes(image_bytes))
 
         def detect_above(image_bytes, score_threshold):
-            inputs = image_inputs.inputs_from_bytes(image_bytes, *layout)
+            inputs = from_bytes(image_bytes)
             return answer(inputs, tf.broadcast_to(score_threshold, tf.shape(image_bytes)))
 
         def detect_pixels(images):
+            images = image_inputs.limited(images, max_images)
             return answer(image_inputs.inputs_from_pixels(images, *layout))
 
         def detect_crops(image_bytes):
-            return answer(image_inputs.inputs_from_bytes(image_bytes, *layout), as_crops=True)
+            return answer(from_bytes(image_bytes), as_crops=True)
 
         def graph_function(function, *specs):
             return tf.function(function, input_signature=specs, autograph=False)
@@ -153,6 +162,7 @@ def module_from_trained(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     nms_iou: float | None = None,
     num_proposals: int = DEFAULT_NUM_PROPOSALS,
+    max_images: int = DEFAULT_MAX_IMAGES,
 ) -> ServingModule:
     """Returns the ServingModule of an experiment.TrainedModel."""
     model_params = trained.params.task.model
@@ -165,6 +175,7 @@ def module_from_trained(
         max_pixels=max_pixels,
         nms_iou=nms_iou,
         num_proposals=num_proposals,
+        max_images=max_images,
     )
 
 

@@ -114,7 +114,7 @@ def test_network_inputs_nothing_to_decode(images):
 # Files of 20000 x 30000 pixels, as far as their headers go.
 HUGE = {
     "png": b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII5B", 13, b"IHDR", 30000, 20000, 8, 2, 0, 0, 0),
-    "gif": b"GIF89a" + struct.pack("<HH", 30000, 20000) + bytes(20),
+    "gif": b"GIF89a" + struct.pack("<HH", 30000, 20000) + b"\0\0\0\x2c\0\0\0\0\1\0\1\0\0",
     "bmp": b"BM" + bytes(12) + struct.pack("<Iii", 40, 30000, 20000) + bytes(20),
     "bmp_top_down": b"BM" + bytes(12) + struct.pack("<Iii", 40, 30000, -20000) + bytes(20),
     "jpeg": b"\xff\xd8\xff\xe0\x00\x04ab\xff\xff\xc2\x00\x11\x08"
@@ -325,3 +325,32 @@ def test_network_inputs_survives_damaged_exif():
 
     assert set(inputs["error"].tolist()) == {b""}
     assert inputs["image_size_hw"][-1].tolist() == [100, 40]
+
+
+def gif_of(*frame_sizes, screen=(1, 1), extension=b"\x21\xf9\x04" + bytes(5)):
+    """A GIF whose screen is smaller than its frames (height, width), each of no pixel data."""
+    frames = [
+        extension + b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0x80) + bytes(6)
+        # The code size and one sub-block in which a frame seems to begin.
+        + b"\x02" + b"\x0a\x2c" + b"\xff" * 9 + b"\x00"
+        for height, width in frame_sizes
+    ]  # fmt: skip
+    head = b"GIF89a" + struct.pack("<HHBBB", *reversed(screen), 0x81, 0, 0) + bytes(12)
+    return head + b"".join(frames) + b"\x3b"
+
+
+@pytest.mark.parametrize(
+    ("gif", "error"),
+    [
+        (gif_of((2000, 3000)), "the image has 3000x2000 pixels; at most 1000000 pixels are"),
+        (gif_of((1, 1), (2000, 3000)), "6000001 pixels in all its frames; at most"),
+        (gif_of(*[(500, 900)] * 3), "1350000 pixels in all its frames; at most"),
+        (gif_of((9, 9), screen=(2000, 3000)), "the image has 3000x2000 pixels; at most"),
+        (gif_of(), "header is damaged"),
+        (gif_of((9, 9), extension=b"\x21\xfe" + b"\x01a" * 20_000 + b"\x00"), "header is damaged"),
+        (gif_of((9, 9)), "damaged or cut short"),
+    ],
+    ids=range(7),
+)
+def test_network_inputs_gif_is_judged_by_its_frames(gif, error):
+    assert error in prepare([gif])["error"][0].decode()

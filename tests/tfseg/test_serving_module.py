@@ -211,6 +211,16 @@ def test_detect_refuses_images_over_max_pixels(tiny_model, eager_functions):
     )
 
 
+def test_detect_refuses_more_than_max_images_before_it_reads_them(tiny_model):
+    module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), max_images=2)
+    pixels = tf.zeros([3, 8, 8, 3], tf.uint8)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 2 images; send fewer"):
+        module.detect(tf.constant([b"", b"", b""]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 2 images; send fewer"):
+        module.detect_pixels(pixels)
+
+
 def test_detect_above_lifts_and_raises_the_threshold_by_image(tiny_model, eager_functions):
     module = ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=1.0)
     photo = make_photo(150, 230)
