@@ -39,7 +39,7 @@ class ServedVersion:
         try:
             with self._session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(path))
-        except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
+        except Exception as error:  # damage shows as anything, such as a KeyError in a collection
             self._session.close()
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(f"{path}: cannot load the SavedModel: {reason}") from error
@@ -157,6 +157,11 @@ class ModelStore:
         """Replaces a model's labels; one whose version is not loaded is unknown to requests."""
         with self._lock:
             self._labels[name] = dict(labels)
+
+    def labels(self, name: str) -> dict[str, int]:
+        """A model's labels, also those whose version is not loaded."""
+        with self._lock:
+            return dict(self._labels.get(name, {}))
 
     def versions(self, name: str) -> list[int]:
         """The numbers of a model's loaded versions, ascending."""

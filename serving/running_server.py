@@ -63,7 +63,7 @@ class RunningServer:
             served = ServedVersion(number, path, session_config)
             try:
                 replay_warmup_records(served)
-            except ValueError:
+            except Exception:
                 served.close_when_unused()
                 raise
             return served

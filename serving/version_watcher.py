@@ -1,7 +1,8 @@
 """Loads new versions as they appear, switches to them and lets the old ones end.
 
 The damaged never replace the good: a version that cannot be loaded, or whose warm-up requests fail,
-is named and passed over until its files change; what was served before is served on.
+is named and passed over until its files change; what was served before is served on, and a label
+moves only to a version that is loaded. A model that the configuration no longer names is retired.
 """
 
 import threading
@@ -32,7 +33,7 @@ class VersionWatcher:
         Args:
             store: What requests are answered from.
             read_configs: Called every round; may raise ValueError, which leaves all as it is.
-            load_version: Loads and warms a version; raises ValueError where it is damaged.
+            load_version: Loads and warms a version; what it raises is what is wrong with it.
             report: Takes one line for the operator.
         """
         self._store = store
@@ -58,10 +59,11 @@ class VersionWatcher:
             try:
                 self.update()
                 self._last_complaint = ""
-            except (ValueError, OSError) as error:
-                if str(error) != self._last_complaint:
-                    self._last_complaint = str(error)
-                    self._report(f"error: {error} What is loaded is served on.")
+            except Exception as error:  # whatever it is, the next version must still be seen
+                complaint = str(error) or type(error).__name__
+                if complaint != self._last_complaint:
+                    self._last_complaint = complaint
+                    self._report(f"error: {complaint} What is loaded is served on.")
 
     def update(self) -> None:
         """One round: loads what is wanted and retires what is not.
@@ -70,17 +72,23 @@ class VersionWatcher:
             ValueError: The configuration cannot be read, or a model's folder has no version.
         """
         complaint = None
-        for config in self._read_configs():
+        configs = self._read_configs()
+        for config in configs:
             try:
                 self._update_model(config)
-            except ValueError as error:  # the other models first
+            except (ValueError, OSError) as error:  # the other models first
                 complaint = complaint or error
+        for name in set(self._store.models()) - {config.name for config in configs}:
+            self._store.set_labels(name, {})
+            for number in self._store.versions(name):
+                self._retire(name, number)
         if complaint:
             raise complaint
 
     def _update_model(self, config: ModelConfig) -> None:
         name = config.name
-        self._store.set_labels(name, config.labels)
+        # A label may move between loaded versions even where the folder is unreadable.
+        self._set_labels(config)
         paths = numbered_versions(config.base_path)
         while not self._stopping.is_set():
             usable = {number for number, path in paths.items() if not self._is_damaged(name, path)}
@@ -89,11 +97,26 @@ class VersionWatcher:
             if not missing:
                 break
             self._load(name, max(missing), paths[max(missing)])
+        self._set_labels(config)
         if not wanted:
             return  # better an old answer than none
         for number in self._store.versions(name):
-            if number not in wanted:
+            if number not in wanted | self._still_labelled(config):
                 self._retire(name, number)
+
+    def _set_labels(self, config: ModelConfig) -> None:
+        """Moves the labels whose versions are loaded; the others mean what they meant."""
+        loaded, before = self._store.versions(config.name), self._store.labels(config.name)
+        labels = {
+            label: number if number in loaded else before.get(label, number)
+            for label, number in config.labels.items()
+        }
+        self._store.set_labels(config.name, labels)
+
+    def _still_labelled(self, config: ModelConfig) -> set[int]:
+        """The versions that a label still means because its own is not loaded."""
+        labels = self._store.labels(config.name)
+        return {labels[label] for label, number in config.labels.items() if labels[label] != number}
 
     def _is_damaged(self, name: str, path: Path) -> bool:
         known = self._damaged.get((name, int(path.name)))
@@ -104,11 +127,14 @@ class VersionWatcher:
         self._store.set_state(name, number, VersionState(State.LOADING))
         try:
             served = self._load_version(number, path)
-        except ValueError as error:
+        except Exception as error:  # a damaged SavedModel can raise anything
+            reason = str(error)
+            if not isinstance(error, ValueError):
+                reason = f"{path}: cannot be loaded: {type(error).__name__}: {error}"
             self._damaged[name, number] = fingerprint
             code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
-            self._store.set_state(name, number, VersionState(State.END, code, str(error)))
-            self._report(f"error: {name} version {number} is not served: {error}")
+            self._store.set_state(name, number, VersionState(State.END, code, reason))
+            self._report(f"error: {name} version {number} is not served: {reason}")
             return
         self._store.add(name, served)
         self._report(f"loaded {name} version {number}")

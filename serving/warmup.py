@@ -43,6 +43,6 @@ def replay_warmup_records(served: ServedVersion) -> int:
         raise ValueError(
             f"{path}: record {num_records} failed: {error.code.name}: {error.message}"
         ) from error
-    except (tf.errors.DataLossError, DecodeError) as error:
+    except (tf.errors.OpError, DecodeError) as error:
         raise ValueError(f"{path}: record {num_records} is damaged; export again.") from error
     return num_records

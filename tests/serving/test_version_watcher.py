@@ -28,15 +28,21 @@ class Scene:
         self.versions = {}
         self.said = []
         self.tries = []
+        self.odd = None
+        self.labels_while_loading = []
+        self.configs = None
         self.watcher = VersionWatcher(
             self.store,
-            lambda: [ModelConfig("fashion", base_path, **self.config)],
+            lambda: self.configs or [ModelConfig("fashion", base_path, **self.config)],
             self._load,
             self.said.append,
         )
 
     def _load(self, number, path):
         self.tries.append(number)
+        if self.odd:
+            raise self.odd
+        self.labels_while_loading.append(self.store.labels("fashion"))
         if (path / "damaged").exists():
             raise ValueError(f"{path}: cannot load the SavedModel: cut short")
         self.versions[number] = FakeVersion(number)
@@ -132,6 +138,67 @@ def test_update_moves_labels(scene):
     scene.watcher.update()
 
     assert scene.store.number_of_label("fashion", "stable") == 2
+
+
+def test_update_moves_a_label_only_to_a_loaded_version(scene):
+    scene.config = {"labels": {"stable": 1}}
+    scene.write(1)
+    scene.watcher.update()
+    scene.write(2, damaged=True)
+    scene.config = {"labels": {"stable": 2}, "specific": (2,)}
+
+    scene.watcher.update()
+
+    assert scene.labels_while_loading[-1] == {"stable": 1}
+    assert scene.store.number_of_label("fashion", "stable") == 1
+
+    (scene.base_path / "2" / "damaged").unlink()
+    scene.write(2)
+    scene.watcher.update()
+
+    assert scene.labels_while_loading[-1] == {"stable": 1}
+    assert scene.store.number_of_label("fashion", "stable") == 2
+    assert scene.store.versions("fashion") == [2]
+
+
+def test_update_keeps_the_version_that_a_waiting_label_still_means(scene):
+    scene.config = {"num_latest": 2, "labels": {"stable": 1, "canary": 3}}
+    scene.write(1)
+    scene.write(3)
+    scene.watcher.update()
+    scene.write(4)
+    scene.write(2, damaged=True)
+    scene.config = {"num_latest": 2, "labels": {"stable": 2, "canary": 4}}
+
+    scene.watcher.update()
+
+    assert scene.store.number_of_label("fashion", "stable") == 1
+    assert scene.store.number_of_label("fashion", "canary") == 4
+
+
+def test_an_odd_error_of_one_version_is_its_own(scene):
+    scene.write(1)
+    scene.watcher.update()
+    scene.write(2)
+    scene.odd = KeyError("collection")
+
+    scene.watcher.update()
+
+    assert scene.store.versions("fashion") == [1]
+    assert scene.said[-1].endswith("/2: cannot be loaded: KeyError: 'collection'")
+    assert scene.states()[2] == State.END
+
+
+def test_update_retires_a_model_that_is_no_longer_named(scene):
+    scene.write(1)
+    scene.watcher.update()
+    scene.configs = [ModelConfig("other", scene.base_path)]
+
+    scene.watcher.update()
+
+    assert scene.store.models() == ["other"]
+    first = scene.said.index("loaded other version 1")
+    assert first > 0 and scene.store.versions("fashion") == []
 
 
 def test_start_watches_until_stopped(scene):

@@ -87,3 +87,15 @@ def test_replay_record_that_is_no_message(served):
 
     with pytest.raises(ValueError, match="record 0 is damaged"):
         replay_warmup_records(served)
+
+
+def test_replay_of_a_file_that_cannot_be_read(served, monkeypatch):
+    _write(served, [b""])
+
+    def refuse(*_):
+        raise tf.errors.PermissionDeniedError(None, None, "not yours")
+
+    monkeypatch.setattr(tf.data, "TFRecordDataset", refuse)
+
+    with pytest.raises(ValueError, match="record 0 is damaged"):
+        replay_warmup_records(served)
