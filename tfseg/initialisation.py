@@ -4,6 +4,7 @@ Everything is taken over but the output layers that know the categories; of thos
 categories that both data sets share, by name or by a map of names.
 """
 
+import collections
 import dataclasses
 import tarfile
 import tempfile
@@ -55,7 +56,8 @@ def initialise(model, category_names, init_from: str, category_map: dict[str, st
         What was taken over.
 
     Raises:
-        ValueError: There is no such checkpoint, or nothing of it fits.
+        ValueError: There is no such checkpoint, nothing of it fits, or its backbone is of the
+            same type and does not fit.
     """
     path = Path(init_from)
     of_ours = path if (path / experiment.PARAMS_FILE).is_file() else path.parent
@@ -81,15 +83,20 @@ def _from_trained(model, category_names, trained, category_map) -> Transfer:
         if name not in theirs:
             transfer.new.append(name)
             continue
-        pairs = list(zip(module.variables, theirs[name].variables, strict=False))
-        same_length = len(module.variables) == len(theirs[name].variables)
-        values = [_value(ours, source, rows) for ours, source in pairs]
-        if not same_length or any(value is None for value in values):
+        values = _values(module, theirs[name], rows)
+        if values is None:
+            if name == "backbone" and type(module) is type(theirs[name]):
+                raise ValueError(
+                    f"--init_from={trained.checkpoint_path}: its backbone is a "
+                    f"{type(module).__name__} too but of other weights than "
+                    "task.model.backbone's, which would start at random; give the same "
+                    "task.model.backbone as in its params.yaml, or leave --init_from out."
+                )
             transfer.new.append(f"{name} (another architecture)")
             continue
-        for (ours, _), value in zip(pairs, values, strict=True):
+        for ours, value in values:
             ours.assign(value)
-        transfer.loaded.append(f"{name} ({len(pairs)} weights)")
+        transfer.loaded.append(f"{name} ({len(values)} weights)")
     for name, sources in zip(category_names, rows[1:], strict=True):
         if sources:
             origin = " + ".join(trained.category_names[row - 1] for row in sources)
@@ -97,6 +104,35 @@ def _from_trained(model, category_names, trained, category_map) -> Transfer:
         else:
             transfer.new.append(name)
     return transfer
+
+
+def _values(module, source, rows) -> list[tuple[tf.Variable, np.ndarray]] | None:
+    """Every weight of a module and its value to start with; None where one has no counterpart."""
+    ours, theirs = variables_by_path(module), variables_by_path(source)
+    if ours.keys() != theirs.keys():
+        return None
+    values = [(variable, _value(variable, theirs[path], rows)) for path, variable in ours.items()]
+    return None if any(value is None for _, value in values) else values
+
+
+def variables_by_path(module) -> dict[str, tf.Variable]:
+    """The weights of a module by their way in the object graph, as checkpoints name them.
+
+    Unlike the order of `module.variables`, it does not depend on which layers are trainable.
+    """
+    view = tf.train.TrackableView(module)
+    found, waiting, seen = {}, collections.deque([("", module)]), {id(module)}
+    while waiting:
+        path, parent = waiting.popleft()
+        for name, child in view.children(parent).items():
+            if id(child) in seen:
+                continue
+            seen.add(id(child))
+            if isinstance(child, tf.Variable):
+                found[f"{path}{name}"] = child
+            else:
+                waiting.append((f"{path}{name}/", child))
+    return found
 
 
 def category_rows(category_names, source_names, category_map) -> list[list[int]]:

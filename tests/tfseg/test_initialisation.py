@@ -70,6 +70,66 @@ def test_a_module_of_another_architecture_starts_anew(trained_dir):
     assert any(item.startswith("backbone (") for item in transfer.loaded)
 
 
+FREEZES = {
+    "none": (),
+    "modules": ("task.freeze=[backbone,decoder]",),
+    "batch norm": ("task.freeze_batch_norm=true",),
+    "both": ("task.freeze=[backbone,decoder]", "task.freeze_batch_norm=true"),
+}
+
+
+@pytest.fixture(scope="module")
+def frozen_dirs(tmp_path_factory):
+    """model_dirs that were trained with each freeze, and the weights of each by path."""
+    import tensorflow as tf
+
+    from tfseg import checkpoints, experiment, initialisation, task
+
+    random = np.random.default_rng(3)
+    dirs = {}
+    for freeze, overrides in FREEZES.items():
+        folder = tmp_path_factory.mktemp("frozen")
+        params, model = make_model(("bag",), *overrides)
+        truth = {}
+        for name, module in task.modules_of(model).items():
+            found = initialisation.variables_by_path(module)
+            assert {id(one) for one in found.values()} == {id(one) for one in module.variables}
+            for path, variable in found.items():
+                variable.assign(random.normal(size=variable.shape))
+                truth[name, path] = variable.numpy()
+        tf.train.Checkpoint(model=model, global_step=tf.Variable(1, dtype=tf.int64)).write(
+            str(folder / "ckpt-1")
+        )
+        checkpoints.write_state(folder, [1])
+        experiment.save_params(params, str(folder))
+        dirs[freeze] = folder, truth
+    return dirs
+
+
+@pytest.mark.parametrize("after", FREEZES)
+def test_every_weight_is_taken_over_whatever_was_and_is_frozen(frozen_dirs, after):
+    from tfseg import initialisation, task
+
+    _, model = make_model(("bag",), *FREEZES[after])
+    for before, (folder, truth) in frozen_dirs.items():
+        transfer = initialisation.initialise(model, ("bag",), str(folder), {})
+
+        assert [item.split()[0] for item in transfer.loaded] == list(task.MODULES), before
+        assert transfer.new == []
+        for name, module in task.modules_of(model).items():
+            for path, variable in initialisation.variables_by_path(module).items():
+                np.testing.assert_array_equal(variable, truth[name, path], f"{before} {path}")
+
+
+def test_a_backbone_of_the_same_type_that_does_not_fit_is_refused(trained_dir):
+    from tfseg.initialisation import initialise
+
+    _, model = make_model(("bag",), "task.model.backbone.resnet.model_id=34")
+
+    with pytest.raises(ValueError, match=r"ckpt-9: its backbone is a ResNet too.*at random"):
+        initialise(model, ("bag",), str(trained_dir[0]), {})
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A .tar.gz as Model Garden publishes them: backbone and decoder by these names."""
