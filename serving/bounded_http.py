@@ -1,11 +1,18 @@
-"""An HTTP server of the standard library that a stranger cannot exhaust."""
+"""An HTTP server of the standard library with bounds: connections, body sizes, time to send in.
+
+Slow senders lose their place after REQUEST_S; who opens every connection anew still keeps others
+out: that is for a proxy in front to stop.
+"""
 
 import http.server
+import io
 import socket
 import ssl
 import threading
+import time
 
 _IDLE_S = 60  # a connection that sends nothing for so long is closed
+REQUEST_S = 300.0  # headers and body are there so long after the first byte, or never
 _CHUNK_BYTES = 1 << 16
 
 
@@ -46,16 +53,34 @@ class BoundedHttpServer(http.server.ThreadingHTTPServer):
         self.max_body_bytes = max_body_bytes
         self._places = threading.BoundedSemaphore(max_connections)
         self._tls = tls
+        self._is_stopping = False
+        self._num_active = 0
+        self._ended = threading.Condition()
         super().__init__((host, port), handler)
 
     def start(self) -> None:
         """Answers requests from now on, in threads."""
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def stop(self) -> None:
-        """Takes no further connection."""
+    def stop(self, grace_s: float = 0.0) -> None:
+        """Takes no further connection; waits up to grace_s for the requests under way."""
+        self._is_stopping = True
         self.shutdown()
         self.server_close()
+        with self._ended:
+            self._ended.wait_for(lambda: not self._num_active, grace_s)
+
+    def begin_request(self) -> bool:
+        """Counts a request as under way; returns whether its connection may be used again."""
+        with self._ended:
+            self._num_active += 1
+        return not self._is_stopping
+
+    def end_request(self) -> None:
+        """Ends what begin_request began."""
+        with self._ended:
+            self._num_active -= 1
+            self._ended.notify_all()
 
     def process_request(self, request, client_address) -> None:
         """Gives a connection a thread, where there is one left."""
@@ -80,6 +105,43 @@ class BoundedHttpServer(http.server.ThreadingHTTPServer):
         """A connection that broke is its client's affair."""
 
 
+class _RequestReader(io.RawIOBase):
+    """Reads a connection until the deadline of the request that is being read."""
+
+    def __init__(self, connection: socket.socket):
+        super().__init__()
+        self._connection = connection
+        self._deadline: float | None = None
+
+    def begin(self) -> None:
+        """The next byte is a request's first."""
+        self._deadline = None
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer) -> int:
+        """Receives what is there.
+
+        Raises:
+            TimeoutError: Nothing came for a while, or the request takes too long.
+        """
+        seconds = _IDLE_S
+        if self._deadline is not None:
+            seconds = min(seconds, self._deadline - time.monotonic())
+            if seconds <= 0:
+                raise TimeoutError("the request was not sent in time")
+        self._connection.settimeout(seconds)
+        try:
+            num_bytes = self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(_IDLE_S)
+        if self._deadline is None:
+            self._deadline = time.monotonic() + REQUEST_S
+        return num_bytes
+
+
 class BoundedHandler(http.server.BaseHTTPRequestHandler):
     """Reads bodies up to a size, and answers with a length."""
 
@@ -87,6 +149,32 @@ class BoundedHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "fashion"
     sys_version = ""
+
+    def setup(self) -> None:
+        """Reads with a deadline."""
+        super().setup()
+        self.rfile.close()
+        self._reader = _RequestReader(self.connection)
+        self.rfile = io.BufferedReader(self._reader)
+        self._is_counted = False
+
+    def parse_request(self) -> bool:
+        """Reads the headers; from here on the request is under way."""
+        self._is_counted = True
+        may_go_on = self.server.begin_request()
+        is_good = super().parse_request()
+        self.close_connection |= not may_go_on
+        return is_good
+
+    def handle_one_request(self) -> None:
+        """Answers a request; the server's end waits for it."""
+        self._reader.begin()
+        try:
+            super().handle_one_request()
+        finally:
+            if self._is_counted:
+                self._is_counted = False
+                self.server.end_request()
 
     def log_message(self, *_) -> None:
         """Logs nothing."""

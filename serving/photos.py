@@ -1,6 +1,7 @@
 """The photos a client is asked to send: files, folders, and URLs of this machine."""
 
 import dataclasses
+import http.client
 import ipaddress
 import socket
 import urllib.error
@@ -42,6 +43,13 @@ class LocalUrl:
             OSError: No answer, another status than 200, or a redirection; also where the host is
                 not this machine.
         """
+        try:
+            return self._fetch()
+        except (http.client.HTTPException, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise OSError(f"{self.url}: cannot be fetched: {reason}") from error
+
+    def _fetch(self) -> bytes:
         if not _is_this_machine(urllib.parse.urlsplit(self.url).hostname or ""):
             raise OSError(f"{self.url}: only URLs of this machine are fetched; download it first")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirection)

@@ -55,8 +55,11 @@ def request_from_json(
     infos = signatures[name].inputs
     by_row = "instances" in content
     read = _inputs_from_rows if by_row else _inputs_from_columns
-    for alias, value in read(content["instances" if by_row else "inputs"], infos).items():
-        set_tensor(request.inputs[alias], _array(alias, value, infos[alias]))
+    try:
+        for alias, value in read(content["instances" if by_row else "inputs"], infos).items():
+            set_tensor(request.inputs[alias], _array(alias, value, infos[alias]))
+    except RecursionError as error:
+        raise invalid_argument("JSON Value: it is nested too deeply") from error
     return request, by_row
 
 

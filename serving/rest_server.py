@@ -86,6 +86,10 @@ class _Handler(BoundedHandler):
             self._send_error(_HTTP_CODES.get(error.code, 500), error.message)
         except BodyError as error:
             self._send_error(error.http_code, str(error))
+        except OSError:  # the client left
+            raise
+        except Exception as error:  # ours, not the client's: it still gets an answer
+            self._send_error(500, f"internal error: {type(error).__name__}")
 
     def _send_error(self, code: int, message: str) -> None:
         self.send_whole(code, json.dumps({"error": message}).encode(), "application/json")
@@ -119,10 +123,10 @@ class _Handler(BoundedHandler):
 def _model_spec(match: re.Match) -> model_pb2.ModelSpec:
     spec = model_pb2.ModelSpec(name=match["name"])
     if match["version"]:
-        number = int(match["version"])
-        if number >= 2**63:
-            raise invalid_argument(f"Failed to convert version: {number} to numeric.")
-        spec.version.value = number
+        digits = match["version"].lstrip("0") or "0"
+        if len(digits) > 19 or int(digits) >= 2**63:
+            raise invalid_argument(f"Failed to convert version: {digits} to numeric.")
+        spec.version.value = int(digits)
     elif match["label"]:
         spec.version_label = match["label"]
     return spec

@@ -121,6 +121,7 @@ class RunningServer:
         """Refuses new requests, lets those under way finish."""
         set_serving(self._health, False)
         self._watcher.stop()
+        ended = self._grpc_server.stop(_SHUTDOWN_GRACE_S)
         if self._rest:
-            self._rest.stop()
-        self._grpc_server.stop(_SHUTDOWN_GRACE_S).wait()
+            self._rest.stop(_SHUTDOWN_GRACE_S)
+        ended.wait()

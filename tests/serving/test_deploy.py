@@ -170,3 +170,9 @@ def test_prometheus_asks_where_the_server_tells():
 
     assert job["metrics_path"] == "/monitoring/prometheus/metrics"
     assert job["dns_sd_configs"][0]["port"] == 8501
+
+
+def test_compose_tls_runs_as_the_owner_of_the_certificates():
+    text = (DEPLOY / "docker-compose.tls.yml").read_text()
+
+    assert 'user: "${SERVING_USER:-1000:1000}"' in text

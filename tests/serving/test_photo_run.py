@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from serving.connection import DeadlineExceededError, ServerUnreachableError
 from serving.photo_run import PhotoRun
-from serving.photos import find_photos, overlay_paths
+from serving.photos import LocalUrl, find_photos, overlay_paths
 from tfseg.detections import Detections
 
 
@@ -198,3 +198,9 @@ def test_photos_from_another_machine_are_not_fetched():
 
     with pytest.raises(OSError, match="only URLs of this machine are fetched"):
         photo.read_bytes()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/a b.jpg", "http://[::1/a.jpg"])
+def test_a_url_that_cannot_be_asked_for_is_the_photos_error(url):
+    with pytest.raises(OSError, match="cannot be fetched"):
+        LocalUrl(url).read_bytes()

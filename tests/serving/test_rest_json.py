@@ -139,3 +139,10 @@ def test_json_from_response_rows_of_unequal_number():
 
     with pytest.raises(RequestError, match="same size in their first dimension"):
         json_from_response(response, by_row=True)
+
+
+def test_deeply_nested_lists_are_refused():
+    body = b'{"inputs": ' + b"[" * 900 + b"]" * 900 + b"}"
+
+    with pytest.raises(RequestError, match="nested too deeply"):
+        request_from_json(body, SIGNATURES)
