@@ -29,6 +29,18 @@ def _raise_interrupt(*_):
 
 
 @contextlib.contextmanager
+def interrupts_ignored():
+    """Lets what must not be stopped half done, as a save, come to its end; main thread only."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def one_line_errors():
     """Turns ValueError and OSError into one line on stderr and exit code 1, an interrupt into 130.
 

@@ -72,14 +72,35 @@ def stage_command(stage: dict, model_dir: Path, init_from: str | None) -> list[s
 
 
 def run_stage(command: list[str]) -> int:
-    """Runs a command to its end and returns its exit code; an interrupt is handed on to it."""
-    training = subprocess.Popen(command)
+    """Runs a command to its end and returns its exit code.
+
+    An interrupt, a termination or the end of the terminal reaches it once, as SIGTERM: it has a
+    session of its own, as a terminal's Ctrl-C would come to it too and end the save under way.
+
+    Raises:
+        KeyboardInterrupt: One of these came; the command has ended.
+    """
+    training, asked = None, []
+
+    def hand_on(number, _) -> None:
+        asked.append(number)
+        if training is not None and len(asked) == 1:
+            training.terminate()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [one for one in numbers if signal.getsignal(one) != signal.SIG_IGN]  # as by nohup
+    before = {number: signal.signal(number, hand_on) for number in heeded}
     try:
-        return training.wait()
-    except KeyboardInterrupt:
-        training.send_signal(signal.SIGTERM)
-        training.wait()
-        raise
+        training = subprocess.Popen(command, start_new_session=True)
+        if asked:
+            training.terminate()
+        returncode = training.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked:
+        raise KeyboardInterrupt
+    return returncode
 
 
 def main(argv) -> None:

@@ -11,7 +11,7 @@ import tf_keras
 from absl import logging
 from official.core import task_factory, train_lib
 
-from tfseg import checkpoints, experiment, preflight, strategy
+from tfseg import checkpoints, cli, experiment, preflight, strategy
 from tfseg.progress import ProgressAction
 from tfseg.validation import Validation
 
@@ -157,7 +157,8 @@ def _run(runner, params, model_dir: str, progress) -> None:
     try:
         runner.run()
     except KeyboardInterrupt:
-        _save_now(runner, params)
+        with cli.interrupts_ignored():
+            _save_now(runner, params)
         print(
             f"\n{model_dir}: interrupted, saved at step {int(progress.global_step.numpy())}; run "
             "the same command to go on.",

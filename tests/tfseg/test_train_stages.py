@@ -1,3 +1,8 @@
+import os
+import signal
+import subprocess
+import sys
+import time
 import types
 from pathlib import Path
 
@@ -58,3 +63,52 @@ def test_each_stage_starts_from_the_one_before(tmp_path, monkeypatch):
 
 def test_a_stage_that_fails_ends_all_with_its_exit_code(monkeypatch):
     assert train_stages.run_stage(["false"]) == 1
+
+
+_SAVES_AT_AN_INTERRUPT = """
+import pathlib, sys, time
+from tfseg import cli
+with cli.one_line_errors():
+    try:
+        pathlib.Path(sys.argv[1], "started").touch()
+        time.sleep(60)
+    except KeyboardInterrupt:
+        with cli.interrupts_ignored():
+            time.sleep(1.5)
+            pathlib.Path(sys.argv[1], "saved").touch()
+        raise
+"""
+_RUNS_IT = """
+import sys
+from tfseg import cli, train_stages
+with cli.one_line_errors():
+    train_stages.run_stage([sys.executable, "-c", sys.argv[1], sys.argv[2]])
+"""
+
+
+def test_ctrl_c_of_a_terminal_lets_the_stage_save(tmp_path):
+    stages = subprocess.Popen(
+        [sys.executable, "-c", _RUNS_IT, _SAVES_AT_AN_INTERRUPT, str(tmp_path)],
+        cwd=CONFIGS.parent,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "started").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for _ in range(3):  # a terminal's Ctrl-C comes to the whole group; users press it again
+        os.killpg(stages.pid, signal.SIGINT)
+        time.sleep(0.3)
+
+    assert stages.wait(timeout=60) == 130
+    assert (tmp_path / "saved").exists()
+
+
+def test_interrupts_are_ignored_while_a_save_is_under_way():
+    from tfseg import cli
+
+    with cli.interrupts_ignored():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
