@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfseg.whole_files import write_whole
 
 BEST_DIR = "best"
+_BEST_BEFORE = f"{BEST_DIR}.before"
 _STEP_KEY = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -52,6 +53,7 @@ def recover(model_dir: str) -> tuple[int, list[str]]:
         ValueError: There are checkpoints and every one is damaged.
     """
     folder = Path(model_dir)
+    recover_best(model_dir)
     for remains in folder.glob("ckpt-*.tempstate*"):
         remains.unlink()
     steps, notes = saved_steps(model_dir), []
@@ -87,7 +89,8 @@ def write_state(folder: str | Path, steps: list[int]) -> None:
 def keep_best(model_dir: str, checkpoint_path: str, metrics_json: str, params_path: Path) -> None:
     """Copies a checkpoint into model_dir/best, in the place of the one that was there.
 
-    The folder can be used as a model_dir of its own.
+    The folder can be used as a model_dir of its own. A whole one exists at every moment
+    (recover_best).
 
     Args:
         model_dir: Folder of the training.
@@ -104,8 +107,20 @@ def keep_best(model_dir: str, checkpoint_path: str, metrics_json: str, params_pa
     shutil.copy(params_path, fresh / params_path.name)
     (fresh / "metrics.json").write_text(metrics_json, encoding="utf-8")
     write_state(fresh, [int(prefix.name.removeprefix("ckpt-"))])
-    shutil.rmtree(best, ignore_errors=True)
+    aside = best.with_name(_BEST_BEFORE)
+    shutil.rmtree(aside, ignore_errors=True)
+    if best.exists():
+        best.replace(aside)
     fresh.replace(best)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover_best(model_dir: str) -> None:
+    """Puts model_dir/best back where keep_best was killed between putting it aside and replacing
+    it."""
+    best, aside = Path(model_dir) / BEST_DIR, Path(model_dir) / _BEST_BEFORE
+    if aside.exists() and not best.exists():
+        aside.replace(best)
 
 
 def is_full_disk(error: BaseException) -> bool:

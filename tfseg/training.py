@@ -11,9 +11,8 @@ import tf_keras
 from absl import logging
 from official.core import task_factory, train_lib
 
-from tfseg import checkpoints, cli, experiment, preflight, strategy
+from tfseg import checkpoints, cli, experiment, preflight, strategy, validation
 from tfseg.progress import ProgressAction
-from tfseg.validation import Validation
 
 
 class _Controller(orbit.Controller):
@@ -61,7 +60,10 @@ def train(
         print(note, file=sys.stderr)
     experiment.check_resumable(params, model_dir)
     train_steps = params.trainer.train_steps
-    if start >= train_steps:
+    validates = prepared_set is not None and params.trainer.validation_interval > 0
+    is_due = validates and chief and validation.is_due_at_end(params, model_dir, start)
+    is_due = strategy.from_chief(distribution, int(is_due))
+    if start >= train_steps and not is_due:
         print(f"{model_dir}: already trained for {start} of {train_steps} steps.")
         return
     tf_keras.utils.set_random_seed(params.task.train_data.seed or 0)
@@ -97,8 +99,13 @@ def train(
             else f"{model_dir}: building the graph; the first losses come within a minute or two.",
             flush=True,
         )
-    if chief and prepared_set is not None and params.trainer.validation_interval > 0:
-        _validate_saved(runner, params, prepared_set, model_dir, progress)
+    if chief and validates:
+        after_save = _validate_saved(runner, params, prepared_set, model_dir, progress)
+        if start >= train_steps:  # it was stopped after its last checkpoint
+            after_save(runner.checkpoint_manager.latest_checkpoint)
+    if start >= train_steps:
+        print(f"{model_dir}: already trained for {start} of {train_steps} steps; now validated.")
+        return
     _run(runner, params, model_dir, progress)
     if chief:
         print(f"{model_dir}: trained for {train_steps} steps.")
@@ -139,17 +146,19 @@ class _LossAction:
         )
 
 
-def _validate_saved(runner, params, prepared_set, model_dir: str, progress) -> None:
+def _validate_saved(runner, params, prepared_set, model_dir: str, progress):
+    """Evaluates every new checkpoint; returns the function that does, given its path."""
     split = params.trainer.validation_split
     prepared_set.num_examples(split)  # raises before the training, not after its first epoch
-    validation = Validation(params, runner.trainer, prepared_set, split, model_dir)
-    progress.note = validation.note
+    judge = validation.Validation(params, runner.trainer, prepared_set, split, model_dir)
+    progress.note = judge.note
 
     def after_save(path: str) -> None:
-        validation(path, int(runner.trainer.global_step.numpy()))
-        progress.note = validation.note
+        judge(path, int(runner.trainer.global_step.numpy()))
+        progress.note = judge.note
 
     runner.controller.after_save = after_save
+    return after_save
 
 
 def _run(runner, params, model_dir: str, progress) -> None:

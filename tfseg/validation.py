@@ -17,11 +17,50 @@ from tfseg import checkpoints, coco_metrics, judged_run, photo_pixels, recorded_
 from tfseg.detections import detections_from_coco_results
 from tfseg.experiment import PARAMS_FILE
 from tfseg.serving_module import ServingModule
+from tfseg.whole_files import write_whole
 
 BEST_METRIC = "mask/AP"
 _HISTORY = "validation.jsonl"
 _SHOWN = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
 _PICTURE_SCORE = 0.5
+
+
+def read_history(model_dir: str | Path) -> list[dict]:
+    """The validations of a training, the last one last: step and metrics of each.
+
+    A last line that a kill or a full disk left half written is left out.
+
+    Raises:
+        ValueError: A line before the last is not readable.
+    """
+    path = Path(model_dir) / _HISTORY
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    history = []
+    for number, line in enumerate(lines, 1):
+        try:
+            history.append(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise ValueError(
+                    f"{path}: line {number} is not JSON ({line[:40]!r}); remove it."
+                ) from None
+    return history
+
+
+def is_due_at_end(params, model_dir: str, step: int) -> bool:
+    """Whether a training that has reached its last step has not been evaluated there."""
+    history = read_history(model_dir)
+    return params.trainer.validation_interval > 0 and (not history or history[-1]["step"] != step)
+
+
+def _metric_of_best(model_dir: Path) -> float:
+    """What model_dir/best reached, which is what a new one must exceed; -1 where there is none."""
+    path = model_dir / checkpoints.BEST_DIR / "metrics.json"
+    if not path.is_file():
+        return -1.0
+    return json.loads(path.read_text(encoding="utf-8"))[BEST_METRIC]
 
 
 class Validation:
@@ -47,16 +86,10 @@ class Validation:
         self._model_dir = Path(model_dir)
         self._module = None
         self._writer = None
-        history = self._history()
+        history = read_history(model_dir)
         self._last_step = history[-1]["step"] if history else 0
-        self._best = max((line[BEST_METRIC] for line in history), default=-1.0)
+        self._best = _metric_of_best(self._model_dir)
         self.note = _note(history[-1]) if history else ""
-
-    def _history(self) -> list[dict]:
-        path = self._model_dir / _HISTORY
-        if not path.is_file():
-            return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     def __call__(self, checkpoint_path: str, step: int) -> None:
         """Evaluates the model as it is, if that is due or the training ends.
@@ -75,14 +108,16 @@ class Validation:
             )
         metrics = {name: 0.0 if math.isnan(value) else value for name, value in metrics.items()}
         line = {"step": step, **{name: round(value, 5) for name, value in metrics.items()}}
-        with (self._model_dir / _HISTORY).open("a", encoding="utf-8") as history:
-            history.write(json.dumps(line) + "\n")
-        self.note = _note(line)
         if line[BEST_METRIC] > self._best:
             self._best = line[BEST_METRIC]
             params_path = self._model_dir / PARAMS_FILE
             text = json.dumps({"split": self._split, **line}, indent=1) + "\n"
             checkpoints.keep_best(str(self._model_dir), checkpoint_path, text, params_path)
+        # After the best: what the history tells of has been kept.
+        lines = [*read_history(self._model_dir), line]
+        text = "".join(json.dumps(one) + "\n" for one in lines)
+        write_whole(self._model_dir / _HISTORY, text)
+        self.note = _note(line)
         self._summarize(metrics, coco_results, step)
 
     @contextlib.contextmanager

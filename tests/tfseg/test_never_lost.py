@@ -205,3 +205,116 @@ def test_a_disk_that_fills_up_while_saving_is_recognised(small_disk):
         tf.train.Checkpoint(w=tf.Variable(tf.zeros([2_000_000]))).write(f"{small_disk}/ckpt-1")
 
     assert checkpoints.is_full_disk(caught.value)
+
+
+def test_a_kill_while_the_best_is_replaced_leaves_a_whole_one(tmp_path, monkeypatch):
+    from tfseg import checkpoints
+
+    (tmp_path / "params.yaml").write_text("a: 1")
+    for step in (5, 10):
+        write_checkpoint(tmp_path, step)
+    keep = [str(tmp_path), str(tmp_path / "ckpt-5"), "5", tmp_path / "params.yaml"]
+    checkpoints.keep_best(*keep)
+    replace = Path.replace
+
+    def killed(self, target):
+        if self.name == "best.new":
+            raise SystemExit
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(SystemExit):
+        checkpoints.keep_best(keep[0], str(tmp_path / "ckpt-10"), "10", keep[3])
+    monkeypatch.undo()
+    checkpoints.recover(str(tmp_path))
+
+    assert (tmp_path / "best" / "metrics.json").read_text() == "5"
+    assert checkpoints.damage(str(tmp_path / "best" / "ckpt-5")) is None
+
+
+LINE = '{"step": 5, "mask/AP": 0.5, "mask/AP50": 0.6}'
+
+
+@pytest.mark.parametrize("broken", ["", LINE[:20], "\0" * 9, LINE[:20] + "\n"])
+def test_a_half_written_last_validation_is_left_out(tmp_path, broken):
+    from tfseg import validation
+
+    (tmp_path / "validation.jsonl").write_text(f"{LINE}\n{broken}")
+
+    assert [line["step"] for line in validation.read_history(tmp_path)] == [5]
+
+
+@pytest.fixture
+def validator(tmp_path, monkeypatch):
+    """Validates step 10 of a training, whose evaluation gives an AP of 0.7."""
+    import types
+
+    from tfseg import validation
+
+    (tmp_path / "params.yaml").write_text("a: 1")
+    write_checkpoint(tmp_path, 10)
+    params = types.SimpleNamespace(
+        trainer=types.SimpleNamespace(validation_interval=5, train_steps=10)
+    )
+    monkeypatch.setattr(
+        validation.judged_run,
+        "evaluate_model",
+        lambda *_: ({"mask/AP": 0.7, "mask/AP50": 0.8}, []),
+    )
+    monkeypatch.setattr(validation.Validation, "_serving_module", lambda self: None)
+    monkeypatch.setattr(validation.Validation, "_summarize", lambda *_: None)
+    trainer = types.SimpleNamespace(optimizer=None)
+    judge = validation.Validation(params, trainer, None, "val", str(tmp_path))
+    return lambda: judge(str(tmp_path / "ckpt-10"), 10), params
+
+
+def test_the_best_is_kept_before_the_history_tells_of_it(tmp_path, validator, monkeypatch):
+    from tfseg import validation
+
+    validate, params = validator
+
+    def killed(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(validation.checkpoints, "keep_best", killed)
+        with pytest.raises(SystemExit):
+            validate()
+
+    assert validation.read_history(tmp_path) == []
+    assert validation.is_due_at_end(params, str(tmp_path), 10)
+
+
+def test_a_validation_ends_the_history_whole_and_keeps_the_best(tmp_path, validator):
+    from tfseg import validation
+
+    (tmp_path / "validation.jsonl").write_text(f'{LINE}\n{{"step": 7, "ma')
+    validate, params = validator
+    validate()
+
+    assert [line["step"] for line in validation.read_history(tmp_path)] == [5, 10]
+    assert (tmp_path / "best" / "ckpt-10.index").is_file()
+    assert not validation.is_due_at_end(params, str(tmp_path), 10)
+
+
+def test_a_restart_makes_up_for_the_last_validation(prepared, tmp_path, monkeypatch, capsys):
+    from tfseg import training, validation
+
+    seen = []
+
+    class Recorder(validation.Validation):
+        def __call__(self, checkpoint_path, step):
+            seen.append((Path(checkpoint_path).name, step))
+            line = {"step": step, "mask/AP": 0.5, "mask/AP50": 0.6}
+            validation.write_whole(tmp_path / "validation.jsonl", validation.json.dumps(line))
+
+    monkeypatch.setattr(validation, "Validation", Recorder)
+    overrides = ("trainer.validation_interval=2", "trainer.validation_split=train")
+    params = small_experiment.build(prepared, "trainer.train_steps=2", *overrides)
+    training.train(params, str(tmp_path))  # without a set to validate: as killed before that
+    for _ in range(2):
+        training.train(params, str(tmp_path), prepared)
+
+    assert seen == [("ckpt-2", 2)]
+    printed = capsys.readouterr().out
+    assert printed.count("now validated") == 1 and printed.count("of 2 steps.\n") == 1
