@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -61,8 +62,11 @@ def test_two_workers_learn_what_one_learns(prepared, on_one_device, tmp_path):
 
 def test_a_worker_that_dies_ends_the_training_with_what_to_do(prepared, tmp_path):
     chief, other = (start(prepared, tmp_path, 2000, tf_config=one) for one in cluster(2))
-    while not (tmp_path / "ckpt-4.index").is_file():
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("ckpt-*.index")):
         assert chief.poll() is None, chief.communicate()[0]
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.1)
     other.kill()
     other.communicate()
     printed = chief.communicate(timeout=300)[0]
