@@ -91,6 +91,8 @@ def test_ctrl_c_of_a_terminal_lets_the_stage_save(tmp_path):
         [sys.executable, "-c", _RUNS_IT, _SAVES_AT_AN_INTERRUPT, str(tmp_path)],
         cwd=CONFIGS.parent,
         start_new_session=True,
+        # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "started").exists():
@@ -107,6 +109,7 @@ def test_ctrl_c_of_a_terminal_lets_the_stage_save(tmp_path):
 def test_interrupts_are_ignored_while_a_save_is_under_way():
     from tfseg import cli
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     with cli.interrupts_ignored():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
