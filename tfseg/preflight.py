@@ -59,7 +59,7 @@ def memory_estimate(params, num_values: int) -> float:
     """A rough guess of the bytes a training takes, to within half or double.
 
     Weights with gradients, optimizer and averages, and activations by the input's area and batch;
-    fitted to measured peaks on a CPU (README.md, Training).
+    guesses, meant to warn of what cannot fit; none was fitted to a measured peak.
     """
     height, width = params.task.model.input_size[:2]
     pixels = height * width * params.task.train_data.global_batch_size
