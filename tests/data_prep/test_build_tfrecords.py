@@ -102,7 +102,8 @@ def test_a_killed_build_leaves_nothing_that_looks_complete(tmp_path):
 
 
 def test_a_build_killed_again_and_again_ends_as_an_uninterrupted_one(tmp_path):
-    raw_dir = many_photos(400, size=(400, 300)).write(tmp_path / "raw")
+    # Some 10 MB of journal, written 1 MB at a time: every kill finds it grown and far from its end.
+    raw_dir = many_photos(1600, size=(400, 300)).write(tmp_path / "raw")
     assert run(raw_dir, tmp_path / "whole", "--num_workers=2").returncode == 0
     data_dir = tmp_path / "prepared"
     data_dir.mkdir()
