@@ -44,7 +44,8 @@ def sub_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-def _uniform(seed: tf.Tensor, number: int, low, high, shape=()) -> tf.Tensor:
+def uniform(seed: tf.Tensor, number: int, low, high, shape=()) -> tf.Tensor:
+    """Draws float32 of a shape between low and high, by sub_seed(seed, number)."""
     return tf.random.stateless_uniform(shape, sub_seed(seed, number), low, high)
 
 
@@ -56,9 +57,9 @@ def change_colours(image: tf.Tensor, config: Augmentation, seed: tf.Tensor) -> t
     """
     if not (config.brightness or config.contrast or config.saturation):
         return image
-    shift = 255.0 * _uniform(seed, 0, -config.brightness, config.brightness)
-    contrast = 1.0 + _uniform(seed, 1, -config.contrast, config.contrast)
-    saturation = 1.0 + _uniform(seed, 2, -config.saturation, config.saturation)
+    shift = 255.0 * uniform(seed, 0, -config.brightness, config.brightness)
+    contrast = 1.0 + uniform(seed, 1, -config.contrast, config.contrast)
+    saturation = 1.0 + uniform(seed, 2, -config.saturation, config.saturation)
     grey = tf.tensordot(image, tf.constant([0.299, 0.587, 0.114]), 1)[..., tf.newaxis]
     mean = tf.reduce_mean(image)
     image = grey + (image - grey) * saturation
@@ -113,7 +114,7 @@ def random_rotation(image, masks, config: Augmentation, seed: tf.Tensor):
     if not config.rotation_degrees:
         return image, masks
     largest = math.radians(config.rotation_degrees)
-    return rotate(image, masks, _uniform(seed, 3, -largest, largest))
+    return rotate(image, masks, uniform(seed, 3, -largest, largest))
 
 
 def paste(image, masks, classes, other, scale: tf.Tensor, offset_yx: tf.Tensor, chosen: tf.Tensor):
@@ -175,14 +176,14 @@ def random_paste(image, masks, classes, read_other, config: Augmentation, seed: 
         other = read_other()
         size = tf.cast(tf.shape(image)[:2], tf.float32)
         other_size = tf.cast(tf.shape(other[0])[:2], tf.float32)
-        relative = _uniform(seed, 5, config.copy_paste_scale_min, config.copy_paste_scale_max)
+        relative = uniform(seed, 5, config.copy_paste_scale_min, config.copy_paste_scale_max)
         scale = relative * tf.reduce_max(size) / tf.reduce_max(other_size)
         # Anywhere between flush left and flush right, whichever is larger.
-        offset = (size - scale * other_size) * _uniform(seed, 6, 0.0, 1.0, [2])
-        draws = _uniform(seed, 7, 0.0, 1.0, tf.shape(other[2]))
+        offset = (size - scale * other_size) * uniform(seed, 6, 0.0, 1.0, [2])
+        draws = uniform(seed, 7, 0.0, 1.0, tf.shape(other[2]))
         return paste(
             image, masks, classes, other, scale, offset, draws < config.copy_paste_instances
         )
 
-    wanted = _uniform(seed, 4, 0.0, 1.0) < config.copy_paste_probability
+    wanted = uniform(seed, 4, 0.0, 1.0) < config.copy_paste_probability
     return tf.cond(wanted, with_paste, lambda: (image, masks, classes))

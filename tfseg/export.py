@@ -145,9 +145,9 @@ def _export_trained():
     if FLAGS.score_threshold is None and Path(FLAGS.model_dir).is_dir():
         tuned = thresholds.load(FLAGS.model_dir)
 
-    from tfseg import experiment, serving_module
+    from tfseg import experiment, serving_module, trained_model
 
-    trained = experiment.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
+    trained = trained_model.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
     if tuned is None:
         by_hand = FLAGS.score_threshold
         tuned = thresholds.Thresholds({}, _DEFAULT_SCORE_THRESHOLD if by_hand is None else by_hand)

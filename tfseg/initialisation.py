@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfseg import experiment
+from tfseg import experiment, trained_model
 from tfseg.task import modules_of
 
 
@@ -63,7 +63,7 @@ def initialise(model, category_names, init_from: str, category_map: dict[str, st
     of_ours = path if (path / experiment.PARAMS_FILE).is_file() else path.parent
     if (of_ours / experiment.PARAMS_FILE).is_file():
         checkpoint = None if of_ours == path else init_from
-        trained = experiment.load_trained(str(of_ours), checkpoint)
+        trained = trained_model.load_trained(str(of_ours), checkpoint)
         transfer = _from_trained(model, tuple(category_names), trained, category_map)
     else:
         transfer = _from_published(model, init_from)

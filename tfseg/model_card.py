@@ -44,7 +44,7 @@ def model_card(trained, module, metrics: Mapping | None, thresholds_text: str) -
     """Collects the facts of a model.
 
     Args:
-        trained: experiment.TrainedModel.
+        trained: trained_model.TrainedModel.
         module: Its serving_module.ServingModule.
         metrics: As of read_metrics.
         thresholds_text: What the score thresholds were tuned for, or "set by hand".

@@ -164,7 +164,7 @@ def module_from_trained(
     num_proposals: int = DEFAULT_NUM_PROPOSALS,
     max_images: int = DEFAULT_MAX_IMAGES,
 ) -> ServingModule:
-    """Returns the ServingModule of an experiment.TrainedModel."""
+    """Returns the ServingModule of an trained_model.TrainedModel."""
     model_params = trained.params.task.model
     return ServingModule(
         trained.model,

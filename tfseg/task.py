@@ -11,7 +11,7 @@ from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
-from tfseg import example_order, input_pipeline, sampling, schedule, torch_layout
+from tfseg import example_order, input_pipeline, sampling, schedule, torch_layout, train_targets
 from tfseg.augmentation import Augmentation
 from tfseg.loss_watch import LossWatch
 
@@ -169,48 +169,17 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         batch = tf.shape(images)[0]
         anchors = {
             level: tf.tile(boxes[tf.newaxis], [batch, 1, 1, 1])
-            for level, boxes in input_pipeline.anchor_boxes(self.task_config.model).items()
+            for level, boxes in train_targets.anchor_boxes(self.task_config.model).items()
         }
         model_config = self.task_config.model
         target_size = (
             model_config.mask_roi_aligner.crop_size * model_config.mask_head.upsample_factor
         )
-        gt_masks = centre_gt_masks(labels["gt_masks"], target_size)
+        gt_masks = train_targets.centre_gt_masks(labels["gt_masks"], target_size)
         for sampler in self._samplers:
             sampler.set_seeds(labels["sampling_seed"])
         labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
         return super().train_step((images, labels), model, optimizer, metrics)
-
-
-def centre_gt_masks(gt_masks: tf.Tensor, target_size: int) -> tf.Tensor:
-    """Moves ground-truth masks so that Model Garden's mask targets come out unbiased.
-
-    For target i, spatial_transform_ops.crop_mask_in_target_box takes the cell
-    (i + 0.5) * crop_size / target_size, where that cell's centre is half a cell further: its
-    targets lie (crop_size / target_size - 1) / 2 cells too far down and right, 1.3 % of the box at
-    the usual 112 and 28. Moving the masks up and left by as much undoes it.
-
-    Args:
-        gt_masks: float32 [..., crop_size, crop_size], from the parser; what moves in from beyond
-            the box is 0, as nothing of an instance lies outside its box.
-        target_size: Side of the mask head's targets.
-
-    Returns:
-        The moved masks, of the same shape and type.
-    """
-    crop_size = gt_masks.shape[-1]
-    shift = max(0.0, (crop_size / target_size - 1) / 2)
-    whole, fraction = int(shift), shift - int(shift)
-    no_padding = [[0, 0]] * (gt_masks.shape.rank - 2)
-    padded = tf.pad(gt_masks, [*no_padding, [0, whole + 1], [0, whole + 1]])
-    for axis in (-2, -1):
-        cells = [slice(None)] * gt_masks.shape.rank
-        cells[axis] = slice(whole, whole + crop_size)
-        next_cells = list(cells)
-        next_cells[axis] = slice(whole + 1, whole + 1 + crop_size)
-        near, far = padded[tuple(cells)], padded[tuple(next_cells)]
-        padded = near * (1 - fraction) + far * fraction
-    return padded
 
 
 @exp_factory.register_config_factory(EXPERIMENT_NAME)

@@ -11,7 +11,7 @@ import tf_keras
 from absl import logging
 from official.core import task_factory, train_lib
 
-from tfseg import checkpoints, cli, experiment, preflight, strategy, validation
+from tfseg import checkpoints, cli, experiment, preflight, strategy, trained_model, validation
 from tfseg.progress import ProgressAction
 
 
@@ -58,7 +58,7 @@ def train(
     start = strategy.from_chief(distribution, start)
     for note in notes:
         print(note, file=sys.stderr)
-    experiment.check_resumable(params, model_dir)
+    trained_model.check_resumable(params, model_dir)
     train_steps = params.trainer.train_steps
     validates = prepared_set is not None and params.trainer.validation_interval > 0
     is_due = validates and chief and validation.is_due_at_end(params, model_dir, start)

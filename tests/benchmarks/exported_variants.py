@@ -16,7 +16,7 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 from official.vision.serving import detection
 
-from tfseg import experiment, export, serving_module, task
+from tfseg import experiment, export, serving_module, task, trained_model
 
 _CATEGORIES = 13
 _DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}
@@ -46,12 +46,12 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
 
 def _model(name: str, input_side: int, model_dir: str | None):
     if model_dir:
-        trained = experiment.load_trained(model_dir)
+        trained = trained_model.load_trained(model_dir)
         stock_proposals = {"test_num_proposals": 1000, "test_pre_nms_top_k": 1000}
         trained.model.roi_generator.get_config().update(stock_proposals)
         return trained.params, trained.model, trained.category_names
     params = exp_factory.get_exp_config(task.EXPERIMENT_NAME)
-    content = experiment._read_yaml("configs/modanet_r50.yaml")
+    content = experiment.read_yaml("configs/modanet_r50.yaml")
     hyperparams.override_params_dict(params, content, is_strict=True)
     head = _DEFAULT_HEAD if "default_head" in name else _PAPER_HEAD
     overrides = {

@@ -2,7 +2,8 @@
 
 python -m tests.benchmarks.mask_targets --data_dir=PREPARED --split=val --num_examples=25
 
-Prints the mean IoU of Model Garden's stock targets and of ours (tfseg.task.centre_gt_masks).
+Prints the mean IoU of Model Garden's stock targets and of ours
+(tfseg.train_targets.centre_gt_masks).
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from official.vision.ops import spatial_transform_ops
 from pycocotools import mask as coco_mask
 
 from data_prep import prepared
-from tfseg import rle_ops, task
+from tfseg import rle_ops, train_targets
 
 FLAGS = flags.FLAGS
 TARGET_SIZE = 28
@@ -27,7 +28,7 @@ def target_ious(example: dict, centred: bool) -> list[float]:
     crops = tf.image.crop_and_resize(
         masks[..., None], boxes, tf.range(num_masks), [CROP_SIZE, CROP_SIZE]
     )[None, ..., 0]
-    crops = task.centre_gt_masks(crops, TARGET_SIZE) if centred else crops
+    crops = train_targets.centre_gt_masks(crops, TARGET_SIZE) if centred else crops
     boxes_yxyx = tf.cast(boxes * [height, width, height, width], tf.float32)
     targets = spatial_transform_ops.crop_mask_in_target_box(
         crops, boxes_yxyx[None], boxes_yxyx[None], TARGET_SIZE

@@ -92,15 +92,6 @@ def test_an_override_with_a_broken_value_is_refused(prepared):
         build(prepared, "a.b=[")
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    from tfseg import experiment
-
-    (tmp_path / "ckpt-1.index").write_bytes(b"not an index")
-
-    with pytest.raises(ValueError, match="ckpt-1: a damaged checkpoint"):
-        experiment.check_checkpoint_classes(str(tmp_path / "ckpt-1"), 4)
-
-
 def test_an_override_without_a_value_is_refused(prepared):
     with pytest.raises(ValueError, match="trainer.train_steps: expected KEY=VALUE"):
         build(prepared, "trainer.train_steps")
@@ -129,61 +120,6 @@ def test_params_survive_saving_and_loading(prepared, tmp_path):
     experiment.save_params(params, str(tmp_path / "model"))
 
     assert experiment.load_params(str(tmp_path / "model")).as_dict() == params.as_dict()
-
-
-def test_load_trained_without_a_folder_or_params_or_checkpoint(prepared, tmp_path):
-    from tfseg import experiment
-
-    model_dir = str(tmp_path / "model")
-    with pytest.raises(ValueError, match="model: no such folder; train first"):
-        experiment.load_trained(model_dir)
-    Path(model_dir).mkdir()
-    with pytest.raises(ValueError, match=r"model: no params\.yaml inside"):
-        experiment.load_trained(model_dir)
-    experiment.save_params(build(prepared), model_dir)
-    with pytest.raises(ValueError, match="model: holds no checkpoint yet"):
-        experiment.load_trained(model_dir)
-    with pytest.raises(ValueError, match="ckpt-7: no such checkpoint"):
-        experiment.load_trained(model_dir, f"{model_dir}/ckpt-7")
-
-
-def test_a_checkpoint_of_other_categories_is_refused(tmp_path):
-    import tensorflow as tf
-
-    from tfseg import experiment
-
-    bias = tf.Variable(tf.zeros([14]))
-    path = str(tmp_path / "ckpt-1")
-    tf.raw_ops.SaveV2(
-        prefix=path,
-        tensor_names=["detection_head/0/_classifier/bias/.ATTRIBUTES/VARIABLE_VALUE"],
-        shape_and_slices=[""],
-        tensors=[bias.value()],
-    )
-
-    experiment.check_checkpoint_classes(path, 14)
-    with pytest.raises(ValueError, match="ckpt-1: holds 13 categories, expected 3"):
-        experiment.check_checkpoint_classes(path, 4)
-
-
-def test_a_model_of_other_categories_is_refused(prepared):
-    from tfseg import experiment
-
-    params = build(prepared)
-    other = PreparedDataset(
-        path=Path("other"),
-        name="fgvc6",
-        category_names=("shirt", "hat"),
-        splits=(),
-        max_num_instances=1,
-        fingerprint="",
-        _shard_lengths={},
-    )
-
-    with pytest.raises(
-        ValueError, match=r"trained on 3 categories \(bag, belt, scarf/tie\).*has 2"
-    ):
-        experiment.check_same_categories(params, other, "model")
 
 
 def test_count_gpus_refuses_more_than_there_are():

@@ -15,7 +15,7 @@ SIZE = 512  # the imported config's input
 @pytest.fixture(scope="module", params=["detectron2", "torchvision"])
 def imported(request, tmp_path_factory):
     """The source, its weights, and the model that load_trained makes of the import."""
-    from tfseg import experiment
+    from tfseg import trained_model
     from tfseg.import_weights import import_weights
 
     folder = tmp_path_factory.mktemp(request.param)
@@ -28,7 +28,7 @@ def imported(request, tmp_path_factory):
         path = folder / "maskrcnn.pth"
         torch.save({name: torch.from_numpy(value) for name, value in weights.items()}, path)
     ignored = import_weights(str(path), str(folder / "model"))
-    return request.param, weights, experiment.load_trained(str(folder / "model")), ignored
+    return request.param, weights, trained_model.load_trained(str(folder / "model")), ignored
 
 
 def close(ours, theirs, relative=1e-4):
@@ -47,7 +47,7 @@ def test_imported_weights_compute_what_pytorch_does(imported):
     import tensorflow as tf
     from official.vision.ops import box_ops, preprocess_ops
 
-    from tfseg import input_pipeline
+    from tfseg import train_targets
 
     source, weights, trained, _ = imported
     model, torch_model = trained.model, reference.Reference(weights, source)
@@ -62,7 +62,7 @@ def test_imported_weights_compute_what_pytorch_does(imported):
         close(levels[str(level)], channels_last(their_levels[level]))
 
     scores, deltas = model.rpn_head(levels)
-    anchors = input_pipeline.anchor_boxes(trained.params.task.model)
+    anchors = train_targets.anchor_boxes(trained.params.task.model)
     for level, (their_scores, their_boxes) in torch_model.proposals(their_levels).items():
         key = str(level)
         shape = (*their_scores.shape[:2], 3)

@@ -194,14 +194,14 @@ def test_where_there_is_no_checkpoint_is_said(tmp_path):
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics(tmp_path):
-    from tfseg import experiment, training
+    from tfseg import experiment, trained_model, training
 
     prepared = small_experiment.write_prepared(tmp_path / "prepared")
     freeze = ("task.freeze=[backbone]", "task.freeze_batch_norm=true")
     params = small_experiment.build(prepared, "trainer.train_steps=2", *freeze)
     training.train(params, str(tmp_path / "model"))
 
-    trained = experiment.load_trained(str(tmp_path / "model")).model
+    trained = trained_model.load_trained(str(tmp_path / "model")).model
     import tf_keras
 
     tf_keras.utils.set_random_seed(1)
