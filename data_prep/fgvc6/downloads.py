@@ -1,6 +1,6 @@
 """Where iMaterialist Fashion 2019 (FGVC6) is published: on Kaggle alone, without checksums."""
 
-from data_prep.download_kaggle import KaggleFiles
+from data_prep.download.kaggle import KaggleFiles
 
 DOWNLOADS = (
     KaggleFiles(

@@ -6,7 +6,7 @@ https://github.com/kyamagu/paperdoll/tree/master/data/chictopia.
 
 from pathlib import Path
 
-from data_prep.download_files import RemoteFile, Unpack
+from data_prep.download.files import RemoteFile, Unpack
 from data_prep.modanet.raw_files import PhotoStore
 
 _MODANET = "https://github.com/eBay/modanet.git"

@@ -5,7 +5,7 @@ python -m tests.benchmarks.auto_mask --photos_dir=PHOTOS --truth_dir=TRUTH
 - threshold: what the first version of this tool is described to do: grey level, blur, a threshold
   at the image's mean, polarity from the image's middle, median filter, erosion and dilation.
 - grabcut: OpenCV's GrabCut, started from what differs from the border's mean color.
-- cutout: data_prep.cutout.
+- cutout: data_prep.auto_mask.cutout.
 """
 
 import time
@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from absl import app, flags
 
-from data_prep import auto_mask_eval
-from data_prep.auto_mask_run import find_photos, read_photo
-from data_prep.cutout.cut import cut
+from data_prep.auto_mask import evaluate
+from data_prep.auto_mask.cutout.cut import cut
+from data_prep.auto_mask.run import find_photos, read_photo
 
 FLAGS = flags.FLAGS
 
@@ -67,17 +67,17 @@ def main(_) -> None:
     judged = {method: [] for method in methods}
     seconds = dict.fromkeys(methods, 0.0)
     for name in names[:: FLAGS.every]:
-        photo, truth = read_photo(photos_dir / name), auto_mask_eval.read_truth(truth_dir, name)
+        photo, truth = read_photo(photos_dir / name), evaluate.read_truth(truth_dir, name)
         for method, make in methods.items():
             started = time.process_time()
             mask = make(photo)
             seconds[method] += time.process_time() - started
             mask, confidence = mask if isinstance(mask, tuple) else (mask, 1.0)
-            judged[method].append(auto_mask_eval.judge(name, mask, truth, confidence))
+            judged[method].append(evaluate.judge(name, mask, truth, confidence))
     for method in methods:
         rate = len(judged[method]) / seconds[method]
         print(f"\n{method}: {rate:.1f} photos per second of one core")
-        print(auto_mask_eval.table(judged[method]))
+        print(evaluate.table(judged[method]))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from data_prep.auto_mask_engines import judged_by_cut
-from data_prep.auto_mask_run import read_photo, run
-from data_prep.auto_mask_store import MaskStore, PhotoMasks, ProductMask, encoded_pixels_from_rle
-from data_prep.cutout.confidence import GOOD
+from data_prep.auto_mask.cutout.confidence import GOOD
+from data_prep.auto_mask.engines import judged_by_cut
+from data_prep.auto_mask.masks_csv import encoded_pixels_from_rle
+from data_prep.auto_mask.run import read_photo, run
+from data_prep.auto_mask.store import MaskStore, PhotoMasks, ProductMask
 from tests.data_prep import drawn_products, product_folder
 
 REPO_DIR = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import auto_mask_eval
-from data_prep.cutout.cut import cut
+from data_prep.auto_mask import evaluate
+from data_prep.auto_mask.cutout.cut import cut
 from tests.benchmarks import product_photos
 
 REPO_DIR = Path(__file__).resolve().parents[2]
@@ -30,8 +30,8 @@ def test_masks_of_real_garments():
         found = cut(composed)
         name = f"{kind}_{index}.jpg"
         truth = (truth > 0).astype(np.uint8)
-        judged.append(auto_mask_eval.judge(name, found.mask, truth, found.confidence.score))
-    print(auto_mask_eval.table(judged))
+        judged.append(evaluate.judge(name, found.mask, truth, found.confidence.score))
+    print(evaluate.table(judged))
     assert np.mean([one.iou for one in judged]) > 0.96
     for kind in product_photos.KINDS:
         assert np.mean([one.iou for one in judged if one.kind == kind]) > 0.93

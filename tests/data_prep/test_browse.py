@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.browse import browse_page
+from data_prep.browse.compose import browse_page
 from data_prep.build_dataset import build_dataset
 from data_prep.modanet.modanet_dataset_builder import Builder
 from data_prep.preparation import PrepOptions
@@ -94,7 +94,7 @@ def test_page_is_the_same_each_time(prepared, page_text):
 
 
 def test_page_explains_every_reason_the_code_can_give():
-    from data_prep.browse_reasons import EXPLANATIONS
+    from data_prep.browse.reasons import EXPLANATIONS
 
     sources = [path.read_text() for path in (REPO_DIR / "data_prep").rglob("*.py")]
     pattern = (

@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 
 from data_prep import masks
-from data_prep.browse_pictures import (
+from data_prep.browse.pictures import (
     MAX_OVERLAY_CHARACTERS,
     MAX_PHOTO_BYTES,
     FigureDrawer,
     category_color,
 )
-from data_prep.browse_records import read_facts
+from data_prep.browse.records import read_facts
 from tests.data_prep.test_browse_records import write_record
 
 NAMES = ("bag", 'scarf/tie <b>"')

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep.browse_records import read_facts, read_picture
+from data_prep.browse.records import read_facts, read_picture
 from data_prep.build_dataset import build_dataset
 from data_prep.modanet.modanet_dataset_builder import Builder
 from data_prep.preparation import PrepOptions

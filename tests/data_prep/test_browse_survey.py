@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data_prep.browse_survey import BinnedCounts, take_survey
+from data_prep.browse.survey import BinnedCounts, take_survey
 from data_prep.build_dataset import build_dataset
 from data_prep.modanet.modanet_dataset_builder import Builder
 from data_prep.preparation import PrepOptions
@@ -79,7 +79,7 @@ def test_survey_chooses_the_same_whatever_the_order_of_the_shards(raw_dir, prepa
 
 
 def test_survey_adds_up_over_many_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("data_prep.browse_survey._RECORDS_PER_FLUSH", 4)
+    monkeypatch.setattr("data_prep.browse.survey._RECORDS_PER_FLUSH", 4)
     raw = many_photos(9)
     raw.annotate(1, 1, 2, [box_polygon(0, 0, 40, 5)])
     prepared = build(raw.write(tmp_path / "raw"), tmp_path / "prepared")

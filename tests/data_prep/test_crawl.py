@@ -13,10 +13,10 @@ import pytest
 import requests
 from PIL import Image
 
-from data_prep import crawl_engines
-from data_prep.crawl_checks import NearDuplicates, check_photo, perceptual_hash
-from data_prep.crawl_fetch import Fetcher, FetchError, Politeness
-from data_prep.crawl_run import Crawl, read_manifest
+from data_prep.crawl import engines
+from data_prep.crawl.checks import NearDuplicates, check_photo, perceptual_hash
+from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
+from data_prep.crawl.run import Crawl, read_manifest
 from data_prep.only_one import only_one
 from tests.data_prep.hostile_server import hostile_server, jpeg, product_jpeg
 
@@ -35,7 +35,7 @@ def polite(**changes):
 
 
 def crawl(out_dir, server, *paths, max_num=50, politeness=None):
-    candidates = [crawl_engines.Candidate(f"{server.url}{path}", "unknown") for path in paths]
+    candidates = [engines.Candidate(f"{server.url}{path}", "unknown") for path in paths]
     work = Crawl(out_dir, "dress", "red dress", politeness or polite())
     return work.run(candidates, max_num, num_workers=4)
 
@@ -158,7 +158,7 @@ def test_an_interrupt_ends_the_wait_for_a_turn(server, tmp_path):
 
 
 def test_redirects_of_robots_txt_are_followed_but_into_no_local_network(server, monkeypatch):
-    monkeypatch.setattr("data_prep.crawl_fetch._is_public", lambda host: host == "127.0.0.1")
+    monkeypatch.setattr("data_prep.crawl.fetch._is_public", lambda host: host == "127.0.0.1")
     server.robots_status = 302
     server.robots_headers = {"Location": "/rules.txt"}
     politeness = Politeness("tester/1.0", 500)
@@ -221,7 +221,7 @@ def test_search_reads_the_engine_page_by_page(server, monkeypatch):
         return to_local(self, request, **kwargs)
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
-    found = list(crawl_engines.search("bing", "red dress", "commercial", 100, "tester/1.0"))
+    found = list(engines.search("bing", "red dress", "commercial", 100, "tester/1.0"))
     assert [one.url for one in found] == [f"{server.url}/good/{n}.jpg" for n in (10, 11, 12)]
     assert {one.licence for one in found} == {"commercial"}
     pages = [path for path, *_ in server.requests]
@@ -257,7 +257,7 @@ def test_a_folder_is_taken_over(tmp_path):
     source.mkdir()
     (source / "shirt #1.jpg").write_bytes(product_jpeg())
     (source / "notes.txt").write_text("not a photo")
-    candidates = crawl_engines.in_folder(source, "own")
+    candidates = engines.in_folder(source, "own")
     counts = Crawl(tmp_path / "out", "top", "", polite()).run(candidates, 10, 2)
     assert counts == {"kept": 1, "not_an_image": 1}
     assert {entry.licence for entry in read_manifest(tmp_path / "out/manifest.jsonl")} == {"own"}

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.cutout import pieces
-from data_prep.cutout.confidence import GOOD
-from data_prep.cutout.cut import cut
+from data_prep.auto_mask.cutout import pieces
+from data_prep.auto_mask.cutout.confidence import GOOD
+from data_prep.auto_mask.cutout.cut import cut
 from tests.data_prep import drawn_products
 
 SIZE_HW = (500, 380)

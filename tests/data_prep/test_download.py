@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from data_prep import datasets
-from data_prep.download import download
-from data_prep.download_files import RemoteFile
+from data_prep.download.data_set import download
+from data_prep.download.files import RemoteFile
 from data_prep.modanet import downloads as modanet_downloads
 from data_prep.modanet.raw_files import PhotoStore
 from tests.data_prep.file_server import file_server
@@ -152,9 +152,9 @@ def test_command_takes_a_mirror_and_names_what_it_got(server, tmp_path):
     proxy = {"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": ""}  # nothing leaves this machine
     flags = ("--dataset=modanet", f"--raw_dir={tmp_path}", f"--mirror={server.url}/mirror")
     code = (
-        "from data_prep import download, download_files\n"
-        "from data_prep.download_http import Patience\n"
-        "download_files.fetch_file.__defaults__ = (Patience(1.0, 1, 0.0),)\n"
+        "from data_prep.download import __main__ as download, files\n"
+        "from data_prep.download.http import Patience\n"
+        "files.fetch_file.__defaults__ = (Patience(1.0, 1, 0.0),)\n"
         "from absl import app\ndownload.define_flags()\napp.run(download.main)"
     )
 

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from data_prep.download_archives import unpack_tar, unpack_zip
+from data_prep.download.archives import unpack_tar, unpack_zip
 
 PIXELS = bytes(range(256)) * 40
 

@@ -5,8 +5,8 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from data_prep.download_files import RemoteFile, fetch_file, is_present
-from data_prep.download_http import Patience
+from data_prep.download.files import RemoteFile, fetch_file, is_present
+from data_prep.download.http import Patience
 from tests.data_prep.file_server import file_server
 
 CONTENTS = np.random.default_rng(7).bytes(3_000_001)

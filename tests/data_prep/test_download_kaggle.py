@@ -19,7 +19,7 @@ PROGRAM = """
 import sys
 from kagglesdk import kaggle_env
 kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.LOCAL] = sys.argv.pop(1)
-from data_prep import download
+from data_prep.download import __main__ as download
 from absl import app
 download.define_flags()
 app.run(download.main)

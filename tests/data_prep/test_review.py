@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from data_prep import masks
-from data_prep.auto_mask_run import run
-from data_prep.auto_mask_store import MaskStore
-from data_prep.review_session import hints_from_marks
+from data_prep.auto_mask.run import run
+from data_prep.auto_mask.store import MaskStore
+from data_prep.review.session import hints_from_marks
 from tests.browser import chromium_page
 from tests.data_prep import drawn_products, product_folder
 
@@ -166,7 +166,7 @@ def test_masking_again_keeps_decisions(masks_dir, tmp_path, monkeypatch):
         for name, review in (("dress/a.jpg", "accepted"), ("dress/b.jpg", "rejected")):
             body = {"name": name, "review": review}
             assert requests.post(f"{url}decide", json=body).json()["review"] == review
-    monkeypatch.setattr("data_prep.auto_mask_run._VERSION", 999)  # of a better cut
+    monkeypatch.setattr("data_prep.auto_mask.run._VERSION", 999)  # of a better cut
     assert run(tmp_path / "photos", masks_dir, "cutout", 1, False).num_new == 2
     assert reviews(masks_dir)["dress/b.jpg"] == "rejected"
     assert "dress/b.jpg" not in (masks_dir / "masks.csv").read_text()

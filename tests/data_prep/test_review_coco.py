@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from data_prep import masks
-from data_prep.auto_mask_store import MaskStore, PhotoMasks, ProductMask
-from data_prep.review_coco import export_coco, import_coco
+from data_prep.auto_mask.store import MaskStore, PhotoMasks, ProductMask
+from data_prep.review.coco import export_coco, import_coco
 
 REPO_DIR = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(5)

@@ -1,0 +1,1 @@
+"""Masks of product photos, made without people."""

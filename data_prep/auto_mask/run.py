@@ -1,0 +1,220 @@
+"""Masks all photos of a folder on all cores, with progress; goes on where it was stopped."""
+
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from data_prep import masks
+from data_prep.auto_mask.cutout.confidence import GOOD
+from data_prep.auto_mask.engines import Engine, load_engine
+from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask
+from data_prep.only_one import only_one
+from data_prep.ordered_pool import OrderedPool
+from data_prep.photos import PhotoError, prepare_photo
+
+OVERLAYS_NAME = "overlays"
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_MAX_PIXELS = 120_000_000
+_EXIF_ORIENTATION = 0x0112
+_VERSION = 1  # of the cut; a photo masked by another version is masked anew
+_PRODUCT_COLORS = ((60, 60, 255), (60, 200, 60), (255, 120, 40), (40, 200, 255))  # BGR
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """Counts of a folder's photos: all, masked now, and by outcome."""
+
+    num_photos: int
+    num_new: int
+    outcomes: Counter
+
+    def __str__(self) -> str:
+        parts = [f"{count} {name}" for name, count in self.outcomes.most_common()]
+        return f"{self.num_photos} photos ({self.num_new} masked now): {', '.join(parts)}"
+
+
+def find_photos(input_dir: Path, out_dir: Path | None = None) -> tuple[list[str], int]:
+    """Lists photos in category folders, relative and sorted; counts those in no folder.
+
+    Overlays are none: where out_dir lies in input_dir, what is below it is left out.
+
+    Raises:
+        ValueError: There is no such folder, no photo in a category folder, or out_dir is input_dir.
+    """
+    root = input_dir.resolve()
+    own_dir = out_dir.resolve() if out_dir else None
+    if own_dir == root:
+        raise ValueError(f"{out_dir}: has the photos themselves; give another --out_dir.")
+    if own_dir and not own_dir.is_relative_to(root):
+        own_dir = None
+    if not input_dir.is_dir():
+        raise ValueError(f"{input_dir}: no such folder; give the folder of category folders.")
+    found = [
+        path.relative_to(input_dir)
+        for path in input_dir.rglob("*")
+        if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if own_dir is None or not path.resolve().is_relative_to(own_dir)
+    ]
+    names = sorted(path.as_posix() for path in found if len(path.parts) > 1)
+    if not names:
+        raise ValueError(
+            f"{input_dir}: no photos in category folders; expected files such as "
+            f"{input_dir}/dress/photo.jpg, move the photos into a folder named as their category."
+        )
+    return names, len(found) - len(names)
+
+
+def run(
+    input_dir: Path, out_dir: Path, engine: str, num_workers: int, overwrite: bool
+) -> RunSummary:
+    """Masks every photo that is new or changed, then writes the json, the csv and overlays.
+
+    Returns:
+        The RunSummary.
+
+    Raises:
+        ValueError: The folder has no photos, or the engine is missing.
+    """
+    names, num_loose = find_photos(input_dir, out_dir)
+    lock = only_one(out_dir / LOCK_NAME, "auto_mask or review", "--out_dir")
+    with lock, MaskStore(out_dir) as store:
+        store.set_photos_dir(input_dir)
+        for name in set(store.photos) - set(names):
+            store.remove(name)
+        label = f"{engine}-{_VERSION}"
+        todo = [n for n in names if overwrite or not _is_done(store, input_dir, n, label)]
+        if todo:
+            load_engine(engine)  # what is missing is said before workers start
+        function = partial(mask_photo, input_dir=input_dir, out_dir=out_dir, engine=engine)
+        pool = OrderedPool(function, min(num_workers, max(1, len(todo) // 4)))
+        try:
+            results = pool.map(todo)
+            for result in tqdm(results, "masks", len(todo), unit="photo", disable=None):
+                store.add(result)
+        finally:
+            pool.close()
+            store.write()
+        outcomes = Counter(outcome(photo) for photo in store.photos.values())
+    outcomes += Counter({"outside a category folder": num_loose})
+    return RunSummary(len(names) + num_loose, len(todo), outcomes)
+
+
+def outcome(photo: PhotoMasks) -> str:
+    """A photo's outcome in a few words."""
+    if photo.error:
+        return "unreadable"
+    if not photo.products:
+        return "without a clear product"
+    return "good" if photo.confidence >= GOOD else "unsure"
+
+
+def mask_photo(name: str, input_dir: Path, out_dir: Path, engine: str) -> PhotoMasks:
+    """Masks one photo and writes its overlay; a photo that cannot be read is told as such."""
+    cv2.setNumThreads(1)
+    path = input_dir / name
+    state = path.stat()
+    label = f"{engine}-{_VERSION}"
+    common = {
+        "engine": label,
+        "photo_state": (state.st_size, state.st_mtime_ns),
+        "photo_sha256": _sha256(path),
+    }
+    try:
+        photo = read_photo(path)
+    except PhotoError as error:
+        return PhotoMasks(name, 0, 0, 0.0, (), error=f"{error.reason}: {error}", **common)
+    found = _engine(engine)(photo)
+    category = name.split("/")[0]
+    products = tuple(
+        ProductMask(category, masks.rle_from_mask(mask)["counts"].decode())
+        for mask in found.products
+    )
+    write_overlay(photo, found.products, out_dir / OVERLAYS_NAME / name)
+    score = round(found.confidence.score, 4)
+    return PhotoMasks(name, *photo.shape[:2], score, products, found.confidence.reasons, **common)
+
+
+def read_photo(path: Path) -> np.ndarray:
+    """Reads a photo as data_prep's builders will: uint8 [height, width, 3], BGR.
+
+    An EXIF rotation is applied where the size shows that it was: that is how a builder tells.
+
+    Raises:
+        PhotoError: It is damaged or larger than 120 megapixels.
+    """
+    encoded = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            size_hw = (image.height, image.width)
+            turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
+    except Exception as error:  # Pillow's decoders raise many kinds
+        raise PhotoError("photo_unreadable", str(error)[:100]) from error
+    if size_hw[0] * size_hw[1] > _MAX_PIXELS:
+        raise PhotoError("photo_too_large", f"{size_hw[1]}x{size_hw[0]} pixels")
+    expected_hw = size_hw[::-1] if turned else size_hw
+    photo = prepare_photo(encoded, None, expected_hw)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.imdecode(np.frombuffer(photo.encoded, np.uint8), flags)
+
+
+def write_overlay(photo: np.ndarray, products: list[np.ndarray], path: Path) -> None:
+    """Writes the photo with its products tinted and outlined, always as JPEG."""
+    drawn = photo.copy()
+    for index, mask in enumerate(products):
+        color = _PRODUCT_COLORS[index % len(_PRODUCT_COLORS)]
+        x, y, width, height = cv2.boundingRect(mask)
+        box = np.s_[y : y + height, x : x + width]
+        tinted = cv2.addWeighted(drawn[box], 0.65, np.full_like(drawn[box], color), 0.35, 0)
+        cv2.copyTo(tinted, mask[box], drawn[box])
+        outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, outlines, -1, color, max(1, max(mask.shape) // 500))
+    path = path.with_name(f"{path.name}.jpg")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    path.write_bytes(encoded.tobytes())
+
+
+def _is_done(store: MaskStore, input_dir: Path, name: str, label: str) -> bool:
+    photo = store.photos.get(name)
+    if photo is None:
+        return False
+    # What a person decided or changed is kept, whatever made it.
+    is_wanted = photo.engine in (label, "coco", "person") or photo.review != PENDING
+    return is_wanted and _is_same_photo(store, photo, input_dir / name)
+
+
+def _is_same_photo(store: MaskStore, photo: PhotoMasks, path: Path) -> bool:
+    """Whether a file is as it was masked; notes the new time of one that was only copied."""
+    file = path.stat()
+    state = (file.st_size, file.st_mtime_ns)
+    if state == photo.photo_state:
+        return True
+    if state[0] != photo.photo_state[0]:
+        return False
+    # Journals of before have no hash; the equal size must do, lest decisions are lost.
+    if photo.photo_sha256 and photo.photo_sha256 != _sha256(path):
+        return False
+    store.add(replace(photo, photo_state=state))
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_loaded: dict[str, Engine] = {}  # in a worker, an engine is loaded once
+
+
+def _engine(name: str) -> Engine:
+    if name not in _loaded:
+        _loaded[name] = load_engine(name)
+    return _loaded[name]

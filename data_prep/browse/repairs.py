@@ -1,0 +1,143 @@
+"""The page's section on what was put right and left out, with photos of the examples."""
+
+import json
+from html import escape
+from pathlib import Path
+
+from data_prep.browse import charts
+from data_prep.browse.pictures import FigureDrawer, caption
+from data_prep.browse.reasons import EXPLANATIONS, in_words
+from data_prep.browse.survey import Survey
+
+_KEPT_COLOR, _GONE_COLOR = "#5fa777", "#c97b47"
+_LEFT_OUT, _DROPPED = "photos left out", "annotations dropped"
+_PUT_RIGHT = "put right or noticed"
+_REPORT_FORM = {
+    **{"sources": list, "splits": dict, "options": dict, "raw_files": list},
+    **{"attribute_names": dict, "fingerprint": str},
+}
+_ENTRY_KEYS = {"count", "example_ids", "example_files"}
+_MAX_PICTURES_OF_A_REASON = 6
+
+
+def read_report(path: Path) -> dict:
+    """Reads prep_report.json.
+
+    Raises:
+        ValueError: It is not what data_prep.build_tfrecords of this version writes.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        wrong = [key for key, kind in _REPORT_FORM.items() if not isinstance(report[key], kind)]
+        wrong += [r for _, r, entry in _entries(report) if not entry.keys() >= _ENTRY_KEYS]
+        if wrong:
+            raise ValueError(f"its {', '.join(wrong)} has another form")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: damaged or of another version ({error!r}); run data_prep.build_tfrecords "
+            "--overwrite."
+        ) from error
+    return report
+
+
+def example_files(report: dict) -> set[str]:
+    """The names of the photos that the report gives as examples."""
+    return {name for *_, entry in _entries(report) for name in entry["example_files"] if name}
+
+
+class ExamplePictures:
+    """Which photos of examples are shown: those that are in the set, as many as there is room for.
+
+    Attributes:
+        num_pictures: of all reasons.
+    """
+
+    def __init__(self, report: dict, survey: Survey, room: int):
+        self._survey = survey
+        numbers = [len(self._found(entry)) for *_, entry in _entries(report)]
+        shown = [number for number in numbers if number]
+        self._per_entry = min(_MAX_PICTURES_OF_A_REASON, max(1, room // max(len(shown), 1)))
+        self.num_pictures = min(room, sum(min(self._per_entry, number) for number in shown))
+        self._room = room
+
+    def draw(self, entry: dict, what: str, drawer: FigureDrawer) -> list[str]:
+        """The figures of an entry, captioned with the ids of its examples."""
+        chosen = self._found(entry)[: min(self._per_entry, self._room)]
+        self._room -= len(chosen)
+        figures = []
+        for name, ids in chosen:
+            sample = self._survey.found[name]
+            text = caption(sample, len(self._survey.sources) > 1)
+            label = "" if what == "photo" else f"annotation {', '.join(map(str, ids))} &middot; "
+            figures.append(drawer.draw(sample.facts, label + text))
+        return figures
+
+    def _found(self, entry: dict) -> list[tuple[str, list[int]]]:
+        found: dict[str, list[int]] = {}
+        for record_id, name in zip(entry["example_ids"], entry["example_files"], strict=True):
+            if name in self._survey.found:
+                found.setdefault(name, []).append(record_id)
+        return list(found.items())
+
+
+def repairs_html(report: dict, pictures: ExamplePictures, drawer: FigureDrawer) -> str:
+    """Counts by reason and source; examples that are in the set are shown, others named."""
+    parts = ['<h2 id="repairs">Put right and left out</h2>']
+    for source in report["sources"]:
+        parts.append(f"<h3>{escape(source['name'])}</h3>{_kept_table(source)}")
+        for kind, reason, entry in _entries({"sources": [source]}):
+            parts.append(_reason_html(kind, reason, entry, pictures, drawer))
+    return "".join(parts)
+
+
+def _entries(report: dict):
+    """(kind, reason, entry) of everything the report tells, sources in order."""
+    for source in report["sources"]:
+        tallies = (
+            (_LEFT_OUT, source["photos"]["left_out"]),
+            (_DROPPED, source["annotations"]["dropped"]),
+            (_PUT_RIGHT, source["repairs"]),
+        )
+        for kind, tally in tallies:
+            for reason, entry in tally.items():
+                yield kind, reason, entry
+
+
+def _kept_table(source: dict) -> str:
+    rows = []
+    for what, gone_key in (("photos", "left_out"), ("annotations", "dropped")):
+        kept = source[what]["kept"]
+        gone = sum(entry["count"] for entry in source[what][gone_key].values())
+        parts = [("kept", kept), (gone_key.replace("_", " "), gone)]
+        bar = charts.stacked_bar(parts, max(kept + gone, 1), (_KEPT_COLOR, _GONE_COLOR))
+        rows.append(
+            f"<tr><td>{what}</td><td>{kept:,} kept</td><td>{gone:,} {gone_key.replace('_', ' ')}"
+            f'</td><td class="wide">{bar}</td></tr>'
+        )
+    return f'<div class="table"><table><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _reason_html(
+    kind: str, reason: str, entry: dict, pictures: ExamplePictures, drawer: FigureDrawer
+) -> str:
+    is_of_photo = kind == _LEFT_OUT or (kind == _PUT_RIGHT and reason.startswith("photo_"))
+    what = "photo" if is_of_photo else "annotation"
+    figures = pictures.draw(entry, what, drawer)
+    grid = f'<div class="grid">{"".join(figures)}</div>' if figures else ""
+    return (
+        f'<div class="reason{"" if kind == _PUT_RIGHT else " gone"}">'
+        f"<h4><span>{escape(in_words(reason))} <small class=soft>{kind}</small></span>"
+        f"<b>{entry['count']:,}</b></h4><p>{escape(EXPLANATIONS.get(reason, ''))} "
+        f"<span class=soft>Such as {what} {_examples_text(entry, what)}</span></p>{grid}</div>"
+    )
+
+
+def _examples_text(entry: dict, what: str) -> str:
+    texts = []
+    for record_id, name in zip(entry["example_ids"], entry["example_files"], strict=True):
+        texts.append(
+            f"{record_id} ({escape(name)})" if what == "photo" and name else f"{record_id}"
+        )
+    if entry["count"] > len(texts):
+        texts.append("...")
+    return ", ".join(texts)

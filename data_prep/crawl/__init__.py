@@ -1,0 +1,1 @@
+"""Product photos from search engines, lists of addresses and folders."""

@@ -1,0 +1,1 @@
+"""The public files of the raw data sets, whole and verified."""
