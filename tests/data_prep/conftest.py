@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data_prep.built_modanet import build
 from tests.data_prep.raw_modanet import RawModanet, box_polygon, draw_jpeg
 
 
@@ -48,3 +49,11 @@ def raw_dir(tmp_path_factory) -> Path:
     raw.add_challenge_photo(302)
     del raw.photos[302]
     return raw.write(tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="session")
+def data_dir(raw_dir, tmp_path_factory) -> Path:
+    """The data set that is built of raw_dir; tests only read it."""
+    data_dir = tmp_path_factory.mktemp("prepared")
+    build(raw_dir, data_dir)
+    return data_dir
