@@ -29,7 +29,7 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "photos_dir", None, "Photos of --ground_truth_path, by its file names; --data_dir has them."
     )
-    flags.DEFINE_string("training_dir", None, "A folder of tfseg.train: adds its loss curves.")
+    flags.DEFINE_string("training_dir", None, "A folder of tfseg.train: adds its curves.")
     flags.DEFINE_string("pictures_dir", None, "A folder of serving.client: adds its pictures.")
 
 
@@ -65,8 +65,12 @@ def extra_sections():
         body = f'<div class="card large">{figures}</div>'
         sections.append(Section("Unseen", "Photos the model has never seen", body))
     if FLAGS.training_dir:
-        chart = report_training.loss_chart(report_training.read_losses(FLAGS.training_dir))
-        sections.append(Section("Training", "Training loss", f'<div class="card">{chart}</div>'))
+        losses = report_training.loss_chart(report_training.read_losses(FLAGS.training_dir))
+        metrics = report_training.metric_chart(report_training.read_metrics(FLAGS.training_dir))
+        body = f'<div class="card">{losses}</div>'
+        if metrics:
+            body += f'<h3>AP50 on the val split</h3><div class="card">{metrics}</div>'
+        sections.append(Section("Training", "Training loss", body))
     return sections
 
 

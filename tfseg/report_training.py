@@ -30,10 +30,34 @@ def read_losses(model_dir: str) -> dict[str, list[tuple[int, float]]]:
     return losses
 
 
+def read_metrics(model_dir: str) -> dict[str, list[tuple[int, float]]]:
+    """Reads what the val split's photos gave during training.
+
+    Returns:
+        (step, percent) points by name, AP50 of boxes and masks; empty where nothing was evaluated.
+    """
+    from tfseg.validation import read_history
+
+    history = read_history(model_dir)
+    return {
+        name: [(line["step"], 100 * line[key]) for line in history if line.get(key) is not None]
+        for name, key in (("box AP50", "box/AP50"), ("mask AP50", "mask/AP50"))
+    }
+
+
+def metric_chart(metrics: dict[str, list[tuple[int, float]]]) -> str:
+    """Draws AP50 by step; empty where there is no point."""
+    return _chart(metrics, "AP50 on the val split, percent")
+
+
 def loss_chart(losses: dict[str, list[tuple[int, float]]]) -> str:
     """Draws loss curves by step; empty where there is no point."""
     named = {_LOSS_NAMES.get(name, name): curve for name, curve in losses.items()}
-    chart = curve_chart(named, "step", "loss")
+    return _chart(named, "loss")
+
+
+def _chart(curves: dict[str, list[tuple[int, float]]], title: str) -> str:
+    chart = curve_chart(curves, "step", title)
     return f'<div style="max-width:760px">{chart}</div>' if chart else ""
 
 

@@ -199,6 +199,18 @@ def test_read_losses_keeps_the_last_value_of_a_repeated_step(tmp_path):
     assert "<polyline" in report_training.loss_chart(losses)
 
 
+def test_read_metrics_gives_ap50_by_step_in_percent(tmp_path):
+    (tmp_path / "validation.jsonl").write_text(
+        '{"step": 10, "box/AP50": 0.25, "mask/AP50": 0.2}\n{"step": 20, "box/AP50": 0.5}\n'
+    )
+
+    metrics = report_training.read_metrics(tmp_path)
+
+    assert metrics == {"box AP50": [(10, 25), (20, 50)], "mask AP50": [(10, 20)]}
+    assert report_training.metric_chart(metrics).count("<polyline") == 2
+    assert report_training.metric_chart(report_training.read_metrics(tmp_path / "none")) == ""
+
+
 @pytest.fixture
 def pictures_dir(tmp_path):
     directory = tmp_path / "pictures"
