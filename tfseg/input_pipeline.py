@@ -124,7 +124,8 @@ def decode(serialized: tf.Tensor):
     image.set_shape([None, None, 3])
     classes, pngs = parsed["image/object/class/label"], parsed["image/object/mask"]
     crowds = parsed["image/object/is_crowd"]
-    single = tf.where(tf.equal(tf.shape(crowds), tf.shape(classes)), tf.equal(crowds, 0), True)
+    # The key is optional, and none is a crowd without it.
+    single = tf.equal(tf.pad(crowds, [[0, tf.size(classes) - tf.size(crowds)]]), 0)
     classes, pngs = tf.boolean_mask(classes, single), tf.boolean_mask(pngs, single)
     height, width = tf.unstack(tf.shape(image)[:2])
     masks = tf.cond(

@@ -65,6 +65,7 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor)
     desired = tf.constant(input_size, tf.float32)
     jitter = augmentation.uniform(seed, 10, parser.aug_scale_min, parser.aug_scale_max)
     scaled = tf.round(size * tf.reduce_min(tf.round(jitter * desired) / size))
+    scaled = tf.maximum(scaled, 1.0)  # the short side of a very long photo
     scale = scaled / size
     spare = tf.maximum(scaled - desired, 0.0)
     offset = tf.floor(spare * augmentation.uniform(seed, 11, 0.0, 1.0, [2]))

@@ -100,6 +100,27 @@ def test_crowds_are_left_out():
     assert labels["gt_classes"].numpy().tolist() == [3, -1, -1, -1, -1]
 
 
+def test_without_the_key_for_crowds_none_is_one():
+    import tensorflow as tf
+
+    example = tf.train.Example.FromString(PHOTO)
+    del example.features.feature["image/object/is_crowd"]
+
+    _, labels = targets(example.SerializeToString(), task_config())
+
+    assert labels["gt_classes"].numpy().tolist() == [2, 3, -1, -1, -1]
+
+
+def test_a_very_long_photo_keeps_a_pixel_of_width():
+    size = (700, 4)  # 64 / 700 of 4 pixels is 0.4
+    long = drawn_examples.example([mask(size, 0, 0, 350, 4)], [2], size_hw=size)
+
+    image, labels = targets(long, task_config())
+
+    assert np.isfinite(image).all()
+    assert labels["gt_boxes"][0].numpy().tolist() == [0, 0, 32, 1]
+
+
 def test_a_photo_without_instances_has_only_background_to_learn():
     image, labels = targets(drawn_examples.example([], []), task_config())
 
