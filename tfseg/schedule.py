@@ -54,7 +54,7 @@ def set_lengths(params: cfg.ExperimentConfig) -> None:
     if trainer.validation_epochs and not trainer.validation_interval:
         trainer.validation_interval = math.ceil(trainer.validation_epochs * steps_per_epoch)
     rate = trainer.optimizer_config.learning_rate
-    if hasattr(rate.get(), "decay_steps"):
+    if rate.type in ("cosine", "polynomial"):  # an exponential one's decay_steps is no length
         rate.get().decay_steps = trainer.train_steps
     if rate.type == "stepwise" and trainer.drop_epochs:
         if len(rate.stepwise.values) != len(trainer.drop_epochs) + 1:
@@ -70,8 +70,8 @@ def set_lengths(params: cfg.ExperimentConfig) -> None:
 def _scale_rates(params: cfg.ExperimentConfig, factor: float) -> None:
     optimizer = params.trainer.optimizer_config
     for schedule in (optimizer.learning_rate.get(), optimizer.warmup.get()):
-        for name in ("learning_rate", "initial_learning_rate", "warmup_learning_rate"):
-            if getattr(schedule, name, None):
-                setattr(schedule, name, getattr(schedule, name) * factor)
+        for name, value in schedule.as_dict().items() if schedule else ():
+            if name.endswith("learning_rate") and value:
+                setattr(schedule, name, value * factor)
         if getattr(schedule, "values", None):
             schedule.values = [value * factor for value in schedule.values]

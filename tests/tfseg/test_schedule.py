@@ -63,6 +63,29 @@ def test_learning_rates_scale_with_the_batch():
     assert optimizer.warmup.linear.warmup_learning_rate == pytest.approx(0.001 / 2)
 
 
+def test_the_rate_that_a_decay_ends_at_scales_too():
+    rate = "trainer.optimizer_config.learning_rate"
+    trainer = build(
+        "trainer.learning_rate_batch_size=16", f"{rate}.type=polynomial",
+        f"{rate}.polynomial.initial_learning_rate=0.02",
+        f"{rate}.polynomial.end_learning_rate=0.002",
+    )  # fmt: skip
+
+    decay = trainer.optimizer_config.learning_rate.polynomial
+    assert decay.initial_learning_rate == pytest.approx(0.01)
+    assert decay.end_learning_rate == pytest.approx(0.001)
+
+
+def test_an_exponential_decay_keeps_its_own_pace():
+    rate = "trainer.optimizer_config.learning_rate"
+    trainer = build(
+        "trainer.epochs=3", f"{rate}.type=exponential", f"{rate}.exponential.decay_steps=7",
+        f"{rate}.exponential.initial_learning_rate=0.02", f"{rate}.exponential.decay_rate=0.9",
+    )  # fmt: skip
+
+    assert trainer.optimizer_config.learning_rate.exponential.decay_steps == 7
+
+
 def test_neither_epochs_nor_steps_is_refused():
     with pytest.raises(ValueError, match=r"trainer\.epochs: got 0, expected more than 0"):
         build("trainer.epochs=0")
