@@ -38,7 +38,7 @@ def open_mixed(specs: Iterable[str]) -> list[Mixed]:
         if not 0 < weight < 1000:
             raise ValueError(
                 f"--mix_data_dirs={spec}: got weight {text!r}, expected DIR:WEIGHT with a number "
-                "above 0, such as prepared_product:0.5."
+                "above 0 and below 1000, such as prepared_product:0.5."
             )
         mixed.append(Mixed(open_prepared(data_dir), weight))
     return mixed
@@ -53,10 +53,16 @@ def add_data_sets(task, mixed: list[Mixed], train_split: str) -> None:
         train_split: The split of each to train on.
 
     Raises:
-        ValueError: A data set has other categories or no such split.
+        ValueError: A data set has other categories or no such split, or only the first photos are
+            wanted.
     """
     if not mixed:
         return
+    if task.num_train_examples:
+        raise ValueError(
+            f"task.num_train_examples={task.num_train_examples}: would leave out the further data "
+            "sets; expected 0 with --mix_data_dirs."
+        )
     data = task.train_data
     paths = data.input_path.split(",")
     weights = [1.0] * len(paths)

@@ -48,6 +48,17 @@ def test_other_categories_are_refused(tmp_path):
         build(first, mixing.Mixed(second, 1.0))
 
 
+def test_the_first_photos_only_and_further_sets_are_refused(tmp_path):
+    from tfseg import experiment
+
+    first, second = data_set(tmp_path / "a"), data_set(tmp_path / "b", fingerprint="b")
+    with pytest.raises(ValueError, match="num_train_examples=2: would leave out the further"):
+        experiment.build_params(
+            "maskrcnn_resnetfpn_fashion", [], ["task.num_train_examples=2"], first,
+            mixed=[mixing.Mixed(second, 1.0)],
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("spec", ["set:0", "set:-1", "set:much", "set:nan"])
 def test_a_bad_weight_is_refused(spec):
     with pytest.raises(ValueError, match=f"mix_data_dirs={spec}: got weight"):
