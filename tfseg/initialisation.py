@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 import urllib.parse
 import urllib.request
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -202,7 +203,7 @@ def find_published(init_from: str, scratch: Path) -> str:
         scratch: Folder for what is fetched and unpacked.
 
     Raises:
-        ValueError: It cannot be fetched, or holds no checkpoint.
+        ValueError: It cannot be fetched or unpacked, or holds no checkpoint.
     """
     path = Path(init_from)
     if urllib.parse.urlparse(init_from).scheme in ("http", "https", "file"):
@@ -212,8 +213,13 @@ def find_published(init_from: str, scratch: Path) -> str:
         except OSError as error:
             raise ValueError(f"--init_from={init_from}: cannot be fetched ({error}).") from None
     if path.is_file() and tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            archive.extractall(scratch / "unpacked", filter="data")
+        try:
+            with tarfile.open(path) as archive:
+                archive.extractall(scratch / "unpacked", filter="data")
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"--init_from={init_from}: cannot be unpacked ({error}); download it again."
+            ) from None
         path = scratch / "unpacked"
     if Path(f"{path}.index").is_file():
         return str(path)

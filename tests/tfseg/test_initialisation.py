@@ -193,6 +193,19 @@ def test_where_there_is_no_checkpoint_is_said(tmp_path):
         initialise(None, (), "http://127.0.0.1:9/x.tar.gz", {})
 
 
+def test_an_archive_that_is_cut_short_is_named(tmp_path):
+    from tfseg.initialisation import find_published
+
+    (tmp_path / "ckpt.index").write_bytes(np.random.default_rng(0).bytes(20_000))
+    with tarfile.open(tmp_path / "whole.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "ckpt.index", arcname="ckpt.index")
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes((tmp_path / "whole.tar.gz").read_bytes()[:9000])
+
+    with pytest.raises(ValueError, match=r"cut\.tar\.gz: cannot be unpacked .*download it again"):
+        find_published(str(cut), tmp_path / "scratch")
+
+
 def test_a_frozen_backbone_keeps_its_weights_and_statistics(tmp_path):
     from tfseg import experiment, trained_model, training
 
