@@ -12,6 +12,16 @@ _CHECKED_EXAMPLES = 200
 _GIB = 2**30
 
 
+def check_batch(params, num_replicas: int) -> None:
+    """Raises ValueError where a global batch cannot be shared out evenly."""
+    batch = params.task.train_data.global_batch_size
+    if batch % num_replicas:
+        raise ValueError(
+            f"task.train_data.global_batch_size: got {batch} on {num_replicas} devices, expected a "
+            f"multiple of {num_replicas}."
+        )
+
+
 def check_category_ids(params) -> None:
     """Reads the first examples of every shard and looks at their categories.
 

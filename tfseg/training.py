@@ -47,12 +47,14 @@ def train(
 
     Raises:
         ValueError: model_dir belongs to another data set, a shard or every checkpoint is damaged,
-            a loss is not finite, the disk is full or the memory does not suffice.
+            a loss is not finite, the disk is full, the memory does not suffice or the batch cannot
+            be shared out evenly among the devices.
         KeyboardInterrupt: Interrupted; a checkpoint of the current step has been saved.
     """
     strategy.set_precision(params.runtime.mixed_precision_dtype, params.task.bfloat16_on_cpu)
     orbit.controller._log = logging.info  # it also prints a line a loop; the progress bar says more
     distribution = distribution or strategy.make_strategy(params.runtime.num_gpus)
+    preflight.check_batch(params, distribution.num_replicas_in_sync)
     chief = strategy.is_chief(distribution)
     start, notes = checkpoints.recover(model_dir) if chief else (None, [])
     start = strategy.from_chief(distribution, start)
@@ -167,7 +169,10 @@ def _run(runner, params, model_dir: str, progress) -> None:
         runner.run()
     except KeyboardInterrupt:
         with cli.interrupts_ignored():
-            _save_now(runner, params)
+            try:
+                _save_now(runner, params)
+            except (tf.errors.OpError, OSError) as error:
+                raise _explained(error, params, model_dir) from error
         print(
             f"\n{model_dir}: interrupted, saved at step {int(progress.global_step.numpy())}; run "
             "the same command to go on.",
@@ -200,9 +205,10 @@ def _explained(error: BaseException, params, model_dir: str) -> ValueError:
             f"command again: it goes on {last}."
         )
     if isinstance(error, tf.errors.DataLossError):
-        folder = Path(params.task.train_data.input_path.split(",")[0]).parent
+        paths = params.task.train_data.input_path.split(",")
+        folders = " or ".join(dict.fromkeys(str(Path(path).parent) for path in paths))
         return ValueError(
-            f"the records in {folder} are damaged ({text}); build the data set again with "
+            f"the records in {folders} are damaged ({text}); build the data set again with "
             "--overwrite."
         )
     if isinstance(error, tf.errors.ResourceExhaustedError):

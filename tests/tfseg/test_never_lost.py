@@ -1,5 +1,6 @@
 """A training that is stopped, killed, damaged or fed nonsense."""
 
+import errno
 import os
 import random
 import signal
@@ -174,6 +175,40 @@ def test_a_damaged_record_ends_the_training_and_names_the_folder(tmp_path):
         training.train(
             small_experiment.build(prepared, "trainer.train_steps=8"), str(tmp_path / "model")
         )
+
+
+def test_a_damaged_record_of_any_of_several_data_sets_is_looked_for_in_all(prepared):
+    import tensorflow as tf
+
+    from tfseg import training
+
+    params = small_experiment.build(prepared, "trainer.train_steps=8")
+    params = params.replace(task={"train_data": {"input_path": "a/x-0,a/x-1,b/y-0"}})
+    error = tf.errors.DataLossError(None, None, "corrupted record at 12")
+
+    message = str(training._explained(error, params, "model"))
+
+    assert message.startswith("the records in a or b are damaged (corrupted record at 12)")
+
+
+def test_a_save_at_an_interrupt_that_fails_says_why(prepared, tmp_path, monkeypatch):
+    import types
+
+    from tfseg import training
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training, "_save_now", no_room)
+    params = small_experiment.build(prepared, "trainer.train_steps=8")
+    runner = types.SimpleNamespace(run=interrupted)
+    progress = types.SimpleNamespace(close=lambda: None)
+
+    with pytest.raises(ValueError, match="the disk is full .*; make room"):
+        training._run(runner, params, str(tmp_path), progress)
 
 
 @pytest.fixture

@@ -53,6 +53,16 @@ def cluster(num_workers):
     ]
 
 
+def test_a_batch_that_two_devices_cannot_share_is_refused(prepared, tmp_path):
+    process = start(
+        prepared, tmp_path, STEPS, ["task.train_data.global_batch_size=5"], num_devices=2
+    )
+
+    printed = process.communicate(timeout=300)[0]
+    assert "global_batch_size: got 5 on 2 devices, expected a multiple of 2" in printed
+    assert process.returncode == 1
+
+
 def test_two_workers_learn_what_one_learns(prepared, on_one_device, tmp_path):
     workers = [start(prepared, tmp_path, STEPS, tf_config=one) for one in cluster(2)]
     for worker in workers:
