@@ -37,6 +37,17 @@ def resize_detections(detections: Detections, size_hw: tuple[int, int]) -> Detec
     )
 
 
+def fit_within(image_rgb: np.ndarray, detections: Detections, max_side: int):
+    """Returns a photo and its detections, made smaller where a side is above max_side pixels."""
+    height, width = image_rgb.shape[:2]
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return image_rgb, detections
+    size_hw = max(1, round(height * scale)), max(1, round(width * scale))
+    smaller = cv2.resize(image_rgb, size_hw[::-1], interpolation=cv2.INTER_AREA)
+    return smaller, resize_detections(detections, size_hw)
+
+
 def remove_overlaps(detections: Detections, order: str) -> Detections:
     """Gives every pixel to one detection.
 

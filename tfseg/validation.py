@@ -13,7 +13,15 @@ import numpy as np
 import tensorflow as tf
 from official.modeling import optimization
 
-from tfseg import checkpoints, coco_metrics, judged_run, photo_pixels, recorded_photos, visualize
+from tfseg import (
+    checkpoints,
+    coco_metrics,
+    judged_run,
+    mask_geometry,
+    photo_pixels,
+    recorded_photos,
+    visualize,
+)
 from tfseg.detections import detections_from_coco_results
 from tfseg.experiment import PARAMS_FILE
 from tfseg.serving_module import ServingModule
@@ -21,8 +29,7 @@ from tfseg.whole_files import write_whole
 
 BEST_METRIC = "mask/AP"
 _HISTORY = "validation.jsonl"
-_SHOWN = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
-_PICTURE_SCORE = 0.5
+_PICTURE_SCORE, _PICTURE_SIDE = 0.5, 800
 
 
 def read_history(model_dir: str | Path) -> list[dict]:
@@ -106,7 +113,9 @@ class Validation:
             metrics, coco_results = judged_run.evaluate_model(
                 self._serving_module(), self._prepared, self._split
             )
-        metrics = {name: 0.0 if math.isnan(value) else value for name, value in metrics.items()}
+        # What has no ground truth has no figure; that of the best is 0 then.
+        metrics = {name: value for name, value in metrics.items() if not math.isnan(value)}
+        metrics.setdefault(BEST_METRIC, 0.0)
         line = {"step": step, **{name: round(value, 5) for name, value in metrics.items()}}
         if line[BEST_METRIC] > self._best:
             self._best = line[BEST_METRIC]
@@ -162,7 +171,8 @@ class Validation:
 
 
 def _note(line: dict) -> str:
-    figures = " ".join(f"{name} {100 * line[name]:.1f}" for name in ("mask/AP", "mask/AP50"))
+    names = [name for name in ("mask/AP", "mask/AP50") if name in line]
+    figures = " ".join(f"{name} {100 * line[name]:.1f}" for name in names)
     return f"val at {line['step']}: {figures}"
 
 
@@ -173,18 +183,20 @@ def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: in
         prepared_set: prepared.PreparedDataset.
         split: Name of the split.
         coco_results: Detections of the split's photos; those under a score of 0.5 are left out.
-        number: How many photos.
+        number: How many photos; one of more than 800 pixels is drawn smaller.
 
     Returns:
         uint8 [height, width, 3], RGB, one photo a row; None where number is 0.
     """
-    photos = list(recorded_photos.read_photos(prepared_set.record_paths(split), number or 1))
+    if not number:
+        return None
+    photos = list(recorded_photos.read_photos(prepared_set.record_paths(split), number))
     image_ids = [image_id for image_id, _ in photos]
     truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
     rows = []
-    for image_id, encoded in photos[:number]:
+    for image_id, encoded in photos:
         pixels = photo_pixels.decode_photo(encoded)
-        annotations = [{**one, "score": 1.0} for one in truth.imgToAnns[image_id]]
+        annotations = [{**one, "score": 1.0} for one in truth.imgToAnns.get(image_id, [])]
         found = [
             one
             for one in coco_results
@@ -193,15 +205,16 @@ def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: in
         names = prepared_set.category_names
         sides = [
             visualize.draw_detections(
-                pixels,
-                detections_from_coco_results(items, pixels.shape[:2], names),
+                *mask_geometry.fit_within(
+                    pixels,
+                    detections_from_coco_results(items, pixels.shape[:2], names),
+                    _PICTURE_SIDE,
+                ),
                 show_scores=scores,
             )
             for items, scores in ((annotations, False), (found, True))
         ]
         rows.append(np.concatenate(sides, axis=1))
-    if not rows:
-        return None
     width = max(row.shape[1] for row in rows)
     return np.concatenate(
         [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows], axis=0
