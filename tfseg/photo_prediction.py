@@ -13,7 +13,7 @@ import tqdm
 
 from tfseg.cutouts import cut_out, cutout_names
 from tfseg.detections import Detections, detections_from_outputs
-from tfseg.mask_geometry import remove_overlaps, resize_detections
+from tfseg.mask_geometry import fit_within, remove_overlaps
 from tfseg.photo_files import PhotoFile, output_names
 from tfseg.photo_pixels import decode_photo
 from tfseg.prediction_journal import PredictionJournal
@@ -77,6 +77,9 @@ class PhotoPrediction:
         """
         missing = journal.missing(photos)
         names = output_names(photos)
+        for photo, detections in journal.read(missing):  # it has changed since
+            for path in self._picture_paths(detections, names[photo.name]):
+                path.unlink(missing_ok=True)
         progress = tqdm.tqdm(
             total=len(photos),
             initial=len(photos) - len(missing),
@@ -153,31 +156,25 @@ class PhotoPrediction:
                 f"is {image_rgb.shape[1]}x{image_rgb.shape[0]} here, but the model saw "
                 f"{detections.image_size_hw[1]}x{detections.image_size_hw[0]}"
             )
+        overlay_path, *cutout_paths = self._picture_paths(detections, name)
         if self._choices.overlays:
-            drawn = draw_detections(*_fitted(image_rgb, detections, self._choices.overlay_max_side))
+            drawn = draw_detections(
+                *fit_within(image_rgb, detections, self._choices.overlay_max_side)
+            )
             options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-            self._write(f"overlays/{name}.jpg", drawn, cv2.COLOR_RGB2BGR, options)
+            self._write(overlay_path, drawn, cv2.COLOR_RGB2BGR, options)
         if self._choices.cutouts:
             options = [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION]
-            for rle, kind in zip(detections.masks, cutout_names(detections), strict=True):
-                cutout = cut_out(image_rgb, rle)
-                self._write(f"cutouts/{name}_{kind}.png", cutout, cv2.COLOR_RGBA2BGRA, options)
+            for rle, path in zip(detections.masks, cutout_paths, strict=True):
+                self._write(path, cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA, options)
 
-    def _write(self, name: str, pixels: np.ndarray, conversion: int, options: list[int]) -> None:
-        path = self._output_dir / name
+    def _picture_paths(self, detections: Detections, name: str) -> list[Path]:
+        cutouts = [f"cutouts/{name}_{kind}.png" for kind in cutout_names(detections)]
+        return [self._output_dir / path for path in (f"overlays/{name}.jpg", *cutouts)]
+
+    def _write(self, path: Path, pixels: np.ndarray, conversion: int, options: list[int]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, conversion), options)
         partial = path.with_name(f".{path.name}.partial")
         partial.write_bytes(encoded.tobytes())
         partial.replace(path)
-
-
-def _fitted(image_rgb: np.ndarray, detections: Detections, max_side: int):
-    """Returns a photo and its detections, made smaller where a side is above max_side."""
-    height, width = image_rgb.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
-        return image_rgb, detections
-    size_hw = max(1, round(height * scale)), max(1, round(width * scale))
-    smaller = cv2.resize(image_rgb, size_hw[::-1], interpolation=cv2.INTER_AREA)
-    return smaller, resize_detections(detections, size_hw)

@@ -105,11 +105,13 @@ def main(argv) -> None:
     with cli.one_line_errors():
         from tfseg import prediction_files
         from tfseg.photo_prediction import PhotoPrediction, PictureChoices
-        from tfseg.prediction_journal import PredictionJournal
+        from tfseg.prediction_journal import PredictionJournal, remove_earlier_run
 
         photos = find_photos()
         if FLAGS.challenge:
             prediction_files.refuse_unnumbered(photos)
+        if FLAGS.submission:
+            prediction_files.refuse_repeated(photos)
         given = given_thresholds()
         detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
         shown = detector.thresholds_with(given, FLAGS.score_threshold)
@@ -118,6 +120,8 @@ def main(argv) -> None:
         choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
         output_dir = Path(FLAGS.output_dir)
         settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
+        if FLAGS.overwrite:
+            remove_earlier_run(output_dir)
         with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
             run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
             run.run(photos, journal, FLAGS.batch_size)

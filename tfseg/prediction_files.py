@@ -26,12 +26,33 @@ def write_detections(path: Path, journal: PredictionJournal, photos: list[PhotoF
 
 
 def refuse_unnumbered(photos: list[PhotoFile]) -> None:
-    """Raises ValueError where a photo is not called by its image id, as ModaNet's 0100014.jpg."""
+    """Raises ValueError where a photo is not called by its image id, as ModaNet's 0100014.jpg, or
+    two are called by the same."""
+    by_id: dict[int, PhotoFile] = {}
     for photo in photos:
-        if not Path(photo.name).stem.isdigit():
+        stem = Path(photo.name).stem
+        if not (stem.isascii() and stem.isdigit()):
             raise ValueError(
                 f"--challenge: {photo.path} is not called by its image id; expected names such as "
                 "0100014.jpg, those of modanet2018_instances_val.json."
+            )
+        first = by_id.setdefault(int(stem), photo)
+        if first is not photo:
+            raise ValueError(
+                f"--challenge: {first.path} and {photo.path} are called by the same image id; give "
+                "each photo once."
+            )
+
+
+def refuse_repeated(photos: list[PhotoFile]) -> None:
+    """Raises ValueError where two photos have one file name, which is FGVC6's ImageId."""
+    by_name: dict[str, PhotoFile] = {}
+    for photo in photos:
+        first = by_name.setdefault(Path(photo.name).name, photo)
+        if first is not photo:
+            raise ValueError(
+                f"--submission: {first.path} and {photo.path} have the same name, which is their "
+                "ImageId; give each photo once."
             )
 
 

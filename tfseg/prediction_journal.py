@@ -7,6 +7,7 @@ the detections: they are read back one photo at a time.
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,23 @@ from tfseg.detections import Detections, detections_from_coco_results
 from tfseg.photo_files import PhotoFile
 
 JOURNAL_FILE = "photos.jsonl"
+PICTURE_FOLDERS = ("overlays", "cutouts")
+
+
+def remove_earlier_run(output_dir: Path) -> None:
+    """Empties the journal of an earlier run and removes its pictures, where there is one.
+
+    Under other thresholds it may have cut out what is not found any more.
+    """
+    path = output_dir / JOURNAL_FILE
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if not file.readline(20).startswith(b'{"settings"'):
+            return
+    path.write_bytes(b"")  # first: what a kill leaves must not look done
+    for folder in PICTURE_FOLDERS:
+        shutil.rmtree(output_dir / folder, ignore_errors=True)
 
 
 class PredictionJournal:

@@ -13,7 +13,7 @@ from tests.tfseg import entry_points
 from tfseg import photo_prediction, prediction_files, submission_checks
 from tfseg.detections import detections_from_coco_results
 from tfseg.detector import Detector, detector_from_saved_model
-from tfseg.photo_files import find_in_tree
+from tfseg.photo_files import PhotoFile, find_in_tree
 from tfseg.photo_prediction import PhotoPrediction, PictureChoices
 from tfseg.prediction_journal import PredictionJournal
 from tfseg.thresholds import Thresholds
@@ -155,6 +155,23 @@ def test_a_second_run_asks_the_model_for_the_new_photo_alone(detect, photos_dir,
     assert {r["file_name"] for r in second} > {r["file_name"] for r in first}
 
 
+def test_a_changed_photo_leaves_no_picture_of_its_former_self(detect, photos_dir, tmp_path):
+    photos_dir = shutil.copytree(photos_dir / "shop" / "red", tmp_path / "photos")
+    predict(detect, find_in_tree(photos_dir), tmp_path / "out")
+    assert list((tmp_path / "out" / "cutouts").glob("web_*.png"))
+    Image.fromarray(scene(90, 70, 11)).save(photos_dir / "web.webp")
+
+    def nothing(image_bytes):
+        outputs = detect(image_bytes)
+        return {**outputs, "num_detections": np.zeros_like(outputs["num_detections"])}
+
+    predict(nothing, find_in_tree(photos_dir), tmp_path / "out")
+
+    assert not list((tmp_path / "out" / "cutouts").iterdir())
+    height, width = cv2.imread(str(tmp_path / "out" / "overlays" / "web.jpg")).shape[:2]
+    assert height > width
+
+
 def test_an_interrupted_run_keeps_what_is_done(detect, photos_dir, tmp_path):
     photos = find_in_tree(photos_dir / "shop")
     calls = []
@@ -285,6 +302,22 @@ def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, 
     challenge = json.loads((out / "challenge.json").read_text())
     assert challenge and {entry["image_id"] for entry in challenge} == {100014}
     assert submission_checks.fgvc6_faults(out / "submission.csv") == []
+
+
+@pytest.mark.parametrize("names", [("1.jpg", "a/01.png"), ("7.jpg", "a/7.jpg")])
+def test_two_photos_of_one_image_id_are_refused_for_the_challenge(names):
+    photos = [PhotoFile(Path("photos") / name, name) for name in names]
+
+    expected = f"photos/{names[0]} and photos/{names[1]} are called by the same image id"
+    with pytest.raises(ValueError, match=expected):
+        prediction_files.refuse_unnumbered(photos)
+
+
+def test_two_photos_of_one_name_are_refused_for_the_submission():
+    photos = [PhotoFile(Path("photos") / name, name) for name in ("a/x.jpg", "b/x.jpg")]
+
+    with pytest.raises(ValueError, match=r"photos/a/x\.jpg and photos/b/x\.jpg have the same name"):
+        prediction_files.refuse_repeated(photos)
 
 
 @pytest.mark.parametrize(

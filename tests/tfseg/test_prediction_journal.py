@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.tfseg.test_mask_geometry import OUTFIT
+from tfseg import prediction_journal
 from tfseg.photo_files import PhotoFile
 from tfseg.prediction_journal import PredictionJournal
 
@@ -91,6 +92,29 @@ def test_other_settings_are_refused_and_named(tmp_path, photos):
         tmp_path / "out", {**SETTINGS, "nms_iou": 0.5}, overwrite=True
     ) as journal:
         assert len(journal.missing(photos)) == 4
+
+
+def test_an_earlier_run_is_removed_with_its_pictures_and_nothing_else(tmp_path, photos):
+    begin(tmp_path, photos)
+    out = tmp_path / "out"
+    for name in ("overlays/0.jpg", "cutouts/0_bag.png", "mine/0.jpg"):
+        (out / name).parent.mkdir()
+        (out / name).write_bytes(b"picture")
+
+    prediction_journal.remove_earlier_run(out)
+
+    assert sorted(path.name for path in out.iterdir()) == ["mine", "photos.jsonl"]
+    with PredictionJournal(out, {}) as journal:
+        assert len(journal.missing(photos)) == 4
+
+
+def test_pictures_beside_a_file_that_is_no_journal_stay(tmp_path):
+    (tmp_path / "photos.jsonl").write_text("mine\n")
+    (tmp_path / "cutouts").mkdir()
+
+    prediction_journal.remove_earlier_run(tmp_path)
+
+    assert (tmp_path / "cutouts").is_dir()
 
 
 def test_another_file_of_that_name_is_refused(tmp_path):
