@@ -7,6 +7,7 @@ kernel in place of a loop of tensor operations: the same regions for a tenth of 
 import math
 
 import tensorflow as tf
+from official.vision.modeling.layers import roi_generator
 from official.vision.ops import box_ops
 
 
@@ -60,3 +61,28 @@ def propose(
         scores.append(kept.nmsed_scores)
     all_boxes, all_scores = tf.concat(boxes, 1), tf.concat(scores, 1)
     return box_ops.top_k_boxes(all_boxes, all_scores, min(all_scores.shape[1], num_proposals))
+
+
+class QuickROIGenerator(roi_generator.MultilevelROIGenerator):
+    """Model Garden's layer with this module's kernel, where that can do what the config wants."""
+
+    def call(self, raw_boxes, raw_scores, anchor_boxes, image_shape, training=None):
+        """See MultilevelROIGenerator.call."""
+        prefix = "" if training else "test_"
+        config = self.get_config()
+        if (
+            config["use_batched_nms"]
+            or config[f"{prefix}pre_nms_score_threshold"] > 0
+            or config[f"{prefix}pre_nms_min_size_threshold"] > 0
+            or config[f"{prefix}nms_iou_threshold"] <= 0
+        ):
+            return super().call(raw_boxes, raw_scores, anchor_boxes, image_shape, training)
+        return propose(
+            raw_boxes,
+            raw_scores,
+            anchor_boxes,
+            image_shape,
+            num_proposals=config[f"{prefix}num_proposals"],
+            pre_nms_top_k=config[f"{prefix}pre_nms_top_k"],
+            nms_iou=config[f"{prefix}nms_iou_threshold"],
+        )

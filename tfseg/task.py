@@ -11,7 +11,15 @@ from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
-from tfseg import example_order, input_pipeline, sampling, schedule, torch_layout, train_targets
+from tfseg import (
+    example_order,
+    input_pipeline,
+    proposals,
+    sampling,
+    schedule,
+    torch_layout,
+    train_targets,
+)
 from tfseg.augmentation import Augmentation
 from tfseg.loss_watch import LossWatch
 
@@ -88,7 +96,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     def build_model(self):
         """Builds the model; its draws follow from the seeds of the images."""
-        model = super().build_model()
+        model = self._build_for_device()
         self._samplers = sampling.seed_roi_samplers(model)
         if self.task_config.stride_in_1x1:
             torch_layout.stride_in_first_convolution(model.backbone)
@@ -97,6 +105,21 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             torch_layout.pad_symmetrically(model.decoder)
         self._freeze(model)
         self.loss_watch = LossWatch(self.task_config.loss_limit)
+        return model
+
+    def _build_for_device(self):
+        """Model Garden's model, on the CPU of kernels that are quicker there and do the same."""
+        if tf.config.list_physical_devices("GPU"):
+            return super().build_model()
+        given = self._task_config
+        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            # Nothing to synchronise: fused normalization does the same, but that the variance it
+            # keeps is the unbiased one.
+            alone = {"norm_activation": {"use_sync_bn": False}}
+            self._task_config = given.replace(model=alone)
+        model = super().build_model()
+        self._task_config = given
+        model.roi_generator = proposals.QuickROIGenerator(**model.roi_generator.get_config())
         return model
 
     def _freeze(self, model) -> None:
