@@ -17,6 +17,7 @@ from tfseg.visualize import category_color, draw_detections
 _TILE_HW = (200, 150)
 _DRAWN_HEIGHT = 540  # names are drawn at this size, and stay legible when shrunk
 _PHOTO_HEIGHT = 460
+_MAX_ASPECT = 8  # width to height; what is wider is shown lower
 _GAP = 4
 _QUALITY = 72
 
@@ -112,7 +113,7 @@ def _slid(start: float, length: float, limit: int) -> float:
 
 
 def _crop(pixels: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
-    """Cuts a window out at a tile's size; what passes the photo's edge repeats it, blurred."""
+    """Cuts a window out at a tile's size; what passes the photo's edge is grey."""
     top, left, bottom, right = window
     height, width = pixels.shape[:2]
     inside = pixels[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
@@ -132,8 +133,7 @@ def _crop(pixels: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
 
 def _tint(tile: np.ndarray, rle: dict, window, category_id: int, opacity: float = 0.38) -> None:
     """Colours a mask on a tile and draws its contour."""
-    covered = _crop(255 * mask_from_rle(rle), window) if opacity else None
-    mask = (_crop(255 * mask_from_rle(rle), window) if covered is None else covered) >= 128
+    mask = _crop(255 * mask_from_rle(rle), window) >= 128
     colour = np.array(category_color(category_id), np.float32)
     tile[mask] = np.rint(tile[mask] * (1 - opacity) + colour * opacity).astype(np.uint8)
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -151,7 +151,11 @@ def photo_row(image_rgb: np.ndarray, versions: Sequence[Detections], show_scores
         show_scores: For each version, whether scores are written behind the names.
     """
     height, width = image_rgb.shape[:2]
-    size_hw = _DRAWN_HEIGHT, max(1, round(width * _DRAWN_HEIGHT / height))
+    scale = min(1 / height, _MAX_ASPECT / width)  # WebP ends at 16,383 pixels
+    size_hw, shown_hw = (
+        tuple(max(1, round(side * scale * drawn)) for side in (height, width))
+        for drawn in (_DRAWN_HEIGHT, _PHOTO_HEIGHT)
+    )
     resized = cv2.resize(image_rgb, size_hw[::-1], interpolation=cv2.INTER_AREA)
     drawn = [
         draw_detections(
@@ -159,8 +163,8 @@ def photo_row(image_rgb: np.ndarray, versions: Sequence[Detections], show_scores
         )
         for detections, scores in zip(versions, show_scores, strict=True)
     ]
-    size = round(_PHOTO_HEIGHT * width / height), _PHOTO_HEIGHT
-    return _beside(*(cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in drawn))
+    shown = [cv2.resize(one, shown_hw[::-1], interpolation=cv2.INTER_AREA) for one in drawn]
+    return _beside(*shown)
 
 
 def truth_detections(run: JudgedRun, image_id: int) -> Detections:

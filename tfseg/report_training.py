@@ -16,11 +16,17 @@ def read_losses(model_dir: str) -> dict[str, list[tuple[int, float]]]:
     Returns:
         (step, loss) points by name, `model_loss` and `mask_loss`, in the order of the steps; a
         step that was trained again after an interruption counts once, as it was last.
+
+    Raises:
+        ValueError: There are none.
     """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
-    events = EventAccumulator(str(Path(model_dir) / "train"), size_guidance={"tensors": 0})
+    folder = Path(model_dir) / "train"
+    if not folder.is_dir():
+        raise ValueError(f"--training_dir={model_dir}: no train/ in it; expected a --model_dir.")
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     events.Reload()
     losses = {}
     for name in ("model_loss", "mask_loss"):

@@ -10,9 +10,11 @@ import pytest
 from tests.browser import chromium_page
 from tests.tfseg import entry_points, perturbed_truth
 from tfseg import coco_metrics, report_training
+from tfseg.detections import detections_from_coco_results
 from tfseg.judged_run import JudgedRun
 from tfseg.report_charts import curve_chart
 from tfseg.report_page import build_page
+from tfseg.report_pictures import data_uri, photo_row
 from tfseg.report_samples import choose_samples
 from tfseg.thresholds import Thresholds
 
@@ -181,6 +183,23 @@ def test_curve_chart_places_points_and_names_several_curves():
     assert '<polyline points="38.0,8.0 752.0,138.0"' in chart
     assert "b&lt;" in chart and ">step<" in chart
     assert curve_chart({}, "step", "loss") == ""
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "shape"), [((2000, 2), (460, 2 + 4, 3)), ((4, 200), (74, 2 * 3680 + 4, 3))]
+)
+def test_photos_of_any_shape_fit_on_the_page(size_hw, shape):
+    empty = detections_from_coco_results([], size_hw)
+
+    row = photo_row(np.zeros((*size_hw, 3), np.uint8), [empty, empty], [False, True])
+
+    assert row.shape == shape
+    assert data_uri(row).startswith("data:image/webp;base64,")
+
+
+def test_a_folder_without_losses_is_named(tmp_path):
+    with pytest.raises(ValueError, match="--training_dir=.*nowhere: no train/ in it"):
+        report_training.read_losses(str(tmp_path / "nowhere"))
 
 
 def test_read_losses_keeps_the_last_value_of_a_repeated_step(tmp_path):
