@@ -39,6 +39,9 @@ def fgvc6_faults(path: str | Path, sample_path: str | Path | None = None) -> lis
 
     Returns:
         A line for each fault, naming the csv's line; none where all is well.
+
+    Raises:
+        ValueError: sample_path is another file.
     """
     faults, taken, seen = [], {}, set()
     with Path(path).open(newline="", encoding="utf-8") as file:
@@ -66,7 +69,10 @@ def fgvc6_faults(path: str | Path, sample_path: str | Path | None = None) -> lis
             taken[image_id] = before | bits
     if sample_path is not None:
         with Path(sample_path).open(newline="", encoding="utf-8") as file:
-            wanted = {row["ImageId"] for row in csv.DictReader(file)}
+            rows = csv.DictReader(file)
+            if "ImageId" not in (rows.fieldnames or ()):
+                raise ValueError(f"{sample_path}: has no column ImageId, expected FGVC6's.")
+            wanted = {row["ImageId"] for row in rows}
         faults += [f"image {image_id} of the test set has no row" for image_id in wanted - seen]
         faults += [f"image {image_id} is not in the test set" for image_id in seen - wanted]
     return faults
@@ -97,10 +103,16 @@ def modanet_faults(path: str | Path, val_json_path: str | Path) -> list[str]:
 
     Returns:
         A line for each fault; none where all is well.
+
+    Raises:
+        ValueError: val_json_path is another file.
     """
-    content = json.loads(Path(val_json_path).read_text(encoding="utf-8"))
-    content.setdefault("annotations", [])  # the official file has none
-    ground_truth = coco_metrics.ground_truth_from_content(content)
+    try:
+        content = json.loads(Path(val_json_path).read_text(encoding="utf-8"))
+        content.setdefault("annotations", [])  # the official file has none
+        ground_truth = coco_metrics.ground_truth_from_content(content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{val_json_path}: not ModaNet's json ({error!r}).") from None
     try:
         results = results_json.read_results(path, ground_truth)
     except ValueError as error:

@@ -120,6 +120,17 @@ def test_fgvc6_faults_of_many_images_need_little_memory(tmp_path):
     assert most_bytes < 50e3 * 100  # a bit a pixel; a byte a pixel would be 262e3 an image
 
 
+def test_other_files_to_check_by_are_named(tmp_path):
+    (tmp_path / "x.csv").write_text("ImageId,EncodedPixels,ClassId\na.jpg,1 5,0\n")
+    (tmp_path / "x.json").write_text("[]")
+
+    with pytest.raises(ValueError, match=r"sample\.csv: has no column ImageId"):
+        (tmp_path / "sample.csv").write_text("image\na.jpg\n")
+        submission_checks.fgvc6_faults(tmp_path / "x.csv", tmp_path / "sample.csv")
+    with pytest.raises(ValueError, match=r"x\.json: not ModaNet's json"):
+        submission_checks.modanet_faults(tmp_path / "x.json", tmp_path / "x.json")
+
+
 def test_the_command_names_the_faults_and_fails(tmp_path):
     head = "ImageId,EncodedPixels,ClassId\n"
     (tmp_path / "good.csv").write_text(f"{head}a.jpg,1 5,0\n")
