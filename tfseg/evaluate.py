@@ -72,6 +72,8 @@ def run_from_flags(values, results_path: str | None = None):
             "give --data_dir, a prepared data set; or --ground_truth_path, a COCO json, together "
             "with --results_path."
         )
+    if values.checkpoint_path and not values.model_dir:
+        raise ValueError("--checkpoint_path goes with --model_dir alone.")
     prepared_set = None
     if values.data_dir:
         prepared_set = prepared.open_prepared(values.data_dir, values.dataset)
@@ -118,7 +120,8 @@ def main(argv) -> None:
         print(f"{run.name} on {run.truth_name}, {time.monotonic() - start:.0f} s, percent:")
         print(metric_tables.format_all(metrics))
         folder = Path(FLAGS.output_dir) if FLAGS.output_dir else None
-        facts = {"step": run.step, "split": FLAGS.split, "name": run.name}
+        split = FLAGS.ground_truth_path or FLAGS.split
+        facts = {"step": run.step, "split": split, "name": run.name}
         metrics_paths = [FLAGS.metrics_path, folder and folder / "metrics.json"]
         for path in filter(None, metrics_paths):
             write_metrics(path, metrics, **facts)

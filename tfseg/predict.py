@@ -76,6 +76,8 @@ def load_detector(all_scores: bool):
     """Returns the model the flags ask for, as detector.Detector."""
     if bool(FLAGS.saved_model) == bool(FLAGS.model_dir):
         raise ValueError("give --saved_model or --model_dir.")
+    if FLAGS.checkpoint_path and not FLAGS.model_dir:
+        raise ValueError("--checkpoint_path goes with --model_dir alone.")
     from tfseg import detector
 
     if FLAGS.bfloat16 or (FLAGS.bfloat16 is None and detector.has_fast_bfloat16()):

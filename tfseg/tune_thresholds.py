@@ -91,11 +91,14 @@ def main(argv) -> None:
     """Reads the flags, tunes, writes the file and prints what it is worth."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
+        if FLAGS.thresholds_path:
+            raise ValueError("--thresholds_path: they are what is looked for; leave it out.")
         output_path = FLAGS.output_path or FLAGS.model_dir
         if not output_path:
             raise ValueError("give --output_path: without a --model_dir there is no place for it.")
         run = evaluate.run_from_flags(FLAGS)
-        tuned = tune(run, FLAGS.metric, FLAGS.min_instances, FLAGS.split)
+        split = FLAGS.ground_truth_path or FLAGS.split
+        tuned = tune(run, FLAGS.metric, FLAGS.min_instances, split)
         tuned.save(output_path)
         for name in run.category_names:
             print(f"{tuned.of_category(name):6.2f}  {name}")

@@ -42,7 +42,7 @@ def test_anyones_results_are_judged(folder):
     lost = sum(value for key, value in metrics.items() if key.startswith("lost_AP50/"))
     assert lost == pytest.approx(1 - metrics["mask/AP50"], abs=1e-5)
     assert metrics["shown/recall/kind 1"] < metrics["shown/recall/kind 2"]
-    assert metrics["name"] == "detections.json"
+    assert metrics["name"] == "detections.json" and metrics["split"] == "truth.json"
     written = json.loads((folder / "out" / "detections.json").read_text())
     assert written == json.loads((folder / "detections.json").read_text())
 
@@ -77,6 +77,10 @@ def test_boxes_alone_are_judged_by_their_boxes(folder):
         (("--results_path=detections.json",), "give --data_dir, .* or --ground_truth_path"),
         (("--model_dir=m", "--ground_truth_path=truth.json"), "together with --results_path"),
         (("--saved_model=m", "--data_dir=nowhere"), "nowhere: no such folder"),
+        (
+            ("--saved_model=m", "--data_dir=d", "--checkpoint_path=c"),
+            "--checkpoint_path goes with --model_dir alone",
+        ),
         (
             ("--results_path=truth.json", "--ground_truth_path=truth.json"),
             "truth.json: a json dict, expected a list",

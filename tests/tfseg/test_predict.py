@@ -325,6 +325,10 @@ def test_two_photos_of_one_name_are_refused_for_the_submission():
     [
         (("--saved_model=m",), "give one of --input_dir, --input_glob and --input_list"),
         (("--input_dir=.",), "give --saved_model or --model_dir"),
+        (
+            ("--input_dir=.", "--saved_model=m", "--checkpoint_path=c"),
+            "--checkpoint_path goes with --model_dir alone",
+        ),
         (("--input_dir=.", "--score_threshold=0.5", "--thresholds_path=t"), "not both"),
         (("--input_dir=.", "--challenge"), "broken.jpg is not called by its image id"),
     ],

@@ -127,6 +127,15 @@ def test_nothing_found_at_all():
     assert threshold_search.search(images, "fgvc6", 1).value == pytest.approx(num_empty / 4)
 
 
+def test_thresholds_to_start_from_are_refused(tmp_path):
+    done = entry_points.run(
+        "tfseg.tune_thresholds", tmp_path, "--model_dir=m", "--data_dir=d", "--thresholds_path=t"
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --thresholds_path: they are what is looked for")
+
+
 def test_tune_thresholds_writes_what_it_prints(tmp_path):
     content, results = perturbed_truth.make(20, 2, seed=11)
     twice = [{**result, "score": 0.9 * result["score"]} for result in results]  # NMS has work
@@ -140,7 +149,7 @@ def test_tune_thresholds_writes_what_it_prints(tmp_path):
 
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "thresholds.json").read_text())
-    assert written["metric"] == "fgvc6" and written["split"] == "val"
+    assert written["metric"] == "fgvc6" and written["split"] == "truth.json"
     assert set(written["score_thresholds"]) == {"kind 1", "kind 2"}
     assert written["nms_iou"] is not None
     assert written["value"] > written["value_at_0.5"]
