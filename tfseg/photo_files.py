@@ -87,7 +87,7 @@ def find_in_list(list_path: str | Path) -> list[PhotoFile]:
     """
     list_path = Path(list_path)
     try:
-        lines = list_path.read_text(encoding="utf-8").splitlines()
+        lines = list_path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"--input_list={list_path}: cannot be read ({error}).") from None
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -84,7 +84,7 @@ def listed(path: Path, licence: str) -> Iterator[Candidate]:
         ValueError: There is no such file or no address in it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read ({error}); expected one address a line.") from (
             error

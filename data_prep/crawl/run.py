@@ -110,9 +110,8 @@ class Crawl:
             with progress, ThreadPoolExecutor(num_workers) as executor:
                 results = _in_parallel(executor, self._fetch, fresh, num_workers * _IN_HAND)
                 try:
-                    for fetched in results:
-                        if self._num_kept >= max_num:
-                            break
+                    # Looked at before each: what is not wanted is not asked for.
+                    while self._num_kept < max_num and (fetched := next(results, None)):
                         entry = self._judge(fetched)
                         manifest.write(json.dumps(asdict(entry)) + "\n")
                         manifest.flush()

@@ -113,6 +113,19 @@ def test_crawl_stops_at_max_num_over_all_runs(server, tmp_path):
     assert len(list((tmp_path / "dress").iterdir())) == 5
 
 
+def test_a_crawl_that_has_its_photos_asks_for_nothing(server, tmp_path):
+    crawl(tmp_path, server, "/good/1.jpg", max_num=1)
+    crawl(tmp_path, server, "/good/2.jpg", max_num=1)
+    assert server.asked("/good/2.jpg") == 0
+
+
+def test_a_list_of_addresses_from_windows_is_read(tmp_path):
+    path = tmp_path / "urls.txt"
+    path.write_bytes(b"\xef\xbb\xbfhttp://a.org/1.jpg\r\nhttp://a.org/2.jpg\r\n")
+    urls = [candidate.url for candidate in engines.listed(path, "")]
+    assert urls == ["http://a.org/1.jpg", "http://a.org/2.jpg"]
+
+
 def test_one_host_is_asked_no_faster_than_allowed(server, tmp_path):
     paths = [f"/good/{number}.jpg" for number in range(5)]
     crawl(tmp_path, server, *paths, politeness=polite(requests_per_s=20))

@@ -38,6 +38,16 @@ def test_find_by_glob_names_from_the_common_folder(tree):
     assert [photo.path for photo in photos] == [tree / "a.png", tree / "out" / "a.jpg"]
 
 
+def test_find_in_list_reads_lists_from_windows(tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(b"\xef\xbb\xbfa.png\r\nb.jpg\r\n")
+
+    assert [photo.path for photo in find_in_list(listed)] == [
+        tmp_path / "a.png",
+        tmp_path / "b.jpg",
+    ]
+
+
 def test_find_in_list_keeps_its_order_and_takes_any_file(tree):
     listed = tree / "sub" / "list.txt"
     listed.write_text("# mine\n../notes.txt\n\ndeep/c.webp\n../notes.txt\nmissing.jpg\n")
