@@ -81,13 +81,16 @@ def run(
         The RunSummary.
 
     Raises:
-        ValueError: The folder has no photos, or the engine is missing.
+        ValueError: The folder has no photos, out_dir has decisions on those of another folder, or
+            the engine is missing.
     """
     names, num_loose = find_photos(input_dir, out_dir)
     lock = only_one(out_dir / LOCK_NAME, "auto_mask or review", "--out_dir")
     with lock, MaskStore(out_dir) as store:
+        gone = set(store.photos) - set(names)
+        _refuse_to_forget(store, input_dir, gone)
         store.set_photos_dir(input_dir)
-        for name in set(store.photos) - set(names):
+        for name in gone:
             store.remove(name)
         label = f"{engine}-{_VERSION}"
         todo = [n for n in names if overwrite or not _is_done(store, input_dir, n, label)]
@@ -105,6 +108,17 @@ def run(
         outcomes = Counter(outcome(photo) for photo in store.photos.values())
     outcomes += Counter({"outside a category folder": num_loose})
     return RunSummary(len(names) + num_loose, len(todo), outcomes)
+
+
+def _refuse_to_forget(store: MaskStore, input_dir: Path, gone: set[str]) -> None:
+    """Keeps what people decided where another folder was given by mistake, not photos removed."""
+    before = store.noted_photos_dir()
+    decided = [name for name in sorted(gone) if store.photos[name].review != PENDING]
+    if decided and before is not None and before.is_dir() and before != input_dir.resolve():
+        raise ValueError(
+            f"{store.out_dir}: has decisions on photos of {before} that {input_dir} has not "
+            f"({len(decided)}, e.g. {decided[0]}); give another --out_dir."
+        )
 
 
 def outcome(photo: PhotoMasks) -> str:

@@ -118,14 +118,18 @@ class MaskStore:
         """Notes where the photos lie."""
         write_aside(self.out_dir / _PHOTOS_DIR_NAME, f"{photos_dir.resolve()}\n")
 
+    def noted_photos_dir(self) -> Path | None:
+        """Where the photos lay when they were masked; None: not known."""
+        noted = self.out_dir / _PHOTOS_DIR_NAME
+        return Path(noted.read_text(encoding="utf-8").strip()) if noted.is_file() else None
+
     def photos_dir(self) -> Path:
         """Where the photos lie.
 
         Raises:
             ValueError: It is not known, or they are not there.
         """
-        noted = self.out_dir / _PHOTOS_DIR_NAME
-        photos_dir = Path(noted.read_text().strip()) if noted.is_file() else None
+        photos_dir = self.noted_photos_dir()
         if photos_dir is None or not photos_dir.is_dir():
             raise ValueError(
                 f"{self.out_dir}: the photos are not at {photos_dir}; give --photos_dir."

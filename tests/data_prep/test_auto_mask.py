@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,6 +135,22 @@ def test_run_masks_only_what_is_new_or_changed(tmp_path):
     assert [image["file_name"] for image in after["images"]] == names
     with MaskStore(out_dir) as store:
         assert sorted(store.photos) == names
+
+
+def test_decisions_on_another_folder_are_not_forgotten(tmp_path):
+    photos_dir, other_dir, out_dir = (tmp_path / name for name in ("photos", "other", "masks"))
+    product_folder.write_photos(photos_dir)
+    (other_dir / "dress").mkdir(parents=True)
+    shutil.copy(photos_dir / "dress/a.jpg", other_dir / "dress/z.jpg")
+    with MaskStore(out_dir) as store:
+        store.set_photos_dir(photos_dir)
+        store.add(PhotoMasks("dress/a.jpg", 9, 9, 0.5, (), review="accepted"))
+    with pytest.raises(ValueError, match=r"has decisions on photos of .*photos .*dress/a\.jpg"):
+        run(other_dir, out_dir, "cutout", 1, False)
+    with MaskStore(out_dir) as store:
+        assert store.photos["dress/a.jpg"].review == "accepted"
+    photos_dir.rename(tmp_path / "moved")
+    assert run(other_dir, out_dir, "cutout", 1, False).num_new == 1
 
 
 def test_overlays_are_no_photos(tmp_path):
