@@ -5,7 +5,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from data_prep.photos import PhotoError
 from data_prep.review.session import ReviewSession
 
 _PAGE_DIR = Path(__file__).parent / "page"
@@ -60,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             status, body, kind = work()
-        except (ValueError, OSError, PhotoError) as error:
+        except (ValueError, OSError) as error:
             status, kind = 400, "application/json"
             body = json.dumps({"error": str(error)}).encode()
         self._send(status, body, kind)
