@@ -16,7 +16,7 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 from official.vision.serving import detection
 
-from tfseg import experiment, export, serving_module, task, trained_model
+from tfseg import experiment, export, folded_norm, serving_module, task, trained_model
 
 _CATEGORIES = 13
 _DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}
@@ -29,6 +29,7 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
     if name.startswith("stock"):
         _save_stock(params, model, path)
         return
+    folded_norm.fold_batch_norm(model)
     kept = name.removeprefix("ours").removesuffix("_default_head").strip("_")
     by_name = {"all_proposals": 10**6, "": serving_module.DEFAULT_NUM_PROPOSALS}
     proposals = by_name[kept] if kept in by_name else int(kept)
