@@ -162,12 +162,8 @@ def module_from_trained(
     num_proposals: int = DEFAULT_NUM_PROPOSALS,
     max_images: int = DEFAULT_MAX_IMAGES,
 ) -> ServingModule:
-<<<<<<< HEAD
-    """Returns the ServingModule of an trained_model.TrainedModel."""
-=======
-    """Returns the ServingModule of an experiment.TrainedModel, which cannot be trained on."""
+    """Returns the ServingModule of a trained_model.TrainedModel, which cannot be trained on."""
     folded_norm.fold_batch_norm(trained.model)
->>>>>>> f18a6e7 (Run the network on the photo alone, not on its padding; fold batch normalization into the convolutions)
     model_params = trained.params.task.model
     return ServingModule(
         trained.model,
