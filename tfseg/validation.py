@@ -15,7 +15,6 @@ from official.modeling import optimization
 
 from tfseg import (
     checkpoints,
-    cli,
     coco_metrics,
     judged_run,
     mask_geometry,
@@ -136,21 +135,13 @@ class Validation:
         if not isinstance(optimizer, optimization.ExponentialMovingAverage):
             yield
             return
-        is_swapped = False
-
-        def swap() -> None:
-            nonlocal is_swapped
-            # Half swapped, what an interrupt saves would be neither weights nor averages.
-            with self._trainer.strategy.scope(), cli.interrupts_deferred():
-                optimizer.swap_weights()
-                is_swapped = not is_swapped
-
+        with self._trainer.strategy.scope():
+            optimizer.swap_weights()
         try:
-            swap()
             yield
         finally:
-            if is_swapped:
-                swap()
+            with self._trainer.strategy.scope():
+                optimizer.swap_weights()
 
     def _serving_module(self) -> ServingModule:
         if self._module is None:

