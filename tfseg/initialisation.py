@@ -149,16 +149,14 @@ def category_rows(category_names, source_names, category_map) -> list[list[int]]
 def _value(ours, source, rows) -> np.ndarray | None:
     """The values to start a weight with; None where the source's has another meaning.
 
-    A last axis of one or four entries a class is mapped class by class; several source classes
-    give their mean.
+    An output layer's last axis is mapped class by class; several source classes give their mean.
     """
     num_source = max((row for row_list in rows for row in row_list), default=0)
     ours_value, source_value = ours.numpy(), source.numpy()
     ours_classes = len(rows)
-    width = ours_value.shape[-1] if ours_value.ndim else 0
-    per_class = next((n for n in (1, 4) if width == n * ours_classes), None)
-    is_output = any(part in ours.name for part in _OUTPUT_LAYERS)
-    if not is_output or per_class is None:
+    per_class = next((n for part, n in _OUTPUT_LAYERS.items() if part in ours.name), 0)
+    # One that is the same for all classes has another width.
+    if not per_class or ours_value.shape[-1] != per_class * ours_classes:
         return source_value if source_value.shape == ours_value.shape else None
     same_rest = source_value.shape[:-1] == ours_value.shape[:-1]
     if not same_rest or source_value.shape[-1] < per_class * (num_source + 1):
@@ -171,7 +169,8 @@ def _value(ours, source, rows) -> np.ndarray | None:
     return ours_rows.reshape(ours_value.shape)
 
 
-_OUTPUT_LAYERS = ("detection-scores", "detection-boxes", "mask-logits")
+# Of their names: entries a class.
+_OUTPUT_LAYERS = {"detection-scores": 1, "detection-boxes": 4, "mask-logits": 1}
 
 
 def _from_published(model, init_from: str) -> Transfer:

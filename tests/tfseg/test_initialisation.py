@@ -59,6 +59,22 @@ def test_rows_of_shared_and_mapped_categories_are_taken_over(trained_dir):
     assert "started from" in str(transfer) and "(step 9)" in str(transfer)
 
 
+def test_a_box_layer_of_all_classes_is_taken_over_as_it_is():
+    """Its width is 4, as many as 3 categories have classes."""
+    from tfseg import initialisation
+
+    agnostic = "task.model.detection_head.class_agnostic_bbox_pred=true"
+    _, ours = make_model(("bag", "boots", "top"), agnostic)
+    _, theirs = make_model(("top", "belt", "bag"), agnostic)
+    theirs.detection_head[0]._box_regressor.bias.assign([1.0, 2.0, 3.0, 4.0])
+    rows = initialisation.category_rows(("bag", "boots", "top"), ("top", "belt", "bag"), {})
+
+    values = initialisation._values(ours.detection_head[0], theirs.detection_head[0], rows)
+
+    [bias] = [value for weight, value in values if "detection-boxes/bias" in weight.name]
+    assert bias.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
 def test_a_module_of_another_architecture_starts_anew(trained_dir):
     from tfseg.initialisation import initialise
 
