@@ -58,10 +58,16 @@ def import_weights(weights_path: str, model_dir: str) -> list[str]:
         What was left out of the file.
 
     Raises:
-        ValueError: The file cannot be read, or is not of this architecture.
+        ValueError: The file cannot be read, or is not of this architecture; or model_dir is a
+            training's.
     """
-    from tfseg import efficientnet_import, torch_files
+    from tfseg import checkpoints, efficientnet_import, torch_files
 
+    if checkpoints.saved_steps(model_dir) not in ([], [0]):
+        raise ValueError(
+            f"--model_dir={model_dir}: holds a training, whose params.yaml would be replaced; give "
+            "a folder of its own."
+        )
     weights = torch_files.read_weights(weights_path)
     if efficientnet_import.is_efficientnet(weights):
         return _import_efficientnet(weights, model_dir)

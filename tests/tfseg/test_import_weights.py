@@ -186,6 +186,16 @@ def test_a_file_of_another_architecture_is_refused(tmp_path, change, message):
         import_weights(str(path), str(tmp_path / "model"))
 
 
+def test_the_folder_of_a_training_is_refused(tmp_path):
+    from tfseg.import_weights import import_weights
+
+    (tmp_path / "ckpt-500.index").touch()
+    (tmp_path / "params.yaml").write_text("mine")
+
+    with pytest.raises(ValueError, match="holds a training, whose params.yaml would be replaced"):
+        import_weights("w.pkl", str(tmp_path))
+
+
 def test_a_resnet_50_alone_becomes_a_backbone_to_start_from(tmp_path):
     from tfseg import experiment
     from tfseg.import_weights import import_weights, imported_params
