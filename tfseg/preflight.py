@@ -54,7 +54,9 @@ def check_disk(params, model_dir: str, num_values: int) -> None:
         model_dir: Where they go; must exist.
         num_values: Values of the model's weights.
     """
-    there = sum(path.stat().st_size for path in Path(model_dir).glob("**/ckpt-*") if path.is_file())
+    kept = (Path(model_dir), Path(model_dir) / checkpoints.BEST_DIR)  # damaged/ is not replaced
+    files = (path for folder in kept for path in folder.glob("ckpt-*") if path.is_file())
+    there = sum(path.stat().st_size for path in files)
     needed = checkpoints.num_bytes(params, num_values) - there
     free = shutil.disk_usage(model_dir).free
     if free < needed:

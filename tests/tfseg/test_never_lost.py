@@ -231,6 +231,19 @@ def test_a_full_disk_is_named_with_what_to_do(prepared, small_disk):
         training.train(params, str(small_disk))
 
 
+def test_damaged_checkpoints_make_no_room_for_new_ones(prepared, tmp_path, monkeypatch):
+    from tfseg import preflight
+
+    params = small_experiment.build(prepared, "trainer.train_steps=4")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "ckpt-4.data").write_bytes(bytes(10_000_000))
+    disk = preflight.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: disk._replace(free=1_000_000))
+
+    with pytest.raises(ValueError, match="the checkpoints need .* GiB more"):
+        preflight.check_disk(params, str(tmp_path), 200_000)  # 4 copies of 1.6 MB
+
+
 def test_a_disk_that_fills_up_while_saving_is_recognised(small_disk):
     import tensorflow as tf
 
