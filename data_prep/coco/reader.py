@@ -45,7 +45,7 @@ def _only_json(raw_dir: Path | None) -> Path:
     if not raw_dir.is_dir():
         raise ValueError(f"{raw_dir}: no such folder; give the folder of a COCO json as --raw_dir.")
     for folder in (raw_dir, raw_dir / "annotations"):
-        found = sorted(folder.glob("*.json"))
+        found = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
         if len(found) == 1:
             return found[0]
         if found:

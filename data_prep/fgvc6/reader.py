@@ -93,7 +93,8 @@ def _train_source(csv: TrainCsv, converter: RecordConverter) -> TrainSource:
 
 
 def _test_source(test_dir: Path, train_names: set[str], converter: RecordConverter) -> TestSource:
-    names = sorted(p.name for p in test_dir.iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES)
+    found = (p.name for p in test_dir.iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES)
+    names = sorted(name for name in found if not name.startswith("."))  # as macOS leaves
     source = TestSource("test/", len(names), 0, converter, split="challenge")
     for image_id, name in enumerate(names, start=FIRST_TEST_ID):
         if name in train_names:

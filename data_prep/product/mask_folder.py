@@ -19,7 +19,7 @@ _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".t
 
 @dataclass(frozen=True)
 class MaskFolder:
-    """The two folders.
+    """The two folders; hidden files in them, as macOS leaves beside each, are none of it.
 
     Attributes:
         photos_dir: a folder a category.
@@ -31,20 +31,30 @@ class MaskFolder:
 
     def category_names(self) -> tuple[str, ...]:
         """The photos' folders, sorted."""
-        return tuple(sorted(path.name for path in self.photos_dir.iterdir() if path.is_dir()))
+        return tuple(path.name for path in _visible(self.photos_dir) if path.is_dir())
 
     def photo_names(self) -> list[str]:
         """The photos below photos_dir as category/name, sorted."""
         return [
             f"{category}/{path.name}"
             for category in self.category_names()
-            for path in sorted((self.photos_dir / category).iterdir())
+            for path in _visible(self.photos_dir / category)
             if path.suffix.lower() in _PHOTO_SUFFIXES
         ]
 
     def mask_names(self) -> list[str]:
         """The masks below masks_dir as category/name, sorted."""
-        return sorted(f"{path.parent.name}/{path.name}" for path in self.masks_dir.glob("*/*.png"))
+        return [
+            f"{folder.name}/{path.name}"
+            for folder in _visible(self.masks_dir)
+            if folder.is_dir()
+            for path in _visible(folder)
+            if path.suffix == ".png"
+        ]
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 class ProductRecord(NamedTuple):

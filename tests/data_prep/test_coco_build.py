@@ -120,6 +120,7 @@ def test_build_reads_no_photo_outside_its_folder(tmp_path, name):
 
 def test_find_raw_files_of_every_layout(tmp_path):
     raw_dir = write(tmp_path / "raw", [], [])
+    (raw_dir / "._my.json").touch()  # as macOS leaves
     assert find_raw_files(raw_dir) == (raw_dir / "my.json", raw_dir / "images")
     (raw_dir / "annotations").mkdir()
     (raw_dir / "my.json").rename(raw_dir / "annotations" / "my.json")

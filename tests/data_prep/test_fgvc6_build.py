@@ -45,6 +45,7 @@ def test_build_keeps_masks_attributes_and_names(tmp_path):
     raw.add_mask(name, shirt, "0_30_20")
     raw.add_mask(name, pants, "1")
     raw.test_photos[image_name(9)] = draw_jpeg(20, 30)
+    raw.test_photos[f"._{image_name(9)}"] = b"Mac OS X"  # no photo, and moves no id
     data_dir = build(raw, tmp_path)
     example = decode(data_dir, "train")[FIRST]
     assert example["groundtruth_classes"].tolist() == [1, 2]

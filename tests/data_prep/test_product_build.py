@@ -7,6 +7,7 @@ import pytest
 from data_prep.build_dataset import build_dataset
 from data_prep.preparation import PrepOptions
 from data_prep.prepared import open_prepared
+from data_prep.product.mask_folder import MaskFolder
 from data_prep.product.product_dataset_builder import Builder
 from data_prep.splits import SplitPlan
 from tests.data_prep.decoded import decode, features
@@ -41,6 +42,18 @@ def test_folders_of_photos_and_masks(tmp_path, value):
 def test_categories_that_are_not_modanets_keep_their_own_order(tmp_path):
     raw_dir = write_product(tmp_path / "raw", ["mug/1", "dress/2"])
     assert open_prepared(build(raw_dir, tmp_path)).category_names == ("dress", "mug")
+
+
+def test_hidden_files_and_folders_are_no_photos_masks_or_categories(tmp_path):
+    raw_dir = write_product(tmp_path / "raw", ["top/0", "top/1"])
+    for name in ("photos/top/._0.jpg", "truth/top/._0.png", "photos/.thumbs/0.jpg"):
+        (raw_dir / name).parent.mkdir(exist_ok=True)
+        (raw_dir / name).write_bytes(b"Mac OS X")
+    folder = MaskFolder(raw_dir / "photos", raw_dir / "truth")
+
+    assert folder.category_names() == ("top",)
+    assert folder.photo_names() == ["top/0.jpg", "top/1.jpg"]
+    assert folder.mask_names() == ["top/0.png", "top/1.png"]
 
 
 def test_photos_and_masks_without_a_partner_are_counted(tmp_path):
