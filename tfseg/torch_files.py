@@ -28,7 +28,16 @@ class _Storage:
 
     def __init__(self, dtype, num_values: int):
         self.dtype, self.num_values = np.dtype(dtype), num_values
-        self.values = None
+        self.values = np.zeros(0, self.dtype)
+
+    def fill(self, raw: bytes) -> None:
+        """Takes the bytes; ValueError where the file does not have them all."""
+        if len(raw) != self.num_values * self.dtype.itemsize:
+            raise ValueError(
+                f"a weight has {len(raw)} of {self.num_values * self.dtype.itemsize} bytes: it is "
+                "cut short"
+            )
+        self.values = np.frombuffer(raw, self.dtype)
 
 
 class _View:
@@ -39,6 +48,12 @@ class _View:
 
     def array(self) -> np.ndarray:
         values = self.storage.values[self.offset :]
+        last = sum(step * (side - 1) for step, side in zip(self.stride, self.size, strict=True))
+        # as_strided looks at memory beyond the storage without a word.
+        if min((0, self.offset, *self.stride, *self.size)) < 0:
+            raise ValueError("a weight of negative size")
+        if all(self.size) and last >= len(values):
+            raise ValueError("a weight passes the end of its storage")
         strides = [step * values.itemsize for step in self.stride]
         return np.lib.stride_tricks.as_strided(values, self.size, strides).copy()
 
@@ -86,11 +101,14 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
         ValueError: The file cannot be read or holds something else.
     """
     try:
-        content = _read(path)
-    except (OSError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        return _arrays(_read(path))
+    except Exception as error:  # of a damaged pickle there are many kinds
         raise ValueError(
-            f"{path}: cannot be read as PyTorch or Detectron2 weights ({error})."
+            f"{path}: cannot be read as PyTorch or Detectron2 weights ({error}); download it again."
         ) from None
+
+
+def _arrays(content) -> dict[str, np.ndarray]:
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -101,7 +119,7 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
         elif isinstance(value, np.ndarray):
             weights[name] = value
     if not weights:
-        raise ValueError(f"{path}: holds no weights by name; expected a state dict.")
+        raise ValueError("it holds no weights by name, expected a state dict")
     return weights
 
 
@@ -113,8 +131,7 @@ def _read(path: str):
             with archive.open(record) as file:
                 content = _Unpickler(file, storages).load()
             for key, storage in storages.items():
-                raw = archive.read(record.replace("data.pkl", f"data/{key}"))
-                storage.values = np.frombuffer(raw, storage.dtype)
+                storage.fill(archive.read(record.replace("data.pkl", f"data/{key}")))
         return content
     with Path(path).open("rb") as file:
         first = _Unpickler(file, storages).load()
@@ -124,7 +141,6 @@ def _read(path: str):
             _Unpickler(file, storages).load()
         content = _Unpickler(file, storages).load()
         for key in _Unpickler(file, storages).load():
-            num_values = int(np.frombuffer(file.read(8), np.int64)[0])
-            raw = file.read(num_values * storages[key].dtype.itemsize)
-            storages[key].values = np.frombuffer(raw, storages[key].dtype)
+            file.read(8)  # the number of values again
+            storages[key].fill(file.read(storages[key].num_values * storages[key].dtype.itemsize))
     return content

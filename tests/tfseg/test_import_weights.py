@@ -148,6 +148,30 @@ def test_read_weights_reads_both_formats_of_pytorch(tmp_path, new_format):
         np.testing.assert_array_equal(read[name], value.detach().numpy())
 
 
+@pytest.mark.parametrize("missing_bytes", [1, 100, 8000, 12_100])
+def test_a_file_that_is_cut_short_gives_no_weights(tmp_path, missing_bytes):
+    from tfseg.torch_files import read_weights
+
+    path = tmp_path / "weights.pth"
+    content = {"a": torch.ones(5000), "b": torch.ones(3000)}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-missing_bytes])
+
+    with pytest.raises(ValueError, match=r"weights\.pth: cannot be read .*cut short.*again"):
+        read_weights(str(path))
+
+
+def test_a_weight_that_reaches_beyond_its_storage_is_refused(tmp_path):
+    from tfseg import torch_files
+
+    storage = torch_files._Storage("float32", 6)
+    storage.fill(bytes(24))
+
+    assert torch_files._View(storage, 1, (2, 2), (3, 1)).array().shape == (2, 2)
+    with pytest.raises(ValueError, match="passes the end of its storage"):
+        torch_files._View(storage, 2, (2, 2), (3, 1)).array()
+
+
 def test_read_weights_runs_no_code_of_the_file(tmp_path):
     from tfseg.torch_files import read_weights
 
