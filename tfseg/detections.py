@@ -122,30 +122,48 @@ def mask_from_rle(rle: dict) -> np.ndarray:
         ValueError: The runs do not add up to the size.
     """
     height, width = rle["size"]
+    return coco_mask.decode({"size": [height, width], "counts": checked_counts(rle)})
+
+
+def checked_counts(rle: dict) -> bytes:
+    """Returns a COCO RLE's compressed counts.
+
+    pycocotools trusts them: on others it reads past its buffers or never comes back.
+
+    Raises:
+        ValueError: The runs do not add up to the size.
+    """
+    height, width = rle["size"]
     counts = rle["counts"]
     counts = counts.encode("ascii") if isinstance(counts, str) else counts
     runs = _run_lengths(counts)
-    if sum(runs) != height * width or min(runs, default=0) < 0:
+    if runs.sum() != height * width or runs.min(initial=0) < 0:
         raise ValueError(
-            f"mask RLE {counts[:20]!r}: its runs cover {sum(runs)} pixels, expected {height} x "
+            f"mask RLE {counts[:20]!r}: its runs cover {runs.sum()} pixels, expected {height} x "
             f"{width}; the RLE is damaged or belongs to another photo."
         )
-    return coco_mask.decode({"size": [height, width], "counts": counts})
+    return counts
 
 
-def _run_lengths(counts: bytes) -> list[int]:
-    """Reads the run lengths of a compressed RLE (cocoapi, common/maskApi.c, rleFrString)."""
-    runs, number, shift = [], 0, 0
-    for character in counts:
-        code = character - 48
-        number |= (code & 0x1F) << shift
-        shift += 5
-        if code & 0x20:
-            continue
-        if code & 0x10:
-            number -= 1 << shift
-        runs.append(number + runs[-2] if len(runs) > 2 else number)
-        number = shift = 0
+def _run_lengths(counts: bytes) -> np.ndarray:
+    """Reads the run lengths of a compressed RLE (cocoapi, common/maskApi.c, rleFrString).
+
+    Returns:
+        int64 [num_runs]; none where the characters are not those of an RLE.
+    """
+    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero((codes & 0x20) == 0)
+    lengths = np.diff(ends, prepend=-1)
+    is_sound = ends.size and ends[-1] == codes.size - 1 and lengths.max() <= 12  # 60 bits
+    if not is_sound or codes.min() < 0 or codes.max() > 63:
+        return np.zeros(0, np.int64)
+    starts = ends + 1 - lengths
+    shifts = 5 * (np.arange(codes.size) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((codes & 0x1F) << shifts, starts)
+    is_negative = (codes[ends] & 0x10) != 0
+    runs[is_negative] -= np.int64(1) << (5 * lengths[is_negative])
+    # From the fourth number on, each is the difference from the one before the last.
+    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
     return runs
 
 

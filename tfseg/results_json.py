@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
+from tfseg.detections import checked_counts
 from tfseg.instance_matching import rle_from_segmentation
 from tfseg.whole_files import write_whole
 
@@ -44,8 +45,8 @@ def read_results(path: str | Path, ground_truth) -> list[dict]:
     for index, entry in enumerate(content):
         try:
             results.append(_checked(entry, ground_truth))
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        except Exception as error:  # pycocotools raises bare ones
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
             raise ValueError(
                 f"{path}: entry {index} is not a COCO result of this ground truth: {reason}."
             ) from None
@@ -94,12 +95,9 @@ def _checked_rle(segmentation, image: dict) -> dict:
             f"its mask is {segmentation['size']} (height, width), but image {image['id']} is "
             f"{size_hw}; were they made on photos of another size"
         )
-    rle = rle_from_segmentation(segmentation, *size_hw)
-    counts = rle["counts"]
-    return {
-        "size": size_hw,
-        "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts,
-    }
+    counts = rle_from_segmentation(segmentation, *size_hw)["counts"]
+    counts = checked_counts({"size": size_hw, "counts": counts})
+    return {"size": size_hw, "counts": counts.decode("ascii")}
 
 
 def write_results(path: str | Path, coco_results: Iterable[dict]) -> None:
