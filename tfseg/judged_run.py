@@ -163,6 +163,7 @@ def judge_results(
         ValueError: A file is missing, or the two do not fit together.
     """
     ground_truth = coco_metrics.load_ground_truth(Path(ground_truth_path))
+    results_json.check_truth(ground_truth, ground_truth_path)
     return JudgedRun(
         results_path,
         str(ground_truth_path),

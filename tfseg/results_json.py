@@ -89,6 +89,11 @@ def _checked(entry: dict, ground_truth) -> dict:
 
 
 def _checked_rle(segmentation, image: dict) -> dict:
+    """Turns any of COCO's mask forms into the compressed RLE of an image of the ground truth.
+
+    Raises:
+        ValueError: It is of another size, or its runs do not add up.
+    """
     size_hw = [image["height"], image["width"]]
     if isinstance(segmentation, dict) and list(segmentation["size"]) != size_hw:
         raise ValueError(
@@ -98,6 +103,18 @@ def _checked_rle(segmentation, image: dict) -> dict:
     counts = rle_from_segmentation(segmentation, *size_hw)["counts"]
     counts = checked_counts({"size": size_hw, "counts": counts})
     return {"size": size_hw, "counts": counts.decode("ascii")}
+
+
+def check_truth(ground_truth, path: str | Path) -> None:
+    """Raises ValueError for a mask of another size than its image, as where sides are swapped."""
+    for annotation in ground_truth.anns.values():
+        segmentation = annotation.get("segmentation")
+        if isinstance(segmentation, dict):
+            try:
+                _checked_rle(segmentation, ground_truth.imgs[annotation["image_id"]])
+            except (KeyError, TypeError, ValueError) as error:
+                reason = str(error).rstrip(".")
+                raise ValueError(f"{path}: annotation {annotation['id']}: {reason}.") from None
 
 
 def write_results(path: str | Path, coco_results: Iterable[dict]) -> None:

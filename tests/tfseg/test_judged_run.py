@@ -116,3 +116,21 @@ def test_a_stricter_nms_shows_fewer():
 
     counts = [sum(len(image.scores) for image in run.shown_images) for run in runs]
     assert counts[0] == len(twice) and counts[1] <= len(results)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "expected"),
+    [
+        ({"size": [240, 320], "counts": "x"}, r"its mask is \[240, 320\] \(height, width\), but"),
+        ({"size": [320, 240], "counts": "d0"}, "its runs cover 20 pixels, expected 320 x 240"),
+    ],
+)
+def test_a_truth_whose_masks_do_not_fit_its_images_is_refused(tmp_path, segmentation, expected):
+    content, results = perturbed_truth.make(2, 2, seed=3)
+    content["annotations"][1]["segmentation"] = segmentation
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+
+    annotation_id = content["annotations"][1]["id"]
+    with pytest.raises(ValueError, match=rf"truth\.json: annotation {annotation_id}: .*{expected}"):
+        judged_run.judge_results(str(tmp_path / "results.json"), tmp_path / "truth.json")
