@@ -42,7 +42,7 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
         "image/filename": tf.io.FixedLenFeature([], tf.string),
     }
     output_dir.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths: dict[Path, None] = {}  # in their order
     try:
         for record in tf.data.TFRecordDataset(record_paths).take(num_photos or -1):
             example = tf.io.parse_single_example(record, features)
@@ -53,7 +53,7 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
                     "differ in its last part, build the data set again."
                 )
             path.write_bytes(example["image/encoded"].numpy())
-            paths.append(path)
+            paths[path] = None
     except tf.errors.OpError as error:
         reason = " ".join((error.message or type(error).__name__).split())
         raise ValueError(
@@ -61,7 +61,7 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
             f"and its other shards cannot be read ({reason}); expected records with image/encoded "
             "and image/filename, run data_prep.build_tfrecords --overwrite."
         ) from error
-    return paths
+    return list(paths)
 
 
 def main(argv: list[str]) -> None:
