@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
+from pycocotools import mask as coco_mask
+
+from tfseg.instance_matching import rle_from_segmentation
 
 SUMMARY_NAMES = (
     "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
@@ -89,13 +92,23 @@ def load_ground_truth(path: Path, image_ids: Collection[int] | None = None) -> C
 def ground_truth_from_content(content: dict) -> COCO:
     """Indexes COCO's images, annotations and categories.
 
+    What files of other makers may lack is added to the content: iscrowd, and the masks' boxes and
+    areas.
+
     Raises:
-        KeyError: One of the three lists, or a field of theirs, is missing.
+        KeyError: One of the three lists, or another field of theirs, is missing.
     """
     for key in ("images", "annotations", "categories"):
         _ = content[key]
+    images = {image["id"]: image for image in content["images"]}
     for annotation in content["annotations"]:
-        annotation.setdefault("iscrowd", 0)  # optional in files of other makers
+        annotation.setdefault("iscrowd", 0)
+        segmentation = annotation["segmentation"]
+        if not {"area", "bbox"} <= annotation.keys():  # without an area all would count as small
+            image = images[annotation["image_id"]]
+            rle = rle_from_segmentation(segmentation, image["height"], image["width"])
+            annotation.setdefault("area", float(coco_mask.area(rle)))
+            annotation.setdefault("bbox", coco_mask.toBbox(rle).tolist())
     ground_truth = COCO()
     ground_truth.dataset = content
     ground_truth.createIndex()

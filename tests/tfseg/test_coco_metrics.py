@@ -201,3 +201,14 @@ def test_ground_truth_without_iscrowd_is_taken(ground_truth_path):
     metrics = coco_metrics.evaluate_coco(coco_metrics.load_ground_truth(ground_truth_path), PERFECT)
 
     assert metrics["mask/AP"] == pytest.approx(1.0)
+
+
+def test_areas_and_boxes_that_are_missing_are_the_masks(ground_truth_path):
+    content = json.loads(ground_truth_path.read_text())
+    expected = copy.deepcopy(content["annotations"])
+    for entry in content["annotations"]:
+        del entry["area"], entry["bbox"]
+
+    coco_metrics.ground_truth_from_content(content)
+
+    assert content["annotations"] == expected
