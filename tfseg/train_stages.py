@@ -6,6 +6,7 @@ python -m tfseg.train_stages --stages_file=configs/fgvc6_modanet.stages.yaml --d
 Stage n trains in model_dir/n_NAME. Run the same command again to go on where it stopped.
 """
 
+import json
 import signal
 import subprocess
 import sys
@@ -48,19 +49,32 @@ def read_stages(path: str) -> list[dict]:
     if not isinstance(stages, list) or not stages:
         raise ValueError(f"{path}: expected a list `stages` of at least one stage.")
     for number, stage in enumerate(stages, 1):
-        if not isinstance(stage, dict) or not stage.get("name") or set(stage) - _KEYS:
+        if not _is_stage(stage):
             raise ValueError(
                 f"{path}: stage {number}: got {stage!r}, expected a mapping with name and any of "
-                f"{', '.join(sorted(_KEYS - {'name'}))}."
+                "dataset, config_files (a list), params_overrides (a mapping)."
             )
     return stages
+
+
+def _is_stage(stage) -> bool:
+    return (
+        isinstance(stage, dict)
+        and bool(stage.get("name"))
+        and not set(stage) - _KEYS
+        and isinstance(stage.get("config_files", []), list)
+        and isinstance(stage.get("params_overrides", {}), dict)
+    )
 
 
 def stage_command(stage: dict, model_dir: Path, init_from: str | None) -> list[str]:
     """The tfseg.train command of one stage."""
     arguments = [f"--data_dir={FLAGS.data_dir}", f"--model_dir={model_dir}", f"--seed={FLAGS.seed}"]
     arguments += [f"--config_file={path}" for path in stage.get("config_files", [])]
-    overrides = [f"{key}={value}" for key, value in stage.get("params_overrides", {}).items()]
+    overrides = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"  # null, not None
+        for key, value in stage.get("params_overrides", {}).items()
+    ]
     arguments += [f"--params_override={one}" for one in (*overrides, *FLAGS.params_override)]
     optional = {
         "dataset": stage.get("dataset"),

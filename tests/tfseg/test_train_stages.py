@@ -29,6 +29,8 @@ def test_the_stages_file_of_configs_names_files_that_exist():
         ("stages: []", "expected a list `stages` of at least one"),
         ("stages: [{dataset: a}]", "stage 1: got .*expected a mapping with name"),
         ("stages: [{name: a}, {name: b, epochs: 3}]", "stage 2: got"),
+        ("stages: [{name: a, config_files: b.yaml}]", r"config_files \(a list\)"),
+        ("stages: [{name: a, params_overrides: [b=c]}]", r"params_overrides \(a mapping\)"),
         ("stages: [", "cannot read the stages"),
     ],
 )
@@ -59,6 +61,20 @@ def test_each_stage_starts_from_the_one_before(tmp_path, monkeypatch):
     )
     assert first.index("--params_override=b.c=[1]") < first.index("--params_override=e=f")
     assert {"--model_dir=out/2_d", "--init_from=out/1_a", "--num_gpus=2", "--seed=7"} < set(second)
+
+
+def test_overrides_reach_the_training_as_yaml_has_them(monkeypatch):
+    flags = types.SimpleNamespace(data_dir="d", num_gpus=None, seed=0, params_override=[])
+    monkeypatch.setattr(train_stages, "FLAGS", flags)
+    overrides = {"ema": None, "flip": False, "rate": "1e-3", "drops": [6, None], "type": "sgd"}
+
+    command = train_stages.stage_command(
+        {"name": "a", "params_overrides": overrides}, Path("m"), None
+    )
+
+    assert [one.removeprefix("--params_override=") for one in command if "override" in one] == [
+        "ema=null", "flip=false", "rate=1e-3", "drops=[6, null]", "type=sgd",
+    ]  # fmt: skip
 
 
 def test_a_stage_that_fails_ends_all_with_its_exit_code(monkeypatch):
