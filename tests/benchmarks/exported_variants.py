@@ -67,6 +67,8 @@ def _model(name: str, input_side: int, model_dir: str | None):
 
 def _save_stock(params, model, path: Path) -> None:
     """As official/vision/serving/export_saved_model.py: image bytes, every detection's crop."""
+    for part in (model.backbone, model.decoder):
+        part.input_spec = None  # it pads to a multiple of 64, and refuses to see that otherwise
     module = detection.DetectionModule(
         params=params,
         batch_size=None,
