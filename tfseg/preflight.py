@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import tensorflow as tf
 
-from tfseg import checkpoints, input_pipeline
+from tfseg import checkpoints, input_pipeline, memory_estimate
 
 _CHECKED_EXAMPLES = 200
 _GIB = 2**30
@@ -67,26 +67,6 @@ def check_disk(params, model_dir: str, num_values: int) -> None:
         )
 
 
-def memory_estimate(params, num_values: int) -> float:
-    """A rough guess of the bytes a training takes, to within half or double.
-
-    Weights with gradients, optimizer and averages, and activations by the input's area and batch;
-    guesses, meant to warn of what cannot fit; none was fitted to a measured peak.
-    """
-    height, width = params.task.model.input_size[:2]
-    pixels = height * width * params.task.train_data.global_batch_size
-    share = 0.5 if params.task.train_data.dtype == "bfloat16" else 1.0
-    return 1.0 * _GIB + 4 * num_values * 5 + pixels * _bytes_per_pixel(params) * share
-
-
-def _bytes_per_pixel(params) -> float:
-    """Activations kept for the backward pass, by the width of pyramid and heads."""
-    filters = params.task.model.decoder.fpn.num_filters if params.task.model.decoder.fpn else 256
-    depth = params.task.model.backbone.get().as_dict().get("model_id", 50)
-    depth = int(depth) if str(depth).isdigit() else 50
-    return 2500 + 40 * min(depth, 101) + 12 * filters
-
-
 def describe(params, model_dir: str, num_values: int, num_replicas: int) -> str:
     """One line for people: what is going to be trained, on what, and what it will take."""
     trainer, data = params.trainer, params.task.train_data
@@ -94,7 +74,7 @@ def describe(params, model_dir: str, num_values: int, num_replicas: int) -> str:
     devices = f" on {num_replicas} devices" if num_replicas > 1 else ""
     height, width = params.task.model.input_size[:2]
     disk = checkpoints.num_bytes(params, num_values) / _GIB
-    memory = memory_estimate(params, num_values) / _GIB
+    memory = memory_estimate.estimate(params, num_values) / _GIB
     total = psutil.virtual_memory().total / _GIB
     return (
         f"{model_dir}: {trainer.train_steps} steps ({epochs:.1f} epochs), batch "
