@@ -80,16 +80,19 @@ def train(
     if chief:
         experiment.save_params(params, model_dir)
         preflight.check_category_ids(params)
-    runner = train_lib.OrbitExperimentRunner(
-        distribution_strategy=distribution,
-        task=task,
-        mode="train",
-        params=params,
-        model_dir=model_dir,
-        train_actions=[watch, progress],
-        controller_cls=_Controller,
-        save_summary=chief,
-    )
+    try:
+        runner = train_lib.OrbitExperimentRunner(
+            distribution_strategy=distribution,
+            task=task,
+            mode="train",
+            params=params,
+            model_dir=model_dir,
+            train_actions=[watch, progress],
+            controller_cls=_Controller,
+            save_summary=chief,
+        )
+    except tf.errors.OpError as error:
+        raise _explained(error, params, model_dir) from error
     progress.global_step = runner.trainer.global_step
     num_values = runner.trainer.model.count_params()
     if chief:

@@ -78,14 +78,16 @@ def test_a_worker_that_dies_ends_the_training_with_what_to_do_and_a_restart_goes
     prepared, tmp_path
 ):
     chief, other = (start(prepared, tmp_path, 2000, tf_config=one) for one in cluster(2))
-    deadline = time.monotonic() + 300
-    while not saved(tmp_path):
-        assert chief.poll() is None, chief.communicate()[0]
-        assert time.monotonic() < deadline, "no checkpoint came"
-        time.sleep(0.1)
-    other.kill()
+    deadline = time.monotonic() + 600
+    try:
+        while not saved(tmp_path):
+            assert chief.poll() is None, chief.communicate()[0]
+            assert time.monotonic() < deadline, "no checkpoint came"
+            time.sleep(0.1)
+    finally:
+        other.kill()
     other.communicate()
-    printed = chief.communicate(timeout=300)[0]
+    printed = chief.communicate(timeout=600)[0]
 
     assert chief.returncode == 1, printed
     assert "another worker stopped or cannot be reached" in printed
