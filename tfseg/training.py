@@ -27,6 +27,20 @@ class _Controller(orbit.Controller):
         return saved
 
 
+class _Runner(train_lib.OrbitExperimentRunner):
+    """Lets every worker start from the chief's checkpoint.
+
+    Workers but the chief save into folders of their own, which a new start finds empty or stale:
+    they would begin elsewhere than the chief, and their collective operations not match its own.
+    """
+
+    def _maybe_build_checkpoint_manager(self):
+        manager = super()._maybe_build_checkpoint_manager()
+        if manager:
+            manager._latest_checkpoint = tf.train.latest_checkpoint(self.model_dir)
+        return manager
+
+
 def train(
     params,
     model_dir: str,
@@ -81,7 +95,7 @@ def train(
         experiment.save_params(params, model_dir)
         preflight.check_category_ids(params)
     try:
-        runner = train_lib.OrbitExperimentRunner(
+        runner = _Runner(
             distribution_strategy=distribution,
             task=task,
             mode="train",

@@ -70,17 +70,31 @@ def test_two_workers_learn_what_one_learns(prepared, on_one_device, tmp_path):
     assert_same_weights(model_weights(tmp_path), on_one_device, tolerance=1e-2)
 
 
-def test_a_worker_that_dies_ends_the_training_with_what_to_do(prepared, tmp_path):
+def saved(model_dir):
+    return [int(path.stem[5:]) for path in model_dir.glob("ckpt-*.index")]
+
+
+def test_a_worker_that_dies_ends_the_training_with_what_to_do_and_a_restart_goes_on(
+    prepared, tmp_path
+):
     chief, other = (start(prepared, tmp_path, 2000, tf_config=one) for one in cluster(2))
-    deadline = time.monotonic() + 300
-    while not list(tmp_path.glob("ckpt-*.index")):
-        assert chief.poll() is None, chief.communicate()[0]
-        assert time.monotonic() < deadline, "no checkpoint came"
-        time.sleep(0.1)
-    other.kill()
+    deadline = time.monotonic() + 600
+    try:
+        while not saved(tmp_path):
+            assert chief.poll() is None, chief.communicate()[0]
+            assert time.monotonic() < deadline, "no checkpoint came"
+            time.sleep(0.1)
+    finally:
+        other.kill()
     other.communicate()
-    printed = chief.communicate(timeout=300)[0]
+    printed = chief.communicate(timeout=600)[0]
 
     assert chief.returncode == 1, printed
     assert "another worker stopped or cannot be reached" in printed
     assert "start the same command on all machines again" in printed
+
+    last = max(saved(tmp_path))
+    again = [start(prepared, tmp_path, last + 2, tf_config=one) for one in cluster(2)]
+    printed = [finish(worker) for worker in again]
+    assert f"going on from step {last} of {last + 2}" in printed[0]
+    assert max(saved(tmp_path)) == last + 2
