@@ -158,7 +158,12 @@ def test_an_interrupt_ends_the_wait_for_a_turn(server, tmp_path):
     (tmp_path / "urls.txt").write_text("\n".join(urls))
     command = [sys.executable, "-m", "data_prep.crawl", "--engine=urls", "--local_hosts"]
     command += [f"--urls_path={tmp_path / 'urls.txt'}", f"--out_dir={tmp_path / 'out'}"]
-    process = subprocess.Popen([*command, "--category=dress"], cwd=REPO_DIR)
+    process = subprocess.Popen(
+        [*command, "--category=dress"],
+        cwd=REPO_DIR,
+        # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         manifest = tmp_path / "out/manifest.jsonl"
         while process.poll() is None and not (manifest.is_file() and manifest.stat().st_size):
