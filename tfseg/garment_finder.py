@@ -3,19 +3,33 @@
 import contextlib
 
 import tensorflow as tf
+from official.vision.ops import anchor
 
-from tfseg import proposals
+from tfseg import proposals, roi_features
 
 
 def find_garments(
-    model, images, scaled_size_hw, image_size_hw, row_thresholds, nms_iou, num_proposals
+    model,
+    images,
+    scaled_size_hw,
+    used_size_hw,
+    image_size_hw,
+    row_thresholds,
+    *,
+    nms_iou,
+    num_proposals,
 ) -> dict[str, tf.Tensor]:
     """Runs the model on decoded images; its masks on the kept detections only.
+
+    Images of one used size are run together, and the padding beyond it not at all: an answer does
+    not depend on the other images.
 
     Args:
         model: Model Garden's MaskRCNNModel with a mask head.
         images: float32 [num_rows, padded height, padded width, 3], normalised.
         scaled_size_hw: int32 [num_rows, 2], the part of the network input that shows the image.
+        used_size_hw: int32 [num_rows, 2], the same in whole strides of the pyramid's top; rows that
+            are equal in it are adjacent.
         image_size_hw: int32 [num_rows, 2], original pixels, upright.
         row_thresholds: float32 [num_rows, num_classes + 1], the least score by class id.
         nms_iou: IoU of a second non-maximum suppression within each category; None for none.
@@ -27,22 +41,73 @@ def find_garments(
         mask_probs float32 [num_kept, rows, columns], 0..1, in the order of the batch. n is the
         largest number of kept ones, but at least 1.
     """
-    # The part that shows the image, so that no box reaches into the padding.
-    scaled_size = tf.cast(scaled_size_hw, tf.float32)
+    padded_hw = images.shape[1:3]
+
+    def find(bounds):
+        rows = slice(bounds[0], bounds[1])
+        height, width = tf.unstack(used_size_hw[bounds[0]])
+        return _find_of_one_size(
+            model,
+            tf.ensure_shape(images[rows, :height, :width], [None, None, None, 3]),
+            padded_hw,
+            tf.cast(scaled_size_hw[rows], tf.float32),
+            tf.cast(image_size_hw[rows], tf.float32),
+            row_thresholds[rows],
+            nms_iou,
+            num_proposals,
+        )
+
+    num_rows = tf.shape(images)[0]
+    is_first = tf.reduce_any(used_size_hw[1:] != used_size_hw[:-1], axis=1)
+    first = tf.concat([[0], tf.cast(tf.where(is_first)[:, 0], tf.int32) + 1], 0)
+    bounds = tf.stack([first, tf.concat([first[1:], [num_rows]], 0)], 1)
+    # Ragged, because groups differ in their number of rows.
+    most = model.detection_generator.get_config()["max_num_detections"]
+    cells = model.mask_roi_aligner.get_config()["crop_size"]
+    cells *= model.mask_head.get_config()["upsample_factor"]
+    signature = {
+        "boxes_yxyx": tf.RaggedTensorSpec([None, most, 4], tf.float32, ragged_rank=0),
+        "class_ids": tf.RaggedTensorSpec([None, most], tf.int32, ragged_rank=0),
+        "scores": tf.RaggedTensorSpec([None, most], tf.float32, ragged_rank=0),
+        "kept": tf.RaggedTensorSpec([None, most], tf.bool, ragged_rank=0),
+        "mask_probs": tf.RaggedTensorSpec([None, cells, cells], tf.float32, ragged_rank=0),
+    }
+    found = tf.map_fn(find, bounds, fn_output_signature=signature, parallel_iterations=1)
+    found = {name: values.values for name, values in found.items()}
+    most = tf.reduce_max(tf.reduce_sum(tf.cast(found["kept"], tf.int32), axis=1))
+    return {
+        name: values if name == "mask_probs" else values[:, : tf.maximum(most, 1)]
+        for name, values in found.items()
+    }
+
+
+def _find_of_one_size(
+    model,
+    images,
+    padded_hw,
+    scaled_size,
+    image_size,
+    row_thresholds,
+    nms_iou,
+    num_proposals,
+) -> dict[str, tf.Tensor]:
+    """find_garments of images without padding; n is the model's largest number of detections."""
     # Like the full call (maskrcnn_model.py, MaskRCNNModel.call), which runs both branches.
-    with _own_proposals(model.roi_generator, num_proposals):
-        outputs, _ = model._call_box_outputs(images, scaled_size, training=False)
+    with _of_any_size(model, num_proposals):
+        outputs, _ = model._call_box_outputs(
+            images, scaled_size, _anchors(model, images, padded_hw), training=False
+        )
+    # The part that shows the image, so that no box reaches into the padding.
     boxes = tf.cast(outputs["detection_boxes"], tf.float32)
     scores = tf.cast(outputs["detection_scores"], tf.float32)
     class_ids = tf.cast(outputs["detection_classes"], tf.int32)
     has_area = (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
     valid = tf.sequence_mask(outputs["num_detections"], tf.shape(scores)[1])
     kept = valid & has_area & (scores >= tf.gather(row_thresholds, class_ids, batch_dims=1))
-    boxes_yxyx = _original_boxes(boxes, scaled_size, tf.cast(image_size_hw, tf.float32))
+    boxes_yxyx = _original_boxes(boxes, scaled_size, image_size)
     if nms_iou is not None:
         kept = _suppress(boxes_yxyx, class_ids, kept, nms_iou)
-    most = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=1))
-    order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)[:, : tf.maximum(most, 1)]
+    order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)
     boxes, boxes_yxyx, class_ids, scores, kept = (
         tf.gather(values, order, batch_dims=1)
         for values in (boxes, boxes_yxyx, class_ids, scores, kept)
@@ -54,6 +119,19 @@ def find_garments(
         "kept": kept,
         "mask_probs": _mask_probs(model, outputs["decoder_features"], boxes, class_ids, kept),
     }
+
+
+def _anchors(model, images, padded_hw) -> dict[str, tf.Tensor]:
+    """Returns the anchors of the whole network input that lie in the images."""
+    names = ("min_level", "max_level", "num_scales", "aspect_ratios", "anchor_size")
+    config = {name: model._config_dict[name] for name in names}
+    batch_size, height, width, _ = tf.unstack(tf.shape(images))
+    anchors = {}
+    for level, boxes in anchor.Anchor(**config, image_size=padded_hw).multilevel_boxes.items():
+        stride = 2 ** int(level)
+        boxes = boxes[: height // stride, : width // stride]
+        anchors[level] = tf.tile(boxes[None], [batch_size, 1, 1, 1])
+    return anchors
 
 
 def _original_boxes(boxes, scaled_size, image_size) -> tf.Tensor:
@@ -91,33 +169,47 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
     """
     kept_at = tf.where(kept)
     num_kept = tf.shape(kept_at)[0]
+    most = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=1))
     # At least one: oneDNN's convolutions return a wrong shape for none (TensorFlow 2.20).
     run_at = tf.pad(kept_at, [[0, 1], [0, 0]])[: tf.maximum(num_kept, 1)]
-    roi_features = tf.gather_nd(model.mask_roi_aligner(features, boxes), run_at)
+    boxes = boxes[:, : tf.maximum(most, 1)]  # the kept ones are the first
+    crops = roi_features.crop_features(features, boxes, **model.mask_roi_aligner.get_config())
+    crops = tf.gather_nd(crops, run_at)
     # One instance a row, because the mask head wants their number to be static.
-    logits = model.mask_head([roi_features[:, None], tf.gather_nd(class_ids, run_at)[:, None]])
+    logits = model.mask_head([crops[:, None], tf.gather_nd(class_ids, run_at)[:, None]])
     return tf.sigmoid(tf.cast(logits[:num_kept, 0], tf.float32))
 
 
 @contextlib.contextmanager
-def _own_proposals(roi_generator, num_proposals: int):
-    """Has the graph that is built inside propose at most so many regions, the quick way."""
-    config = roi_generator.get_config()
-    num_proposals = min(config["test_num_proposals"], num_proposals)
+def _of_any_size(model, num_proposals: int):
+    """Has the graph that is built inside take images of any size, and propose the quick way.
 
-    def call(raw_boxes, raw_scores, anchor_boxes, image_shape, training=None):
+    It proposes at most so many regions.
+    """
+    config = model.roi_generator.get_config()
+
+    def propose(raw_boxes, raw_scores, anchor_boxes, image_shape, training=None):
         return proposals.propose(
             raw_boxes,
             raw_scores,
             anchor_boxes,
             image_shape,
-            num_proposals=num_proposals,
+            num_proposals=min(config["test_num_proposals"], num_proposals),
             pre_nms_top_k=config["test_pre_nms_top_k"],
             nms_iou=config["test_nms_iou_threshold"],
         )
 
-    roi_generator.call = call
+    def crop(features, boxes, training=None):
+        return roi_features.crop_features(features, boxes, **model.roi_aligner.get_config())
+
+    sized = (model.backbone, model.decoder)
+    input_specs = [part.input_spec for part in sized]
+    model.roi_generator.call, model.roi_aligner.call = propose, crop
+    for part in sized:
+        part.input_spec = None
     try:
         yield
     finally:
-        del roi_generator.call
+        del model.roi_generator.call, model.roi_aligner.call
+        for part, input_spec in zip(sized, input_specs, strict=True):
+            part.input_spec = input_spec

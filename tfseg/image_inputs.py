@@ -27,6 +27,8 @@ class NetworkInputs(NamedTuple):
             blank one.
         is_blank: bool [num_rows], whether it is that blank image.
         scaled_size_hw: int32 [num_rows, 2], the part of the network input that shows the image.
+        used_size_hw: int32 [num_rows, 2], scaled_size_hw rounded up to multiples of 2**max_level;
+            rows that are equal in it are adjacent.
         image_size_hw: int32 [num_rows, 2], original pixels, upright.
     """
 
@@ -36,6 +38,7 @@ class NetworkInputs(NamedTuple):
     image_index: tf.Tensor
     is_blank: tf.Tensor
     scaled_size_hw: tf.Tensor
+    used_size_hw: tf.Tensor
     image_size_hw: tf.Tensor
 
 
@@ -133,8 +136,17 @@ def _inputs(error, elements, decode, input_size_hw, max_level) -> NetworkInputs:
     index, images, scaled_size_hw, image_size_hw = decoded.batch(
         tf.cast(batch_size, tf.int64) + 1
     ).get_single_element()
+    stride = 2**max_level
+    used_size_hw = tf.minimum((scaled_size_hw + stride - 1) // stride * stride, padded_hw)
 
     num_decoded = tf.size(index) - 1
+    order = used_size_hw[:-1, 0] * (padded_hw[1] + 1) + used_size_hw[:-1, 1]
+    order = tf.argsort(order, stable=True)
+    order = tf.concat([order, [num_decoded]], 0)  # the blank one stays behind them
+    index, images, scaled_size_hw, used_size_hw, image_size_hw = (
+        tf.gather(values, order)
+        for values in (index, images, scaled_size_hw, used_size_hw, image_size_hw)
+    )
     row = tf.tensor_scatter_nd_update(
         tf.fill([batch_size + 1], -1), index[:, None], tf.range(num_decoded + 1)
     )[:-1]
@@ -148,6 +160,7 @@ def _inputs(error, elements, decode, input_size_hw, max_level) -> NetworkInputs:
         image_index=index[:num_rows],
         is_blank=index[:num_rows] == batch_size,
         scaled_size_hw=scaled_size_hw[:num_rows],
+        used_size_hw=used_size_hw[:num_rows],
         image_size_hw=image_size_hw[:num_rows],
     )
 

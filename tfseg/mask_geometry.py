@@ -48,6 +48,13 @@ def fit_within(image_rgb: np.ndarray, detections: Detections, max_side: int):
     return smaller, resize_detections(detections, size_hw)
 
 
+def with_pixels(detections: Detections) -> Detections:
+    """Returns the detections whose mask has a pixel: a doubtful one can be below 0.5 everywhere."""
+    if not len(detections):
+        return detections
+    return detections.select(coco_mask.area(list(detections.masks)) > 0)
+
+
 def remove_overlaps(detections: Detections, order: str) -> Detections:
     """Gives every pixel to one detection.
 

@@ -13,7 +13,7 @@ import tqdm
 
 from tfseg.cutouts import cut_out, cutout_names
 from tfseg.detections import Detections, detections_from_outputs
-from tfseg.mask_geometry import fit_within, remove_overlaps
+from tfseg.mask_geometry import fit_within, remove_overlaps, with_pixels
 from tfseg.photo_files import PhotoFile, output_names
 from tfseg.photo_pixels import decode_photo
 from tfseg.prediction_journal import PredictionJournal
@@ -165,11 +165,12 @@ class PhotoPrediction:
             self._write(overlay_path, drawn, cv2.COLOR_RGB2BGR, options)
         if self._choices.cutouts:
             options = [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION]
-            for rle, path in zip(detections.masks, cutout_paths, strict=True):
+            for rle, path in zip(with_pixels(detections).masks, cutout_paths, strict=True):
                 self._write(path, cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA, options)
 
     def _picture_paths(self, detections: Detections, name: str) -> list[Path]:
-        cutouts = [f"cutouts/{name}_{kind}.png" for kind in cutout_names(detections)]
+        kinds = cutout_names(with_pixels(detections))
+        cutouts = [f"cutouts/{name}_{kind}.png" for kind in kinds]
         return [self._output_dir / path for path in (f"overlays/{name}.jpg", *cutouts)]
 
     def _write(self, path: Path, pixels: np.ndarray, conversion: int, options: list[int]) -> None:

@@ -4,8 +4,6 @@ Only the best anchors of each level are decoded, and non-maximum suppression is 
 kernel in place of a loop of tensor operations: the same regions for a tenth of the time.
 """
 
-import math
-
 import tensorflow as tf
 from official.vision.modeling.layers import roi_generator
 from official.vision.ops import box_ops
@@ -37,17 +35,19 @@ def propose(
     """
     boxes, scores = [], []
     for level in sorted(raw_scores):
-        num_anchors = math.prod(raw_scores[level].shape[1:])
-        level_scores = tf.cast(tf.reshape(raw_scores[level], [-1, num_anchors]), tf.float32)
-        best, index = tf.nn.top_k(tf.sigmoid(level_scores), min(num_anchors, pre_nms_top_k))
+        batch_size = tf.shape(raw_scores[level])[0]
+        level_scores = tf.cast(tf.reshape(raw_scores[level], [batch_size, -1]), tf.float32)
+        num_best = tf.minimum(tf.shape(level_scores)[1], pre_nms_top_k)
+        best, index = tf.nn.top_k(tf.sigmoid(level_scores), num_best)
         deltas, anchors = (
-            tf.gather(tf.cast(tf.reshape(v, [-1, num_anchors, 4]), tf.float32), index, batch_dims=1)
+            tf.gather(tf.cast(tf.reshape(v, [batch_size, -1, 4]), tf.float32), index, batch_dims=1)
             for v in (raw_boxes[level], anchor_boxes[level])
         )
         level_boxes = box_ops.clip_boxes(
             box_ops.decode_boxes(deltas, anchors), tf.expand_dims(image_shape, 1)
         )
-        most = min(num_anchors, pre_nms_top_k, num_proposals)
+        num_anchors = raw_scores[level].shape[1:].num_elements()  # None: known when it runs
+        most = min(num_anchors or pre_nms_top_k, pre_nms_top_k, num_proposals)
         kept = tf.image.combined_non_max_suppression(
             level_boxes[:, :, None],
             best[..., None],

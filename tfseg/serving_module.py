@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from tfseg import garment_finder, image_inputs, rle_ops
+from tfseg import folded_norm, garment_finder, image_inputs, rle_ops
 
 DEFAULT_SCORE_THRESHOLD = 0.05
 DEFAULT_NUM_PROPOSALS = 300
@@ -111,21 +111,19 @@ class ServingModule(tf.Module):
 
         # One body for every signature, so that the exported graph holds the network once.
         @tf.function(autograph=False)
-        def find_garments(images, scaled_size_hw, image_size_hw, row_thresholds):
+        def find_garments(*inputs_and_thresholds):
             return garment_finder.find_garments(
-                model,
-                images,
-                scaled_size_hw,
-                image_size_hw,
-                row_thresholds,
-                nms_iou=nms_iou,
-                num_proposals=num_proposals,
+                model, *inputs_and_thresholds, nms_iou=nms_iou, num_proposals=num_proposals
             )
 
         def answer(inputs, own_threshold=None, as_crops=False):
             thresholds = _row_thresholds(inputs, self.score_thresholds, own_threshold)
             found = find_garments(
-                inputs.images, inputs.scaled_size_hw, inputs.image_size_hw, thresholds
+                inputs.images,
+                inputs.scaled_size_hw,
+                inputs.used_size_hw,
+                inputs.image_size_hw,
+                thresholds,
             )
             return _answer_by_image(inputs, found, class_names, as_crops)
 
@@ -164,7 +162,8 @@ def module_from_trained(
     num_proposals: int = DEFAULT_NUM_PROPOSALS,
     max_images: int = DEFAULT_MAX_IMAGES,
 ) -> ServingModule:
-    """Returns the ServingModule of an trained_model.TrainedModel."""
+    """Returns the ServingModule of a trained_model.TrainedModel, which cannot be trained on."""
+    folded_norm.fold_batch_norm(trained.model)
     model_params = trained.params.task.model
     return ServingModule(
         trained.model,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tfseg.detections import Detections, mask_from_rle
-from tfseg.mask_geometry import remove_overlaps, resize_detections
+from tfseg.mask_geometry import remove_overlaps, resize_detections, with_pixels
 
 FGVC6_SIDE = 512
 FGVC6_COLUMNS = ("ImageId", "EncodedPixels", "ClassId")
@@ -103,6 +103,7 @@ def write_fgvc6(path: str | Path, rows: Iterable[tuple[str, str, str]]) -> None:
 
 
 def challenge_results(image_id: int, detections: Detections) -> list[dict]:
-    """Returns one photo's entries of the ModaNet challenge's json."""
+    """Returns one photo's entries of the ModaNet challenge's json, none without a pixel."""
     keys = ("image_id", "category_id", "segmentation", "bbox", "score")
-    return [{key: result[key] for key in keys} for result in detections.to_coco_results(image_id)]
+    results = with_pixels(detections).to_coco_results(image_id)
+    return [{key: result[key] for key in keys} for result in results]

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 from official.core import config_definitions as cfg
 from official.core import exp_factory, task_factory
 from official.modeling import optimization
@@ -21,6 +20,7 @@ from tfseg import (
     train_targets,
 )
 from tfseg.augmentation import Augmentation
+from tfseg.folded_norm import BATCH_NORMS
 from tfseg.loss_watch import LossWatch
 
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
@@ -128,7 +128,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             modules[name].trainable = False
         if self.task_config.freeze_batch_norm:
             for layer in model._flatten_layers():
-                if isinstance(layer, tf_keras.layers.BatchNormalization):
+                if isinstance(layer, BATCH_NORMS):
                     layer.trainable = False
 
     def initialize(self, model) -> None:

@@ -15,6 +15,7 @@ from official.modeling import optimization
 
 from tfseg import (
     checkpoints,
+    cli,
     coco_metrics,
     judged_run,
     mask_geometry,
@@ -135,13 +136,21 @@ class Validation:
         if not isinstance(optimizer, optimization.ExponentialMovingAverage):
             yield
             return
-        with self._trainer.strategy.scope():
-            optimizer.swap_weights()
+        is_swapped = False
+
+        def swap() -> None:
+            nonlocal is_swapped
+            # Half swapped, what an interrupt saves would be neither weights nor averages.
+            with self._trainer.strategy.scope(), cli.interrupts_deferred():
+                optimizer.swap_weights()
+                is_swapped = not is_swapped
+
         try:
+            swap()
             yield
         finally:
-            with self._trainer.strategy.scope():
-                optimizer.swap_weights()
+            if is_swapped:
+                swap()
 
     def _serving_module(self) -> ServingModule:
         if self._module is None:

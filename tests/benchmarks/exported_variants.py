@@ -7,6 +7,7 @@ model keeps its own heads.
 """
 
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -15,8 +16,9 @@ import tf_keras
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.vision.serving import detection
+from official.vision.tasks import maskrcnn
 
-from tfseg import experiment, export, serving_module, task, trained_model
+from tfseg import experiment, export, folded_norm, serving_module, task, trained_model
 
 _CATEGORIES = 13
 _DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}
@@ -25,10 +27,13 @@ _PAPER_HEAD = {"num_convs": 0, "num_fcs": 2, "fc_dims": 1024}
 
 def export_variant(name: str, path: Path, input_side: int, model_dir: str | None) -> None:
     """Writes one variant as a SavedModel."""
-    params, model, names = _model(name, input_side, model_dir)
     if name.startswith("stock"):
+        with model_gardens_kernels():
+            params, model, _ = _model(name, input_side, model_dir)
         _save_stock(params, model, path)
         return
+    params, model, names = _model(name, input_side, model_dir)
+    folded_norm.fold_batch_norm(model)
     kept = name.removeprefix("ours").removesuffix("_default_head").strip("_")
     by_name = {"all_proposals": 10**6, "": serving_module.DEFAULT_NUM_PROPOSALS}
     proposals = by_name[kept] if kept in by_name else int(kept)
@@ -42,6 +47,12 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
     module = serving_module.ServingModule(*arguments, threshold, num_proposals=proposals)
     path.mkdir(parents=True)
     export.save_module(module, path)
+
+
+def model_gardens_kernels():
+    """Has models that are built inside compute as Model Garden's do, not as our task's."""
+    theirs = maskrcnn.MaskRCNNTask.build_model
+    return mock.patch.object(task.FashionMaskRCNNTask, "_build_for_device", theirs)
 
 
 def _model(name: str, input_side: int, model_dir: str | None):

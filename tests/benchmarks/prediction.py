@@ -22,6 +22,7 @@ from absl import app, flags
 from official.vision.serving import detection
 from pycocotools import mask as coco_mask
 
+from tests.benchmarks.exported_variants import model_gardens_kernels
 from tfseg import detector, photo_files, prediction_files, trained_model
 from tfseg.detections import Detections
 from tfseg.photo_pixels import decode_photo
@@ -44,7 +45,8 @@ def define_flags() -> None:
 
 def stock_network(model_dir: str) -> Callable:
     """Model Garden's export module: encoded photo -> boxes (photo pixels), scores, ids, crops."""
-    trained = trained_model.load_trained(model_dir)
+    with model_gardens_kernels():
+        trained = trained_model.load_trained(model_dir)
     size_hw = list(trained.params.task.model.input_size[:2])
     module = detection.DetectionModule(
         params=trained.params, model=trained.model, batch_size=1, input_image_size=size_hw,

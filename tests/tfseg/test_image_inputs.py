@@ -83,16 +83,34 @@ def test_network_inputs_equal_model_gardens_evaluation(size, input_size_hw):
     np.testing.assert_allclose(scale, labels["image_info"][2], rtol=1e-6)
 
 
+def test_network_inputs_of_one_used_size_are_adjacent():
+    sizes = [(50, 80), (300, 100), (40, 60), (300, 90), (64, 70)]
+
+    inputs = prepare([encode(make_image(*size)) for size in sizes])
+
+    assert inputs["used_size_hw"].tolist() == [[64, 32], [64, 32], [64, 96], [64, 96], [64, 96]]
+    assert inputs["scaled_size_hw"][:2].tolist() == [[64, 21], [64, 19]]
+    assert inputs["image_size_hw"][inputs["row"]].tolist() == [list(size) for size in sizes]
+    assert inputs["image_index"].tolist() == [1, 3, 0, 2, 4]
+
+
+def test_network_inputs_used_size_ends_with_the_network_input():
+    inputs = prepare([encode(make_image(50, 80))], input_size_hw=(60, 50))
+
+    assert inputs["images"].shape == (1, 64, 64, 3)
+    assert inputs["used_size_hw"].tolist() == [[32, 64]]
+
+
 def test_network_inputs_mixed_batch():
     good, other = encode(make_image(50, 80)), encode(make_image(300, 100, seed=1))
 
     inputs = prepare([b"", good, good[: len(good) // 2], other, b"no image at all"])
 
-    assert inputs["row"].tolist() == [0, 0, 0, 1, 0]
-    assert inputs["image_size_hw"].tolist() == [[50, 80], [300, 100]]
+    assert inputs["row"].tolist() == [0, 1, 0, 0, 0]  # the narrow one comes first
+    assert inputs["image_size_hw"].tolist() == [[300, 100], [50, 80]]
     assert inputs["is_blank"].tolist() == [False, False]
-    np.testing.assert_array_equal(inputs["images"][0], prepare([good])["images"][0])
-    np.testing.assert_array_equal(inputs["images"][1], prepare([other])["images"][0])
+    np.testing.assert_array_equal(inputs["images"][0], prepare([other])["images"][0])
+    np.testing.assert_array_equal(inputs["images"][1], prepare([good])["images"][0])
     assert inputs["error"].tolist() == [
         b"the image is empty (0 bytes)",
         b"",
@@ -293,7 +311,7 @@ def test_network_inputs_survives_damaged_chunks():
 
     inputs = prepare([*damaged, encoded])
 
-    assert inputs["image_size_hw"][-1].tolist() == [100, 40]
+    assert inputs["image_size_hw"][inputs["row"][-1]].tolist() == [100, 40]
 
 
 def test_network_inputs_finds_exif_behind_other_segments():
@@ -324,7 +342,7 @@ def test_network_inputs_survives_damaged_exif():
     inputs = prepare([*damaged, jpeg])
 
     assert set(inputs["error"].tolist()) == {b""}
-    assert inputs["image_size_hw"][-1].tolist() == [100, 40]
+    assert inputs["image_size_hw"][inputs["row"][-1]].tolist() == [100, 40]
 
 
 def gif_of(*frame_sizes, screen=(1, 1), extension=b"\x21\xf9\x04" + bytes(5)):

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from tests.tfseg import entry_points
 from tfseg import photo_prediction, prediction_files, submission_checks
@@ -170,6 +171,20 @@ def test_a_changed_photo_leaves_no_picture_of_its_former_self(detect, photos_dir
     assert not list((tmp_path / "out" / "cutouts").iterdir())
     height, width = cv2.imread(str(tmp_path / "out" / "overlays" / "web.jpg")).shape[:2]
     assert height > width
+
+
+def test_a_mask_without_pixels_is_not_cut_out(detect, photos_dir, tmp_path):
+    def emptied(image_bytes):
+        outputs = {**detect(image_bytes)}
+        height, width = outputs["image_size_hw"][0]
+        empty = coco_mask.encode(np.zeros((height, width), np.uint8, order="F"))["counts"]
+        outputs["mask_rle"] = np.full_like(outputs["mask_rle"], empty)
+        return outputs
+
+    predict(emptied, find_in_tree(photos_dir / "shop" / "red"), tmp_path)
+
+    assert json.loads((tmp_path / "detections.json").read_text())
+    assert not (tmp_path / "cutouts").exists()
 
 
 def test_an_interrupted_run_keeps_what_is_done(detect, photos_dir, tmp_path):

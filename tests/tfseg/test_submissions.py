@@ -62,6 +62,12 @@ def test_fgvc6_class_ids_are_found_by_name(tmp_path):
         fgvc6_class_ids(["shoe", "hair"])
 
 
+def test_challenge_results_leave_masks_without_pixels_out():
+    found = detections_of((0.9, 1, 1, 4, 4), (0.8, 3, 3, 3, 3))
+
+    assert [entry["score"] for entry in challenge_results(7, found)] == [pytest.approx(0.9)]
+
+
 def test_challenge_results_hold_what_coco_asks_for():
     [entry, *_] = challenge_results(100014, OUTFIT)
 

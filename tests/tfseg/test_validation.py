@@ -2,8 +2,10 @@
 
 import json
 import math
+import signal
 
 import numpy as np
+import pytest
 
 from data_prep.prepared import PreparedDataset
 from tests.tfseg import drawn_examples
@@ -48,6 +50,38 @@ def test_pictures_of_large_photos_are_small_with_truth_left_and_findings_right(t
     assert differs[400, 300] and not differs[700, 100]
     assert (picture[800:, :600] == picture[800:, 600:]).all()
     assert validation.draw_pictures(prepared, "val", [doubtful], 0) is None
+
+
+@pytest.mark.parametrize("interrupted_swap", [1, 2])
+def test_an_interrupt_leaves_no_weights_half_swapped(tmp_path, interrupted_swap):
+    import types
+
+    import tensorflow as tf
+    from official.modeling import optimization
+
+    from tfseg import validation
+
+    weights, averages, swaps = [1, 2, 3], [7, 8, 9], []
+
+    class Optimizer(optimization.ExponentialMovingAverage):
+        def __init__(self):
+            pass
+
+        def swap_weights(self):
+            swaps.append(1)
+            for index in range(3):
+                weights[index], averages[index] = averages[index], weights[index]
+                if index == 1 and len(swaps) == interrupted_swap:
+                    signal.raise_signal(signal.SIGINT)
+
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    trainer = types.SimpleNamespace(optimizer=Optimizer(), strategy=strategy)
+    judge = validation.Validation(None, trainer, None, "val", str(tmp_path))
+
+    with pytest.raises(KeyboardInterrupt), judge._averaged_weights():
+        assert weights == [7, 8, 9]
+
+    assert (weights, averages) == ([1, 2, 3], [7, 8, 9])
 
 
 def test_a_category_without_ground_truth_has_no_figure(tmp_path, monkeypatch):
