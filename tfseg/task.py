@@ -108,18 +108,18 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         return model
 
     def _build_for_device(self):
-        """Model Garden's model, on the CPU of kernels that are quicker there and do the same."""
-        if tf.config.list_physical_devices("GPU"):
-            return super().build_model()
-        given = self._task_config
-        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        """Model Garden's model for the padded input, on a CPU of kernels that are quicker there."""
+        given, on_cpu = self._task_config, not tf.config.list_physical_devices("GPU")
+        model_config = {"input_size": [*train_targets.padded_size(given.model), 3]}
+        if on_cpu and tf.distribute.get_strategy().num_replicas_in_sync == 1:
             # Nothing to synchronise: fused normalization does the same, but that the variance it
             # keeps is the unbiased one.
-            alone = {"norm_activation": {"use_sync_bn": False}}
-            self._task_config = given.replace(model=alone)
+            model_config["norm_activation"] = {"use_sync_bn": False}
+        self._task_config = given.replace(model=model_config)
         model = super().build_model()
         self._task_config = given
-        model.roi_generator = proposals.QuickROIGenerator(**model.roi_generator.get_config())
+        if on_cpu:
+            model.roi_generator = proposals.QuickROIGenerator(**model.roi_generator.get_config())
         return model
 
     def _freeze(self, model) -> None:

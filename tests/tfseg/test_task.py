@@ -31,3 +31,23 @@ def test_one_device_learns_as_with_synchronised_normalization(tmp_path):
         atol = 1e-3 if "moving_variance" in one.name else 1e-5
         np.testing.assert_allclose(one, other, atol=atol, err_msg=one.name)
     assert params.task.model.norm_activation.use_sync_bn
+
+
+def test_an_input_size_that_is_no_multiple_of_the_stride_is_padded():
+    import tensorflow as tf
+
+    from tfseg import experiment
+
+    params = small_experiment.build(
+        small_experiment.open_written(Path("prepared")), "task.model.input_size=[50,70,3]"
+    )
+    model = experiment.build_model(params)
+    stride = 2**params.task.model.max_level
+    padded = [-(-side // stride) * stride for side in (50, 70)]
+    outputs = model(
+        tf.zeros([1, *padded, 3]), image_shape=tf.constant([[50.0, 70.0]]), training=False
+    )
+
+    assert padded != [50, 70]
+    assert outputs["detection_boxes"].shape[0] == 1
+    assert params.task.model.input_size == [50, 70, 3]
