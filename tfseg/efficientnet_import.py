@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from tfseg.weight_import import Importer
+from tfseg.weight_import import Importer, renamed
 
 _EPSILON = 1e-3  # of its batch normalization
 _LAYERS = (
@@ -41,16 +41,7 @@ def neutral_names(weights: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray]
     Raises:
         ValueError: A name is none of EfficientNet-Lite's; other EfficientNets have more layers.
     """
-    named, ignored = {}, []
-    for name, value in weights.items():
-        if _IGNORED.fullmatch(name):
-            ignored.append(name)
-            continue
-        neutral = next((re.sub(p, new, name) for p, new in _LAYERS if re.fullmatch(p, name)), None)
-        if neutral is None:
-            raise ValueError(f"{name}: not a weight of EfficientNet-Lite0.")
-        named[neutral] = value
-    return named, ignored
+    return renamed(weights, _LAYERS, _IGNORED, "EfficientNet-Lite0")
 
 
 class EfficientNetImporter(Importer):

@@ -67,19 +67,43 @@ def neutral_names(weights: dict[str, np.ndarray]) -> tuple[str, dict[str, np.nda
     """
     source = "detectron2" if any("stem.conv1" in name for name in weights) else "torchvision"
     patterns = _DETECTRON2 if source == "detectron2" else _TORCHVISION
+    wanted = (
+        f"an R50-FPN Mask R-CNN or ResNet-50 of {source}; expected "
+        "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN, maskrcnn_resnet50_fpn or resnet50"
+    )
+    named, ignored = renamed(weights, patterns, _IGNORED, wanted)
+    return source, {_renumbered(name): value for name, value in named.items()}, ignored
+
+
+def renamed(
+    weights: dict[str, np.ndarray], patterns, left_out: re.Pattern, wanted: str
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Gives weights other names.
+
+    Args:
+        weights: Arrays by the source's names.
+        patterns: (regular expression of a whole name, what it becomes); the first that fits.
+        left_out: Whole names that are no weights of a model of ours.
+        wanted: What the file should be, for the error.
+
+    Returns:
+        Arrays by new name, and the names that were left out.
+
+    Raises:
+        ValueError: No pattern fits a name.
+    """
     named, ignored = {}, []
     for name, value in weights.items():
-        if _IGNORED.fullmatch(name):
+        if left_out.fullmatch(name):
             ignored.append(name)
             continue
-        neutral = next((re.sub(p, new, name) for p, new in patterns if re.fullmatch(p, name)), None)
-        if neutral is None:
-            raise ValueError(
-                f"{name}: not a weight of an R50-FPN Mask R-CNN or ResNet-50 of {source}; expected "
-                "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN, maskrcnn_resnet50_fpn or resnet50."
-            )
-        named[_renumbered(neutral)] = value
-    return source, named, ignored
+        new_name = next(
+            (re.sub(p, new, name) for p, new in patterns if re.fullmatch(p, name)), None
+        )
+        if new_name is None:
+            raise ValueError(f"{name}: not a weight of {wanted}.")
+        named[new_name] = value
+    return named, ignored
 
 
 def _renumbered(name: str) -> str:
