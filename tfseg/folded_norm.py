@@ -9,6 +9,8 @@ import functools
 import tensorflow as tf
 import tf_keras
 
+from tfseg import winograd
+
 # Model Garden's region proposal head has the second, which is no subclass of the first.
 BATCH_NORMS = (
     tf_keras.layers.BatchNormalization,
@@ -30,27 +32,32 @@ def fold_batch_norm(model) -> int:
     """
     if any(vars(layer).get("call") is _identity for layer in model._flatten_layers()):
         return 0
-    uses = _watch_uses(model)
-    folded = {}
-    for convolution, users in uses.items():
-        if all(isinstance(user, BATCH_NORMS) for user in users):
-            folded.update(dict.fromkeys(users, convolution))
-    for norm, convolution in folded.items():
-        norm.call = functools.partial(_convolve, convolution, *_folded_weights(convolution, norm))
+    folded = {
+        norm: (convolution, size_hw)
+        for convolution, users in _watch_uses(model).items()
+        if all(isinstance(user, BATCH_NORMS) for user, _ in users)
+        for norm, size_hw in users
+    }
+    for norm, (convolution, size_hw) in folded.items():
+        norm.call = _FoldedConvolution(convolution, norm, size_hw)
         norm.input_spec = None  # of the channels that it had
-    for convolution in folded.values():
+    for convolution, _ in folded.values():
         convolution.call = _identity
     return len(folded)
 
 
 def _watch_uses(model) -> dict:
-    """Runs the model on a blank image; returns by convolution the layers that take its outputs."""
+    """Runs the model on a blank image.
+
+    Returns:
+        By convolution the layers that take its outputs, each with the height and width of those.
+    """
     outputs, uses = {}, {}
 
     def watched(layer, call, *inputs, **arguments):
         for value in tf.nest.flatten((inputs, arguments)):
             if id(value) in outputs:
-                uses.setdefault(outputs[id(value)][1], []).append(layer)
+                uses.setdefault(outputs[id(value)][1], []).append((layer, value.shape[1:3]))
         output = call(*inputs, **arguments)
         if _can_be_folded(layer):
             outputs[id(output)] = output, layer  # kept, so that its id stays its own
@@ -80,19 +87,32 @@ def _can_be_folded(layer) -> bool:
     )
 
 
-def _folded_weights(convolution, norm) -> tuple[tf.Variable, tf.Variable]:
-    scale = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
-    scale = scale if norm.gamma is None else scale * norm.gamma
-    offset = 0.0 if norm.beta is None else norm.beta
-    bias = convolution.bias if convolution.use_bias else 0.0
-    return (
-        tf.Variable(convolution.kernel * scale, trainable=False),
-        tf.Variable((bias - norm.moving_mean) * scale + offset, trainable=False),
-    )
+class _FoldedConvolution:
+    """In place of a normalization's call: given the convolution's inputs, does both."""
 
+    def __init__(self, convolution, norm, size_hw):
+        scale = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+        scale = scale if norm.gamma is None else scale * norm.gamma
+        offset = 0.0 if norm.beta is None else norm.beta
+        bias = convolution.bias if convolution.use_bias else 0.0
+        kernel = convolution.kernel * scale
+        self._convolution = convolution
+        self._kernel = tf.Variable(kernel, trainable=False)
+        self._bias = tf.Variable((bias - norm.moving_mean) * scale + offset, trainable=False)
+        self._winograd_kernel = None
+        if winograd.is_quicker(convolution, size_hw):
+            self._winograd_kernel = tf.Variable(winograd.transform_kernel(kernel), trainable=False)
 
-def _convolve(convolution, kernel, bias, inputs, **_):
-    return tf.nn.bias_add(convolution.convolution_op(inputs, kernel), bias)
+    def __call__(self, inputs, **_):
+        def convolve():
+            return self._convolution.convolution_op(inputs, self._kernel)
+
+        def convolve_quickly():
+            return winograd.convolve(inputs, self._winograd_kernel)
+
+        has_both = self._winograd_kernel is not None
+        outputs = winograd.on_cpu(convolve_quickly, convolve) if has_both else convolve()
+        return tf.nn.bias_add(outputs, self._bias)
 
 
 def _identity(inputs):

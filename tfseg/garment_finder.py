@@ -1,6 +1,7 @@
 """Runs the network on decoded images, in graph: boxes first, masks for what is kept only."""
 
 import contextlib
+import functools
 
 import tensorflow as tf
 from official.vision.ops import anchor
@@ -28,8 +29,8 @@ def find_garments(
         model: Model Garden's MaskRCNNModel with a mask head.
         images: float32 [num_rows, padded height, padded width, 3], normalised.
         scaled_size_hw: int32 [num_rows, 2], the part of the network input that shows the image.
-        used_size_hw: int32 [num_rows, 2], the same in whole strides of the pyramid's top; rows that
-            are equal in it are adjacent.
+        used_size_hw: int32 [num_rows, 2], the same in whole strides of the backbone's top; rows
+            that are equal in it are adjacent.
         image_size_hw: int32 [num_rows, 2], original pixels, upright.
         row_thresholds: float32 [num_rows, num_classes + 1], the least score by class id.
         nms_iou: IoU of a second non-maximum suppression within each category; None for none.
@@ -93,17 +94,20 @@ def _find_of_one_size(
 ) -> dict[str, tf.Tensor]:
     """find_garments of images without padding; n is the model's largest number of detections."""
     # Like the full call (maskrcnn_model.py, MaskRCNNModel.call), which runs both branches.
+    config = model.detection_generator.get_config()
     with _of_any_size(model, num_proposals):
+        # `scaled_size` is the part that shows the image, so that no box reaches into the padding.
         outputs, _ = model._call_box_outputs(
             images, scaled_size, _anchors(model, images, padded_hw), training=False
         )
-    # The part that shows the image, so that no box reaches into the padding.
-    boxes = tf.cast(outputs["detection_boxes"], tf.float32)
-    scores = tf.cast(outputs["detection_scores"], tf.float32)
-    class_ids = tf.cast(outputs["detection_classes"], tf.int32)
-    has_area = (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
-    valid = tf.sequence_mask(outputs["num_detections"], tf.shape(scores)[1])
-    kept = valid & has_area & (scores >= tf.gather(row_thresholds, class_ids, batch_dims=1))
+    boxes, scores, class_ids = proposals.best_of_classes(
+        outputs["decoded_boxes"],
+        outputs["decoded_box_scores"],
+        num_detections=config["max_num_detections"],
+        nms_iou=config["nms_iou_threshold"],
+        score_threshold=config["pre_nms_score_threshold"],
+    )
+    kept = (class_ids > 0) & (scores >= tf.gather(row_thresholds, class_ids, batch_dims=1))
     boxes_yxyx = _original_boxes(boxes, scaled_size, image_size)
     if nms_iou is not None:
         kept = _suppress(boxes_yxyx, class_ids, kept, nms_iou)
@@ -129,7 +133,7 @@ def _anchors(model, images, padded_hw) -> dict[str, tf.Tensor]:
     anchors = {}
     for level, boxes in anchor.Anchor(**config, image_size=padded_hw).multilevel_boxes.items():
         stride = 2 ** int(level)
-        boxes = boxes[: height // stride, : width // stride]
+        boxes = boxes[: -(-height // stride), : -(-width // stride)]
         anchors[level] = tf.tile(boxes[None], [batch_size, 1, 1, 1])
     return anchors
 
@@ -184,7 +188,7 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
 def _of_any_size(model, num_proposals: int):
     """Has the graph that is built inside take images of any size, and propose the quick way.
 
-    It proposes at most so many regions.
+    It proposes at most so many regions, and returns the boxes before non-maximum suppression.
     """
     config = model.roi_generator.get_config()
 
@@ -204,12 +208,36 @@ def _of_any_size(model, num_proposals: int):
 
     sized = (model.backbone, model.decoder)
     input_specs = [part.input_spec for part in sized]
+    coarser = [
+        (layer, layer.convolution_op)
+        for layer in model.decoder.layers
+        if getattr(layer, "strides", None) == (2, 2)
+    ]
+    detection_config = model.detection_generator.get_config()
+    apply_nms = detection_config["apply_nms"]
     model.roi_generator.call, model.roi_aligner.call = propose, crop
+    detection_config["apply_nms"] = False
     for part in sized:
         part.input_spec = None
+    for layer, convolution_op in coarser:
+        layer.convolution_op = functools.partial(_convolve_even, convolution_op)
     try:
         yield
     finally:
         del model.roi_generator.call, model.roi_aligner.call
+        detection_config["apply_nms"] = apply_nms
+        for layer, convolution_op in coarser:
+            layer.convolution_op = convolution_op
         for part, input_spec in zip(sized, input_specs, strict=True):
             part.input_spec = input_spec
+
+
+def _convolve_even(convolution_op, inputs, kernel):
+    """Convolves with stride 2 as in training, where both sides are even.
+
+    TensorFlow pads an odd side at both ends instead of the far one, and so looks at other cells.
+    """
+    odd_hw = tf.shape(inputs)[1:3] % 2
+    edges = tf.stack([tf.zeros_like(odd_hw), odd_hw], 1)
+    even = tf.pad(inputs, tf.pad(edges, [[1, 1], [0, 0]]))
+    return convolution_op(tf.ensure_shape(even, [None, None, None, inputs.shape[-1]]), kernel)

@@ -14,6 +14,21 @@ from official.vision.ops import preprocess_ops
 from tfseg.image_headers import read_headers
 
 
+class InputLayout(NamedTuple):
+    """How an image is laid out in the network input.
+
+    Attributes:
+        input_size_hw: The box that an image is fitted into, aspect kept.
+        padded_size_hw: The network input's own size; the rest is padding.
+        stride: The network can be run on the image and so little padding that both sides are
+            multiples of this.
+    """
+
+    input_size_hw: tuple[int, int]
+    padded_size_hw: tuple[int, int]
+    stride: int
+
+
 class NetworkInputs(NamedTuple):
     """Network inputs of the images of a batch that could be decoded.
 
@@ -27,7 +42,7 @@ class NetworkInputs(NamedTuple):
             blank one.
         is_blank: bool [num_rows], whether it is that blank image.
         scaled_size_hw: int32 [num_rows, 2], the part of the network input that shows the image.
-        used_size_hw: int32 [num_rows, 2], scaled_size_hw rounded up to multiples of 2**max_level;
+        used_size_hw: int32 [num_rows, 2], scaled_size_hw rounded up to multiples of the stride;
             rows that are equal in it are adjacent.
         image_size_hw: int32 [num_rows, 2], original pixels, upright.
     """
@@ -42,10 +57,23 @@ class NetworkInputs(NamedTuple):
     image_size_hw: tf.Tensor
 
 
-def padded_size_hw(input_size_hw: tuple[int, int], max_level: int) -> tuple[int, int]:
-    """Returns the network input's size: rounded up to a multiple of 2**max_level."""
-    stride = 2**max_level
-    return tuple(math.ceil(side / stride) * stride for side in input_size_hw)
+def input_layout(
+    input_size_hw: tuple[int, int], max_level: int, backbone_max_level: int
+) -> InputLayout:
+    """Returns the layout for a feature pyramid.
+
+    Args:
+        input_size_hw: The box that an image is fitted into.
+        max_level: The feature pyramid's highest level; Model Garden pads to multiples of its
+            stride.
+        backbone_max_level: The backbone's. Levels up to it are added to each other, so that their
+            sizes must match; those above it are convolutions of the one below.
+    """
+    largest = 2**max_level
+    padded_size_hw = tuple(math.ceil(side / largest) * largest for side in input_size_hw)
+    return InputLayout(
+        tuple(input_size_hw), padded_size_hw, 2 ** min(max_level, backbone_max_level)
+    )
 
 
 def limited(images: tf.Tensor, max_images: int) -> tf.Tensor:
@@ -60,15 +88,14 @@ def limited(images: tf.Tensor, max_images: int) -> tf.Tensor:
 
 
 def inputs_from_bytes(
-    image_bytes: tf.Tensor, input_size_hw: tuple[int, int], max_level: int, max_pixels: int
+    image_bytes: tf.Tensor, layout: InputLayout, max_pixels: int
 ) -> NetworkInputs:
     """Decodes, turns upright, resizes, normalises and pads a batch of encoded images.
 
     Args:
         image_bytes: string [batch]; JPEG, PNG, BMP, GIF (its first frame) or WebP; grey, CMYK,
             palette and 16-bit images become RGB, transparent ones lie on white.
-        input_size_hw: The box that an image is fitted into, aspect kept.
-        max_level: The feature pyramid's highest level.
+        layout: Of the network input.
         max_pixels: Larger images are refused before they are decoded.
     """
     headers = read_headers(image_bytes)
@@ -77,19 +104,16 @@ def inputs_from_bytes(
     def decode(encoded, orientation):
         return tf.io.decode_image(encoded, channels=0, expand_animations=False), orientation
 
-    return _inputs(error, (image_bytes, headers.orientation), decode, input_size_hw, max_level)
+    return _inputs(error, (image_bytes, headers.orientation), decode, layout)
 
 
-def inputs_from_pixels(
-    images: tf.Tensor, input_size_hw: tuple[int, int], max_level: int, max_pixels: int
-) -> NetworkInputs:
+def inputs_from_pixels(images: tf.Tensor, layout: InputLayout, max_pixels: int) -> NetworkInputs:
     """Resizes, normalises and pads a batch of decoded, upright images.
 
     Args:
         images: uint8 [batch, height, width, channels]; grey, grey and alpha, RGB, or RGB and alpha;
             transparent ones are laid on white.
-        input_size_hw: The box that an image is fitted into, aspect kept.
-        max_level: The feature pyramid's highest level.
+        layout: Of the network input.
         max_pixels: Larger images are refused.
     """
     batch_size, height, width, num_channels = tf.unstack(tf.shape(images, tf.int64))
@@ -104,12 +128,10 @@ def inputs_from_pixels(
     def decode(image, orientation):
         return image, orientation
 
-    return _inputs(
-        tf.fill(batch_size[None], error), (images, upright), decode, input_size_hw, max_level
-    )
+    return _inputs(tf.fill(batch_size[None], error), (images, upright), decode, layout)
 
 
-def _inputs(error, elements, decode, input_size_hw, max_level) -> NetworkInputs:
+def _inputs(error, elements, decode, layout) -> NetworkInputs:
     """Makes the network inputs of those images that have no error yet.
 
     Args:
@@ -120,11 +142,11 @@ def _inputs(error, elements, decode, input_size_hw, max_level) -> NetworkInputs:
     """
     batch_size = tf.size(error)
     candidates = tf.where(error == "")[:, 0]
-    padded_hw = padded_size_hw(input_size_hw, max_level)
+    padded_hw, stride = layout.padded_size_hw, layout.stride
 
     def network_input(index, *element):
         image, orientation = decode(*element)
-        return index, *_network_input(_to_rgb(image), orientation, input_size_hw, padded_hw)
+        return index, *_network_input(_to_rgb(image), orientation, layout)
 
     # A data set inside the graph is what lets one element fail without failing the call.
     decoded = tf.data.Dataset.from_tensor_slices(
@@ -136,7 +158,6 @@ def _inputs(error, elements, decode, input_size_hw, max_level) -> NetworkInputs:
     index, images, scaled_size_hw, image_size_hw = decoded.batch(
         tf.cast(batch_size, tf.int64) + 1
     ).get_single_element()
-    stride = 2**max_level
     used_size_hw = tf.minimum((scaled_size_hw + stride - 1) // stride * stride, padded_hw)
 
     num_decoded = tf.size(index) - 1
@@ -199,19 +220,19 @@ def _to_rgb(image: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def _network_input(image, orientation, input_size_hw, padded_hw):
+def _network_input(image, orientation, layout: InputLayout):
     """Returns the network input of one RGB image, its scaled size and its upright size."""
     stored_hw = tf.shape(image)[:2]
     size_hw = tf.where(orientation >= 5, tf.reverse(stored_hw, [0]), stored_hw)
     size = tf.cast(size_hw, tf.float32)
-    scale = tf.minimum(input_size_hw[0] / size[0], input_size_hw[1] / size[1])
+    scale = tf.reduce_min(tf.constant(layout.input_size_hw, tf.float32) / size)
     scaled_hw = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), 1)
     stored_scaled_hw = tf.where(orientation >= 5, tf.reverse(scaled_hw, [0]), scaled_hw)
     resized = tf.image.resize(image, stored_scaled_hw)
     upright = _upright(resized, orientation) / 255.0
     normalised = preprocess_ops.normalize_scaled_float_image(upright)
-    padded = tf.image.pad_to_bounding_box(normalised, 0, 0, *padded_hw)
-    return tf.ensure_shape(padded, [*padded_hw, 3]), scaled_hw, size_hw
+    padded = tf.image.pad_to_bounding_box(normalised, 0, 0, *layout.padded_size_hw)
+    return tf.ensure_shape(padded, [*layout.padded_size_hw, 3]), scaled_hw, size_hw
 
 
 def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Regions for the box head, as Model Garden's MultilevelROIGenerator proposes them, but quicker.
+"""Regions for the box head, and the best of its boxes, as Model Garden finds them, but quicker.
 
 Only the best anchors of each level are decoded, and non-maximum suppression is TensorFlow's own
 kernel in place of a loop of tensor operations: the same regions for a tenth of the time.
@@ -61,6 +61,47 @@ def propose(
         scores.append(kept.nmsed_scores)
     all_boxes, all_scores = tf.concat(boxes, 1), tf.concat(scores, 1)
     return box_ops.top_k_boxes(all_boxes, all_scores, min(all_scores.shape[1], num_proposals))
+
+
+def best_of_classes(
+    boxes: tf.Tensor,
+    scores: tf.Tensor,
+    *,
+    num_detections: int,
+    nms_iou: float,
+    score_threshold: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Suppresses non-maxima within each class, the best first.
+
+    Model Garden's detection generator does the same, but that it also drops a few boxes whose only
+    better neighbours were dropped themselves.
+
+    Args:
+        boxes: float32 [batch, n, num_classes or 1, 4], (ymin, xmin, ymax, xmax); without the
+            background. Those without an area, such as padding, are passed over.
+        scores: float32 [batch, n, num_classes], 0..1.
+        num_detections: At most so many, of all classes together.
+        nms_iou: A box is dropped where its IoU with a better one of its class is above it.
+        score_threshold: Lower scores are left out.
+
+    Returns:
+        boxes float32 [batch, num_detections, 4], scores float32 [batch, num_detections],
+        descending, and class ids int32 [batch, num_detections], from 1; zeros are padding.
+    """
+    boxes, scores = tf.cast(boxes, tf.float32), tf.cast(scores, tf.float32)
+    has_area = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    best = tf.image.combined_non_max_suppression(
+        boxes,
+        tf.where(has_area, scores, 0.0),
+        max_output_size_per_class=num_detections,
+        max_total_size=num_detections,
+        iou_threshold=nms_iou,
+        score_threshold=score_threshold,
+        clip_boxes=False,
+    )
+    is_found = tf.sequence_mask(best.valid_detections, num_detections)
+    class_ids = tf.where(is_found, tf.cast(best.nmsed_classes, tf.int32) + 1, 0)
+    return best.nmsed_boxes, best.nmsed_scores, class_ids
 
 
 class QuickROIGenerator(roi_generator.MultilevelROIGenerator):

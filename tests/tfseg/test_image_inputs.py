@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from official.vision.dataloaders import maskrcnn_input
 
-from tfseg.image_inputs import inputs_from_bytes
+from tfseg.image_inputs import input_layout, inputs_from_bytes
 
 
 def make_image(height, width, seed=0):
@@ -28,7 +28,7 @@ def encode(image_rgb, extension=".png", options=()):
 def compiled(input_size_hw, max_pixels):
     return tf.function(
         lambda image_bytes: inputs_from_bytes(
-            image_bytes, input_size_hw, max_level=5, max_pixels=max_pixels
+            image_bytes, input_layout(input_size_hw, 5, 5), max_pixels
         ),
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
@@ -99,6 +99,18 @@ def test_network_inputs_used_size_ends_with_the_network_input():
 
     assert inputs["images"].shape == (1, 64, 64, 3)
     assert inputs["used_size_hw"].tolist() == [[32, 64]]
+
+
+def test_used_size_is_of_whole_strides_of_the_backbone():
+    layout = input_layout((800, 800), 6, 5)
+    assert layout == ((800, 800), (832, 832), 32)
+    assert input_layout((800, 800), 4, 5).stride == 16
+
+    photo = encode(make_image(128, 96))  # 800 x 600, which is no multiple of 32
+    inputs = inputs_from_bytes(tf.constant([photo]), layout, 1_000_000)
+
+    assert inputs.used_size_hw.numpy().tolist() == [[800, 608]]
+    assert inputs.images.shape == (1, 832, 832, 3)
 
 
 def test_network_inputs_mixed_batch():

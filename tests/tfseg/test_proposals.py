@@ -4,7 +4,8 @@ import tensorflow as tf
 from official.vision.modeling.layers import roi_generator
 from official.vision.ops import anchor
 
-from tfseg.proposals import QuickROIGenerator, propose
+from tfseg import thresholds
+from tfseg.proposals import QuickROIGenerator, best_of_classes, propose
 
 IMAGE_SHAPE = tf.constant([[64.0, 96.0], [50.0, 70.0]])
 
@@ -76,3 +77,37 @@ def test_the_quick_layer_does_what_model_gardens_does(raw, training, settings):
     expected = theirs(*raw, IMAGE_SHAPE, training=training)
     assert found[0].shape == expected[0].shape
     assert_same_regions(*found, *expected, least=10)
+
+
+def best_by_definition(boxes, scores, num_detections, nms_iou, score_threshold):
+    """Class ids, scores and boxes of what is kept."""
+    boxes = np.broadcast_to(boxes, (*scores.shape, 4))
+    index, category = np.nonzero((scores >= score_threshold) & (boxes[..., 2] > boxes[..., 0]))
+    boxes, scores = boxes[index, category], scores[index, category]
+    kept = thresholds.nms(boxes, scores, category, nms_iou)
+    order = np.argsort(-scores[kept])[:num_detections]
+    return category[kept][order] + 1, scores[kept][order], boxes[kept][order]
+
+
+@pytest.mark.parametrize("boxes_per_class", [True, False])
+@pytest.mark.parametrize("num_detections", [70, 20])
+def test_best_of_classes(boxes_per_class, num_detections):
+    rng = np.random.default_rng(2)
+    low = rng.uniform(0, 60, (2, 40, 3 if boxes_per_class else 1, 2))
+    boxes = np.concatenate([low, low + rng.uniform(5, 30, low.shape)], -1).astype(np.float32)
+    boxes[:, 30:] = 0  # padding, with scores
+    scores = rng.uniform(0, 1, (2, 40, 3)).astype(np.float32)
+    limits = {"num_detections": num_detections, "nms_iou": 0.4, "score_threshold": 0.3}
+
+    found = best_of_classes(tf.constant(boxes), tf.constant(scores), **limits)
+
+    found_boxes, found_scores, class_ids = (values.numpy() for values in found)
+    assert class_ids.shape == found_scores.shape == (2, num_detections)
+    for index in range(2):
+        expected = best_by_definition(boxes[index], scores[index], **limits)
+        count = len(expected[0])
+        assert num_detections == count or 40 < count < 70
+        np.testing.assert_array_equal(class_ids[index, :count], expected[0])
+        np.testing.assert_allclose(found_scores[index, :count], expected[1])
+        np.testing.assert_allclose(found_boxes[index, :count], expected[2])
+        assert not class_ids[index, count:].any()

@@ -5,7 +5,7 @@ import tensorflow as tf
 from pycocotools import mask as coco_mask
 
 from tfseg import thresholds
-from tfseg.image_inputs import inputs_from_bytes
+from tfseg.image_inputs import input_layout, inputs_from_bytes
 from tfseg.serving_module import ServingModule
 
 PER_BOX = ("boxes_yxyx", "class_ids", "class_names", "scores", "mask_rle")
@@ -71,7 +71,7 @@ def test_detect_equals_the_full_model(tiny_module, tiny_model, monkeypatch):
     outputs = detect(tiny_module, photos)
 
     for index, (photo, size) in enumerate(zip(photos, sizes, strict=True)):
-        inputs = inputs_from_bytes(tf.constant([photo]), (64, 96), max_level=5, max_pixels=10**6)
+        inputs = inputs_from_bytes(tf.constant([photo]), input_layout((64, 96), 5, 5), 10**6)
         height, width = inputs.used_size_hw[0].numpy()
         scaled_size_hw = tf.cast(inputs.scaled_size_hw, tf.float32)
         full = tiny_model(inputs.images[:, :height, :width], image_shape=scaled_size_hw)
@@ -328,3 +328,11 @@ def test_serving_module_threshold_out_of_range(tiny_model):
 def test_serving_module_number_of_thresholds(tiny_model):
     with pytest.raises(ValueError, match="got 2 numbers, expected one, or one for each of 3"):
         ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=(0.5, 0.5))
+
+
+def test_serving_module_refuses_soft_suppression(tiny_model, monkeypatch):
+    config = tiny_model.detection_generator.get_config()
+    monkeypatch.setitem(config, "soft_nms_sigma", 0.5)
+
+    with pytest.raises(ValueError, match="soft_nms_sigma"):
+        ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"))
