@@ -154,15 +154,18 @@ def _suppress(boxes_yxyx, class_ids, kept, nms_iou: float) -> tf.Tensor:
     intersection = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
     area = tf.reduce_prod(boxes_yxyx[..., 2:] - boxes_yxyx[..., :2], axis=-1)
     union = area[:, :, None] + area[:, None, :] - intersection
-    overlaps = tf.math.divide_no_nan(intersection, union) > nms_iou
-    overlaps &= class_ids[:, :, None] == class_ids[:, None, :]
+    suppresses = tf.math.divide_no_nan(intersection, union) > nms_iou
+    suppresses &= class_ids[:, :, None] == class_ids[:, None, :]
     positions = tf.range(tf.shape(kept)[1])
+    suppresses &= positions[:, None] < positions  # [:, i, j]: i drops j, if it is kept itself
 
-    def drop_overlapped(index, kept):
-        worse = overlaps[:, index] & (positions > index)[None]
-        return index + 1, kept & ~(kept[:, index, None] & worse)
+    # Each round settles at least the best one that is not settled yet; mostly two rounds do it all.
+    def drop_suppressed(kept_before, _):
+        dropped = tf.reduce_any(suppresses & kept_before[:, :, None], axis=1)
+        kept_now = kept & ~dropped
+        return kept_now, tf.reduce_any(kept_now != kept_before)
 
-    return tf.while_loop(lambda index, _: index < tf.size(positions), drop_overlapped, (0, kept))[1]
+    return tf.while_loop(lambda _, is_changed: is_changed, drop_suppressed, (kept, True))[0]
 
 
 def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:

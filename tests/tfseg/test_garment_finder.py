@@ -6,7 +6,7 @@ import tf_keras
 from official.vision.configs import backbones, decoders, maskrcnn
 from official.vision.modeling import factory
 
-from tfseg import folded_norm, garment_finder, torch_layout
+from tfseg import folded_norm, garment_finder, thresholds, torch_layout
 from tfseg.serving_module import ServingModule
 
 
@@ -63,3 +63,27 @@ def test_photos_whose_levels_have_odd_sizes(model_with_level_6, is_folded):
     boxes = outputs["boxes_yxyx"].numpy()
     assert (boxes >= 0).all()
     assert (boxes <= [192, 110, 192, 110]).all()
+
+
+def test_suppress_equals_the_definition():
+    rng = np.random.default_rng(5)
+    low = rng.uniform(0, 40, (4, 60, 2))
+    boxes = np.concatenate([low, low + rng.uniform(10, 40, low.shape)], -1).astype(np.float32)
+    # A chain: each suppresses the next, so that every second one stays.
+    boxes[0, :20] = [[0, 4 * index, 10, 4 * index + 10] for index in range(20)]
+    class_ids = rng.integers(1, 3, (4, 60)).astype(np.int32)
+    class_ids[0, :20] = 1
+    kept = np.ones((4, 60), bool)
+    kept[1:, 10:20] = False
+
+    result = garment_finder._suppress(*map(tf.constant, (boxes, class_ids, kept)), nms_iou=0.4)
+
+    assert result[0, :20].numpy().tolist() == [True, False] * 10
+    for row in range(4):
+        expected = kept[row].copy()
+        scores = -np.arange(60.0)[kept[row]]
+        expected[kept[row]] = thresholds.nms(
+            boxes[row][kept[row]], scores, class_ids[row][kept[row]], 0.4
+        )
+        assert 5 < expected.sum() < kept[row].sum()
+        np.testing.assert_array_equal(result[row], expected)
