@@ -100,14 +100,20 @@ class PhotoPrediction:
                         journal.add(photo, num_bytes, answer)
                     progress.update()
 
+            def note_rest():
+                if pending:
+                    try:
+                        note_oldest()
+                    finally:
+                        note_rest()
+
             try:
                 for batch in batches:
                     pending.append(workers.submit(self._predict_batch, batch, names))
                     if len(pending) > _NUM_WORKERS:  # memory does not grow with the photos
                         note_oldest()
-            finally:  # what an interrupt finds under way is finished and kept
-                while pending:
-                    note_oldest()
+            finally:  # what an interrupt or a failure finds under way is finished and kept
+                note_rest()
 
     def _predict_batch(
         self, photos: list[PhotoFile], names: Mapping[str, str]

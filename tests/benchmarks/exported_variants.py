@@ -2,10 +2,11 @@
 
 The names: `stock` and `ours` have the box head of the paper (two fully connected layers), with
 `_default_head` Model Garden's default one (four convolutions). The model has Model Garden's default
-of 1,000 proposals; `ours` keeps 300, `ours_all_proposals` every one, `ours_200` so many. A trained
-model keeps its own heads.
+of 1,000 proposals; `ours` keeps 300, `ours_all_proposals` every one, `ours_200` so many;
+`ours_direct` is without Winograd convolutions. A trained model keeps its own heads.
 """
 
+import contextlib
 from pathlib import Path
 from unittest import mock
 
@@ -18,7 +19,7 @@ from official.modeling import hyperparams
 from official.vision.serving import detection
 from official.vision.tasks import maskrcnn
 
-from tfseg import experiment, export, folded_norm, serving_module, task, trained_model
+from tfseg import experiment, export, folded_norm, serving_module, task, trained_model, winograd
 
 _CATEGORIES = 13
 _DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}
@@ -33,8 +34,9 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
         _save_stock(params, model, path)
         return
     params, model, names = _model(name, input_side, model_dir)
-    folded_norm.fold_batch_norm(model)
-    kept = name.removeprefix("ours").removesuffix("_default_head").strip("_")
+    with _winograd_allowed("direct" not in name):
+        folded_norm.fold_batch_norm(model)
+    kept = name.removeprefix("ours").removesuffix("_default_head").replace("_direct", "").strip("_")
     by_name = {"all_proposals": 10**6, "": serving_module.DEFAULT_NUM_PROPOSALS}
     proposals = by_name[kept] if kept in by_name else int(kept)
     size = tuple(params.task.model.input_size[:2])
@@ -47,6 +49,12 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
     module = serving_module.ServingModule(*arguments, threshold, num_proposals=proposals)
     path.mkdir(parents=True)
     export.save_module(module, path)
+
+
+def _winograd_allowed(is_allowed: bool):
+    if is_allowed:
+        return contextlib.nullcontext()
+    return mock.patch.object(winograd, "is_quicker", return_value=False)
 
 
 def model_gardens_kernels():
