@@ -163,6 +163,12 @@ def _check(params: cfg.ExperimentConfig) -> None:
         raise ValueError(
             f"task.model.input_size: got {list(model.input_size)}, expected [height, width, 3]."
         )
+    suppression = model.detection_generator
+    if suppression.nms_version == "v1" and suppression.soft_nms_sigma:
+        raise ValueError(
+            f"task.model.detection_generator.soft_nms_sigma: got {suppression.soft_nms_sigma}, "
+            "expected 0 or null: evaluation and export cannot suppress softly."
+        )
     unknown = set(params.task.freeze) - set(fashion_task.MODULES)
     if unknown:
         raise ValueError(

@@ -111,7 +111,7 @@ class _FoldedConvolution:
             return winograd.convolve(inputs, self._winograd_kernel)
 
         has_both = self._winograd_kernel is not None
-        outputs = winograd.on_cpu(convolve_quickly, convolve) if has_both else convolve()
+        outputs = winograd.choose_by_device(convolve_quickly, convolve) if has_both else convolve()
         return tf.nn.bias_add(outputs, self._bias)
 
 

@@ -4,9 +4,27 @@ import contextlib
 import functools
 
 import tensorflow as tf
+import tf_keras
+from official.vision.modeling import decoders
 from official.vision.ops import anchor
 
 from tfseg import proposals, roi_features
+
+# Photos that are run together have at most so many pixels, as the network sees them: one more takes
+# no time less, but 100 MB at 512 x 512.
+MAX_PIXELS_AT_ONCE = 8 * 512 * 512
+
+
+def joined_level(model, max_level: int) -> int:
+    """Returns the highest level of the pyramid that is joined with another one.
+
+    In Model Garden's FPN it is the backbone's highest; those above are convolutions of the one
+    below, which `_run_on_any_size` has take odd sizes.
+    """
+    is_fpn = isinstance(model.decoder, decoders.FPN)
+    if not is_fpn or model.decoder.get_config()["use_separable_conv"]:
+        return max_level
+    return min(max_level, max(int(level) for level in model.backbone.output_specs))
 
 
 def find_garments(
@@ -22,8 +40,8 @@ def find_garments(
 ) -> dict[str, tf.Tensor]:
     """Runs the model on decoded images; its masks on the kept detections only.
 
-    Images of one used size are run together, and the padding beyond it not at all: an answer does
-    not depend on the other images.
+    Images of one used size are run together, some at a time, and the padding beyond it not at all:
+    an answer does not depend on the other images.
 
     Args:
         model: Model Garden's MaskRCNNModel with a mask head.
@@ -58,10 +76,7 @@ def find_garments(
             num_proposals,
         )
 
-    num_rows = tf.shape(images)[0]
-    is_first = tf.reduce_any(used_size_hw[1:] != used_size_hw[:-1], axis=1)
-    first = tf.concat([[0], tf.cast(tf.where(is_first)[:, 0], tf.int32) + 1], 0)
-    bounds = tf.stack([first, tf.concat([first[1:], [num_rows]], 0)], 1)
+    bounds = _bounds_of_runs(used_size_hw)
     # Ragged, because groups differ in their number of rows.
     most = model.detection_generator.get_config()["max_num_detections"]
     cells = model.mask_roi_aligner.get_config()["crop_size"]
@@ -82,6 +97,20 @@ def find_garments(
     }
 
 
+def _bounds_of_runs(used_size_hw) -> tf.Tensor:
+    """Returns int32 [num_runs, 2], the first row of each run and the one behind its last."""
+    num_rows = tf.shape(used_size_hw)[0]
+    rows = tf.range(num_rows)
+    differs = tf.reduce_any(used_size_hw[1:] != used_size_hw[:-1], axis=1)
+    is_first = tf.concat([[True], differs], 0)
+    first_of_size = tf.gather(
+        tf.boolean_mask(rows, is_first), tf.cumsum(tf.cast(is_first, tf.int32)) - 1
+    )
+    most = tf.maximum(MAX_PIXELS_AT_ONCE // tf.reduce_prod(used_size_hw, axis=1), 1)
+    first = tf.boolean_mask(rows, (rows - first_of_size) % most == 0)
+    return tf.stack([first, tf.concat([first[1:], [num_rows]], 0)], 1)
+
+
 def _find_of_one_size(
     model,
     images,
@@ -95,7 +124,7 @@ def _find_of_one_size(
     """find_garments of images without padding; n is the model's largest number of detections."""
     # Like the full call (maskrcnn_model.py, MaskRCNNModel.call), which runs both branches.
     config = model.detection_generator.get_config()
-    with _of_any_size(model, num_proposals):
+    with _run_on_any_size(model, num_proposals):
         # `scaled_size` is the part that shows the image, so that no box reaches into the padding.
         outputs, _ = model._call_box_outputs(
             images, scaled_size, _anchors(model, images, padded_hw), training=False
@@ -104,6 +133,7 @@ def _find_of_one_size(
         outputs["decoded_boxes"],
         outputs["decoded_box_scores"],
         num_detections=config["max_num_detections"],
+        pre_nms_top_k=config["pre_nms_top_k"],
         nms_iou=config["nms_iou_threshold"],
         score_threshold=config["pre_nms_score_threshold"],
     )
@@ -188,10 +218,10 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
 
 
 @contextlib.contextmanager
-def _of_any_size(model, num_proposals: int):
-    """Has the graph that is built inside take images of any size, and propose the quick way.
+def _run_on_any_size(model, num_proposals: int):
+    """Has the graph that is built inside take images of any size, and leave out what we do better.
 
-    It proposes at most so many regions, and returns the boxes before non-maximum suppression.
+    It proposes at most so many regions, the quick way, and returns boxes that are not suppressed.
     """
     config = model.roi_generator.get_config()
 
@@ -214,9 +244,9 @@ def _of_any_size(model, num_proposals: int):
     coarser = [
         (layer, layer.convolution_op)
         for layer in model.decoder.layers
-        if getattr(layer, "strides", None) == (2, 2)
+        if type(layer) is tf_keras.layers.Conv2D and layer.strides == (2, 2)
     ]
-    detection_config = model.detection_generator.get_config()
+    detection_config = model.detection_generator.get_config()  # its own, no copy
     apply_nms = detection_config["apply_nms"]
     model.roi_generator.call, model.roi_aligner.call = propose, crop
     detection_config["apply_nms"] = False

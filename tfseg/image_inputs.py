@@ -57,23 +57,19 @@ class NetworkInputs(NamedTuple):
     image_size_hw: tf.Tensor
 
 
-def input_layout(
-    input_size_hw: tuple[int, int], max_level: int, backbone_max_level: int
-) -> InputLayout:
+def input_layout(input_size_hw: tuple[int, int], max_level: int, joined_level: int) -> InputLayout:
     """Returns the layout for a feature pyramid.
 
     Args:
         input_size_hw: The box that an image is fitted into.
         max_level: The feature pyramid's highest level; Model Garden pads to multiples of its
             stride.
-        backbone_max_level: The backbone's. Levels up to it are added to each other, so that their
-            sizes must match; those above it are convolutions of the one below.
+        joined_level: The highest level that is joined with another one, so that their sizes must
+            match.
     """
     largest = 2**max_level
     padded_size_hw = tuple(math.ceil(side / largest) * largest for side in input_size_hw)
-    return InputLayout(
-        tuple(input_size_hw), padded_size_hw, 2 ** min(max_level, backbone_max_level)
-    )
+    return InputLayout(tuple(input_size_hw), padded_size_hw, 2**joined_level)
 
 
 def limited(images: tf.Tensor, max_images: int) -> tf.Tensor:

@@ -1,7 +1,7 @@
 """Regions for the box head, and the best of its boxes, as Model Garden finds them, but quicker.
 
 Only the best anchors of each level are decoded, and non-maximum suppression is TensorFlow's own
-kernel in place of a loop of tensor operations: the same regions for a tenth of the time.
+kernel in place of a loop of tensor operations: a tenth of the time.
 """
 
 import tensorflow as tf
@@ -68,19 +68,21 @@ def best_of_classes(
     scores: tf.Tensor,
     *,
     num_detections: int,
+    pre_nms_top_k: int,
     nms_iou: float,
     score_threshold: float,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Suppresses non-maxima within each class, the best first.
 
-    Model Garden's detection generator does the same, but that it also drops a few boxes whose only
-    better neighbours were dropped themselves.
+    The result is that of Model Garden's detection generator, whose loop departs from the definition
+    where nms_iou is not 0.5 (official/vision/ops/nms.py, _self_suppression).
 
     Args:
         boxes: float32 [batch, n, num_classes or 1, 4], (ymin, xmin, ymax, xmax); without the
             background. Those without an area, such as padding, are passed over.
         scores: float32 [batch, n, num_classes], 0..1.
         num_detections: At most so many, of all classes together.
+        pre_nms_top_k: So many of a class are looked at.
         nms_iou: A box is dropped where its IoU with a better one of its class is above it.
         score_threshold: Lower scores are left out.
 
@@ -90,13 +92,17 @@ def best_of_classes(
     """
     boxes, scores = tf.cast(boxes, tf.float32), tf.cast(scores, tf.float32)
     has_area = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    scores = tf.where(has_area, scores, -1.0)
+    num_looked_at = tf.minimum(tf.shape(scores)[1], pre_nms_top_k)
+    of_class = tf.transpose(scores, [0, 2, 1])
+    least = tf.nn.top_k(of_class, num_looked_at, sorted=True).values[..., -1]
     best = tf.image.combined_non_max_suppression(
         boxes,
-        tf.where(has_area, scores, 0.0),
+        tf.where(scores >= least[:, None], scores, -1.0),
         max_output_size_per_class=num_detections,
         max_total_size=num_detections,
         iou_threshold=nms_iou,
-        score_threshold=score_threshold,
+        score_threshold=max(score_threshold, 0.0),
         clip_boxes=False,
     )
     is_found = tf.sequence_mask(best.valid_detections, num_detections)

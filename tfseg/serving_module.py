@@ -101,17 +101,14 @@ class ServingModule(tf.Module):
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
         if num_proposals < 1:
             raise ValueError(f"num_proposals: got {num_proposals}, expected at least 1.")
-        if model.detection_generator.get_config()["soft_nms_sigma"]:
-            raise ValueError(
-                "task.model.detection_generator.soft_nms_sigma is set; exports suppress hard only."
-            )
         self.nms_iou, self.num_proposals = nms_iou, num_proposals
         self.max_pixels, self.max_images = max_pixels, max_images
         bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
         threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
         pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
-        backbone_max_level = max(int(level) for level in model.backbone.output_specs)
-        layout = image_inputs.input_layout(self.input_size_hw, max_level, backbone_max_level)
+        layout = image_inputs.input_layout(
+            self.input_size_hw, max_level, garment_finder.joined_level(model, max_level)
+        )
         class_names = ("", *self.category_names)
 
         # One body for every signature, so that the exported graph holds the network once.

@@ -41,7 +41,12 @@ MIN_CELLS = 4000
 
 
 def is_quicker(convolution, size_hw: tuple[int, int]) -> bool:
-    """Whether a Keras Conv2D layer, on features of this size, gains from this module on a CPU."""
+    """Whether a Keras Conv2D layer gains from this module on a CPU.
+
+    Args:
+        convolution: The layer, built.
+        size_hw: Of its features, at the network's full input.
+    """
     channels = convolution.kernel.shape[2:]
     return (
         convolution.kernel_size == (3, 3)
@@ -101,9 +106,9 @@ def convolve(features: tf.Tensor, transformed_kernel: tf.Tensor) -> tf.Tensor:
     return tf.gather(tf.reshape(tiles, [-1, num_filters]), in_tile * num_tiles + of_tile)
 
 
-def on_cpu(there: Callable[[], tf.Tensor], elsewhere: Callable[[], tf.Tensor]) -> tf.Tensor:
+def choose_by_device(cpu: Callable[[], tf.Tensor], other: Callable[[], tf.Tensor]) -> tf.Tensor:
     """Returns the first function's result where the graph runs on a CPU, else the second's."""
-    return tf.switch_case(tf.raw_ops.DeviceIndex(device_names=["CPU"]), [there, elsewhere])
+    return tf.switch_case(tf.raw_ops.DeviceIndex(device_names=["CPU"]), [cpu, other])
 
 
 def _both_ways(transform: np.ndarray) -> tf.Tensor:

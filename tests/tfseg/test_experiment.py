@@ -71,6 +71,10 @@ def test_every_config_fits_the_experiment(prepared, flagfile):
             r"input_size: got \[64\], expected \[height, width, 3\]",
         ),
         ("trainer: {steps_per_loop: 0}", "steps_per_loop: got 0, expected at least 1"),
+        (
+            "task: {model: {detection_generator: {nms_version: v1, soft_nms_sigma: 0.5}}}",
+            "soft_nms_sigma: got 0.5, expected 0 or null",
+        ),
         ("trainer: {steps_per_loop: 7}", "summary_interval: got 10, expected a multiple"),
     ],
 )

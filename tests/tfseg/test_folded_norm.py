@@ -46,7 +46,7 @@ def run(model):
 
 
 def test_fold_batch_norm_changes_no_result(trained_model, monkeypatch):
-    monkeypatch.setattr(winograd, "MIN_CELLS", 16)  # level 4 still
+    monkeypatch.setattr(winograd, "MIN_CELLS", 50)  # level 3
     before = run(trained_model)
 
     num_folded = fold_batch_norm(trained_model)
@@ -54,6 +54,13 @@ def test_fold_batch_norm_changes_no_result(trained_model, monkeypatch):
     # Backbone, three levels of the pyramid, four of the proposals, box and mask head. Level 5 keeps
     # its own: level 6 is made of what it had before its normalization.
     assert num_folded == 53 + 3 + 4 + 1 + 1
+    is_wide = trained_model.rpn_head.get_config()["num_filters"] >= winograd.MIN_CHANNELS
+    with_winograd = [
+        layer
+        for layer in trained_model._flatten_layers()
+        if getattr(vars(layer).get("call"), "_winograd_kernel", None) is not None
+    ]
+    assert len(with_winograd) == (2 if is_wide else 0)  # pyramid and proposals
     after = run(trained_model)
     for name in ("decoder_features", "rpn_scores", "rpn_boxes"):
         for level, values in before[name].items():

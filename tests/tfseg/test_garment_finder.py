@@ -10,17 +10,16 @@ from tfseg import folded_norm, garment_finder, thresholds, torch_layout
 from tfseg.serving_module import ServingModule
 
 
-@pytest.fixture(scope="module")
-def model_with_level_6():
+def make_model(decoder, max_level=6):
     """A random Mask R-CNN whose pyramid ends above the backbone; 128x128 pixels."""
     tf_keras.utils.set_random_seed(1)
     config = maskrcnn.MaskRCNN(
         num_classes=3,
         input_size=[128, 128, 3],
         min_level=3,
-        max_level=6,
+        max_level=max_level,
         backbone=backbones.Backbone(type="resnet", resnet=backbones.ResNet(model_id=18)),
-        decoder=decoders.Decoder(type="fpn", fpn=decoders.FPN(num_filters=16)),
+        decoder=decoder,
         rpn_head=maskrcnn.RPNHead(num_filters=16),
         detection_head=maskrcnn.DetectionHead(num_convs=0, num_fcs=1, fc_dims=32),
         mask_head=maskrcnn.MaskHead(num_convs=1, num_filters=16),
@@ -30,39 +29,69 @@ def model_with_level_6():
     return model
 
 
+def fpn(**options):
+    return decoders.Decoder(type="fpn", fpn=decoders.FPN(num_filters=16, **options))
+
+
+NAS_FPN = decoders.Decoder(type="nasfpn", nasfpn=decoders.NASFPN(num_filters=16, num_repeats=1))
+
+
 @pytest.mark.parametrize("is_symmetric", [False, True])
-def test_coarser_levels_look_at_the_cells_of_training(model_with_level_6, is_symmetric):
-    coarser = model_with_level_6.decoder.get_layer("coarser_6")
-    before = coarser.convolution_op
+def test_coarser_levels_look_at_the_cells_of_training(is_symmetric):
+    model = make_model(fpn())
     if is_symmetric:
-        torch_layout.pad_symmetrically(model_with_level_6.decoder)
+        torch_layout.pad_symmetrically(model.decoder)
+    coarser = model.decoder.get_layer("coarser_6")
     features = tf.random.stateless_normal([2, 5, 7, 16], [1, 2])
     even = tf.pad(features, [[0, 0], [0, 1], [0, 1], [0, 0]])
 
-    with garment_finder._of_any_size(model_with_level_6, 10):
+    with garment_finder._run_on_any_size(model, 10):
         of_odd, of_even = coarser(features), coarser(even)
 
     np.testing.assert_allclose(of_odd, coarser(even), atol=1e-5)
     np.testing.assert_allclose(of_even, coarser(even), atol=1e-5)
     if not is_symmetric:  # what it would look at without help
         assert np.abs(of_odd - coarser(features)).max() > 0.1
-    coarser.convolution_op = before
 
 
-@pytest.mark.parametrize("is_folded", [False, True])
-def test_photos_whose_levels_have_odd_sizes(model_with_level_6, is_folded):
+@pytest.mark.parametrize(
+    ("decoder", "max_level", "joined_level", "is_folded"),
+    [
+        (fpn(), 6, 5, False),
+        (fpn(), 6, 5, True),
+        (fpn(use_separable_conv=True), 6, 6, False),
+        (NAS_FPN, 7, 7, False),
+    ],
+    ids=["fpn", "folded", "separable", "nasfpn"],
+)
+def test_photos_of_every_shape_are_run(decoder, max_level, joined_level, is_folded):
+    model = make_model(decoder, max_level)
+    assert garment_finder.joined_level(model, max_level) == joined_level
     if is_folded:
-        assert folded_norm.fold_batch_norm(model_with_level_6) > 20
-    module = ServingModule(model_with_level_6, (128, 128), 6, ("bag", "belt"), 0.0)
-    image = np.random.default_rng(2).integers(0, 256, (192, 110, 3)).astype(np.uint8)
+        assert folded_norm.fold_batch_norm(model) > 20
+    module = ServingModule(model, (128, 128), max_level, ("bag", "belt"), 0.0)
+    sizes_hw = [(192, 110), (30, 200), (64, 64), (1, 1)]
+    rng = np.random.default_rng(2)
+    images = [rng.integers(0, 256, (*size_hw, 3)).astype(np.uint8) for size_hw in sizes_hw]
 
-    outputs = module.detect(tf.constant([cv2.imencode(".png", image)[1].tobytes()]))
+    outputs = module.detect(
+        tf.constant([cv2.imencode(".png", image)[1].tobytes() for image in images])
+    )
 
     assert outputs["ok"].numpy().all()
-    assert outputs["num_detections"][0] > 0
-    boxes = outputs["boxes_yxyx"].numpy()
-    assert (boxes >= 0).all()
-    assert (boxes <= [192, 110, 192, 110]).all()
+    assert outputs["num_detections"].numpy().all()
+    for boxes, (height, width) in zip(outputs["boxes_yxyx"].numpy(), sizes_hw, strict=True):
+        assert (boxes >= 0).all()
+        assert (boxes <= [height, width, height, width]).all()
+
+
+def test_photos_are_run_some_at_a_time(monkeypatch):
+    sizes_hw = [(64, 32)] * 5 + [(64, 64)] * 3 + [(96, 96)] * 2
+    monkeypatch.setattr(garment_finder, "MAX_PIXELS_AT_ONCE", 2 * 64 * 64)
+
+    bounds = garment_finder._bounds_of_runs(tf.constant(sizes_hw))
+
+    assert bounds.numpy().tolist() == [[0, 4], [4, 5], [5, 7], [7, 8], [8, 9], [9, 10]]
 
 
 def test_suppress_equals_the_definition():

@@ -104,7 +104,7 @@ def test_network_inputs_used_size_ends_with_the_network_input():
 def test_used_size_is_of_whole_strides_of_the_backbone():
     layout = input_layout((800, 800), 6, 5)
     assert layout == ((800, 800), (832, 832), 32)
-    assert input_layout((800, 800), 4, 5).stride == 16
+    assert input_layout((800, 800), 6, 4).stride == 16
 
     photo = encode(make_image(128, 96))  # 800 x 600, which is no multiple of 32
     inputs = inputs_from_bytes(tf.constant([photo]), layout, 1_000_000)

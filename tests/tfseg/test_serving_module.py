@@ -328,11 +328,3 @@ def test_serving_module_threshold_out_of_range(tiny_model):
 def test_serving_module_number_of_thresholds(tiny_model):
     with pytest.raises(ValueError, match="got 2 numbers, expected one, or one for each of 3"):
         ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=(0.5, 0.5))
-
-
-def test_serving_module_refuses_soft_suppression(tiny_model, monkeypatch):
-    config = tiny_model.detection_generator.get_config()
-    monkeypatch.setitem(config, "soft_nms_sigma", 0.5)
-
-    with pytest.raises(ValueError, match="soft_nms_sigma"):
-        ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"))

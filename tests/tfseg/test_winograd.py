@@ -38,9 +38,9 @@ def test_is_quicker():
         assert not winograd.is_quicker(layer(**other), (64, 64))
 
 
-def test_on_cpu(monkeypatch):
+def test_choose_by_device(monkeypatch):
     def choose():
-        return tf.function(lambda: winograd.on_cpu(lambda: 1.0, lambda: 2.0))()
+        return tf.function(lambda: winograd.choose_by_device(lambda: 1.0, lambda: 2.0))()
 
     with tf.device("CPU"):
         assert choose() == 1.0
