@@ -3,10 +3,12 @@
 The names: `stock` and `ours` have the box head of the paper (two fully connected layers), with
 `_default_head` Model Garden's default one (four convolutions). The model has Model Garden's default
 of 1,000 proposals; `ours` keeps 300, `ours_all_proposals` every one, `ours_200` so many;
-`ours_direct` is without Winograd convolutions. A trained model keeps its own heads.
+`ours_direct` is without Winograd convolutions. `stock_lite0` and `ours_lite0` are of the recipe
+modanet_lite0, the others of modanet_r50. A trained model keeps its own heads.
 """
 
 import contextlib
+import re
 from pathlib import Path
 from unittest import mock
 
@@ -36,7 +38,7 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
     params, model, names = _model(name, input_side, model_dir)
     with _winograd_allowed("direct" not in name):
         folded_norm.fold_batch_norm(model)
-    kept = name.removeprefix("ours").removesuffix("_default_head").replace("_direct", "").strip("_")
+    kept = re.sub("^ours|_default_head|_direct|_lite0", "", name).strip("_")
     by_name = {"all_proposals": 10**6, "": serving_module.DEFAULT_NUM_PROPOSALS}
     proposals = by_name[kept] if kept in by_name else int(kept)
     size = tuple(params.task.model.input_size[:2])
@@ -70,8 +72,9 @@ def _model(name: str, input_side: int, model_dir: str | None):
         trained.model.roi_generator.get_config().update(stock_proposals)
         return trained.params, trained.model, trained.category_names
     params = exp_factory.get_exp_config(task.EXPERIMENT_NAME)
-    content = experiment.read_yaml("configs/modanet_r50.yaml")
-    hyperparams.override_params_dict(params, content, is_strict=True)
+    for config in ("r50_512", "modanet_lite0") if "lite0" in name else ("r50_512",):
+        content = experiment.read_yaml(f"configs/{config}.yaml")
+        hyperparams.override_params_dict(params, content, is_strict=True)
     head = _DEFAULT_HEAD if "default_head" in name else _PAPER_HEAD
     overrides = {
         "num_classes": _CATEGORIES + 1,
