@@ -64,9 +64,11 @@ def find_raw_files(raw_dir: Path | None) -> Fgvc6Paths:
     )
     for path in (paths.train_csv, paths.label_descriptions):
         if not path.is_file():
+            below = next((found.parent for found in sorted(raw_dir.glob("*/train.csv"))), None)
+            hint = f" {below} has a train.csv: is that the folder?" if below else ""
             raise ValueError(
                 f"{path}: no such file; expected FGVC6's files in --raw_dir as in "
-                "data_prep/fgvc6/README.md."
+                f"data_prep/fgvc6/README.md.{hint}"
             )
     if not paths.train_dir.is_dir():
         raise ValueError(f"{paths.train_dir}: no such folder; unpack train.zip there.")

@@ -203,3 +203,10 @@ def test_damaged_label_descriptions_are_refused(tmp_path, labels, problem):
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"train\.csv: no such file"):
         build_dataset(Builder, tmp_path, tmp_path / "prepared", PrepOptions())
+
+
+def test_a_folder_too_high_is_told_the_right_one(tmp_path):
+    RawFgvc6().write(tmp_path / "raw" / "fgvc6")
+
+    with pytest.raises(ValueError, match=r"fgvc6 has a train\.csv: is that the folder\?"):
+        build_dataset(Builder, tmp_path / "raw", tmp_path / "prepared", PrepOptions())
