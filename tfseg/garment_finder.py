@@ -1,30 +1,12 @@
 """Runs the network on decoded images, in graph: boxes first, masks for what is kept only."""
 
-import contextlib
-import functools
-
 import tensorflow as tf
-import tf_keras
-from official.vision.modeling import decoders
-from official.vision.ops import anchor
 
-from tfseg import proposals, roi_features
+from tfseg import any_size, proposals, roi_features
 
 # Photos that are run together have at most so many pixels, as the network sees them: one more takes
 # no time less, but 100 MB at 512 x 512.
 MAX_PIXELS_AT_ONCE = 8 * 512 * 512
-
-
-def joined_level(model, max_level: int) -> int:
-    """Returns the highest level of the pyramid that is joined with another one.
-
-    In Model Garden's FPN it is the backbone's highest; those above are convolutions of the one
-    below, which `_run_on_any_size` has take odd sizes.
-    """
-    is_fpn = isinstance(model.decoder, decoders.FPN)
-    if not is_fpn or model.decoder.get_config()["use_separable_conv"]:
-        return max_level
-    return min(max_level, max(int(level) for level in model.backbone.output_specs))
 
 
 def find_garments(
@@ -122,13 +104,8 @@ def _find_of_one_size(
     num_proposals,
 ) -> dict[str, tf.Tensor]:
     """find_garments of images without padding; n is the model's largest number of detections."""
-    # Like the full call (maskrcnn_model.py, MaskRCNNModel.call), which runs both branches.
+    outputs = any_size.box_outputs(model, images, scaled_size, padded_hw, num_proposals)
     config = model.detection_generator.get_config()
-    with _run_on_any_size(model, num_proposals):
-        # `scaled_size` is the part that shows the image, so that no box reaches into the padding.
-        outputs, _ = model._call_box_outputs(
-            images, scaled_size, _anchors(model, images, padded_hw), training=False
-        )
     boxes, scores, class_ids = proposals.best_of_classes(
         outputs["decoded_boxes"],
         outputs["decoded_box_scores"],
@@ -153,19 +130,6 @@ def _find_of_one_size(
         "kept": kept,
         "mask_probs": _mask_probs(model, outputs["decoder_features"], boxes, class_ids, kept),
     }
-
-
-def _anchors(model, images, padded_hw) -> dict[str, tf.Tensor]:
-    """Returns the anchors of the whole network input that lie in the images."""
-    names = ("min_level", "max_level", "num_scales", "aspect_ratios", "anchor_size")
-    config = {name: model._config_dict[name] for name in names}
-    batch_size, height, width, _ = tf.unstack(tf.shape(images))
-    anchors = {}
-    for level, boxes in anchor.Anchor(**config, image_size=padded_hw).multilevel_boxes.items():
-        stride = 2 ** int(level)
-        boxes = boxes[: -(-height // stride), : -(-width // stride)]
-        anchors[level] = tf.tile(boxes[None], [batch_size, 1, 1, 1])
-    return anchors
 
 
 def _original_boxes(boxes, scaled_size, image_size) -> tf.Tensor:
@@ -215,62 +179,3 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
     # One instance a row, because the mask head wants their number to be static.
     logits = model.mask_head([crops[:, None], tf.gather_nd(class_ids, run_at)[:, None]])
     return tf.sigmoid(tf.cast(logits[:num_kept, 0], tf.float32))
-
-
-@contextlib.contextmanager
-def _run_on_any_size(model, num_proposals: int):
-    """Has the graph that is built inside take images of any size, and leave out what we do better.
-
-    It proposes at most so many regions, the quick way, and returns boxes that are not suppressed.
-    """
-    config = model.roi_generator.get_config()
-
-    def propose(raw_boxes, raw_scores, anchor_boxes, image_shape, training=None):
-        return proposals.propose(
-            raw_boxes,
-            raw_scores,
-            anchor_boxes,
-            image_shape,
-            num_proposals=min(config["test_num_proposals"], num_proposals),
-            pre_nms_top_k=config["test_pre_nms_top_k"],
-            nms_iou=config["test_nms_iou_threshold"],
-        )
-
-    def crop(features, boxes, training=None):
-        return roi_features.crop_features(features, boxes, **model.roi_aligner.get_config())
-
-    sized = (model.backbone, model.decoder)
-    input_specs = [part.input_spec for part in sized]
-    coarser = [
-        (layer, layer.convolution_op)
-        for layer in model.decoder.layers
-        if type(layer) is tf_keras.layers.Conv2D and layer.strides == (2, 2)
-    ]
-    detection_config = model.detection_generator.get_config()  # its own, no copy
-    apply_nms = detection_config["apply_nms"]
-    model.roi_generator.call, model.roi_aligner.call = propose, crop
-    detection_config["apply_nms"] = False
-    for part in sized:
-        part.input_spec = None
-    for layer, convolution_op in coarser:
-        layer.convolution_op = functools.partial(_convolve_even, convolution_op)
-    try:
-        yield
-    finally:
-        del model.roi_generator.call, model.roi_aligner.call
-        detection_config["apply_nms"] = apply_nms
-        for layer, convolution_op in coarser:
-            layer.convolution_op = convolution_op
-        for part, input_spec in zip(sized, input_specs, strict=True):
-            part.input_spec = input_spec
-
-
-def _convolve_even(convolution_op, inputs, kernel):
-    """Convolves with stride 2 as in training, where both sides are even.
-
-    TensorFlow pads an odd side at both ends instead of the far one, and so looks at other cells.
-    """
-    odd_hw = tf.shape(inputs)[1:3] % 2
-    edges = tf.stack([tf.zeros_like(odd_hw), odd_hw], 1)
-    even = tf.pad(inputs, tf.pad(edges, [[1, 1], [0, 0]]))
-    return convolution_op(tf.ensure_shape(even, [None, None, None, inputs.shape[-1]]), kernel)

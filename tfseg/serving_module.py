@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from tfseg import folded_norm, garment_finder, image_inputs, rle_ops
+from tfseg import any_size, folded_norm, garment_finder, image_inputs, rle_ops
 
 DEFAULT_SCORE_THRESHOLD = 0.05
 DEFAULT_NUM_PROPOSALS = 300
@@ -107,7 +107,7 @@ class ServingModule(tf.Module):
         threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
         pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
         layout = image_inputs.input_layout(
-            self.input_size_hw, max_level, garment_finder.joined_level(model, max_level)
+            self.input_size_hw, max_level, any_size.joined_level(model, max_level)
         )
         class_names = ("", *self.category_names)
 
