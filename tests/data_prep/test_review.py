@@ -31,7 +31,14 @@ def masks_dir(tmp_path):
 @contextmanager
 def reviewing(masks_dir):
     command = [sys.executable, "-m", "data_prep.review", f"--dir={masks_dir}", "--port=0"]
-    process = subprocess.Popen(command, cwd=REPO_DIR, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=REPO_DIR,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores it, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         yield process, re.search(r"http://\S+", process.stdout.readline()).group()
     finally:
