@@ -4,18 +4,21 @@ import contextlib
 import os
 import signal
 import sys
+import warnings
 
 from absl import logging
 
 
 def quiet_libraries() -> None:
-    """Hides the libraries' log lines; call it before TensorFlow is imported.
+    """Hides the libraries' log lines and vain warnings; call it before TensorFlow is imported.
 
     TFSEG_DEBUG=1 leaves them.
     """
     if not os.environ.get("TFSEG_DEBUG"):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.set_verbosity(logging.ERROR)
+        # EfficientNet also gives the features of its classifier, which no pyramid takes.
+        warnings.filterwarnings("ignore", "Input dict contained keys", UserWarning)
 
 
 def refuse_arguments(argv: list[str]) -> None:
