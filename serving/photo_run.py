@@ -20,10 +20,10 @@ from serving.connection import (
     ServingError,
 )
 from serving.photos import Photo, overlay_paths
-from tfseg.cutouts import cut_out, cutout_names
-from tfseg.detections import Detections
-from tfseg.photo_pixels import decode_photo
-from tfseg.visualize import draw_detections
+from tfseg.structures.cutouts import cut_out, cutout_names
+from tfseg.structures.detections import Detections
+from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.visualize import draw_detections
 
 OVERLAYS, JSON, CUTOUTS = KINDS = ("overlays", "json", "cutouts")
 

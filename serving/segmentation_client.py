@@ -14,7 +14,7 @@ from serving.connection import (
     Tls,
 )
 from serving.tensors import array_from_tensor, set_tensor
-from tfseg.detections import Detections, detections_from_outputs
+from tfseg.structures.detections import Detections, detections_from_outputs
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _STATUS = "/tensorflow.serving.ModelService/GetModelStatus"

@@ -15,7 +15,7 @@ from serving.connection import (
     ServingError,
 )
 from serving.segmentation_client import SegmentationClient
-from tfseg.detections import Detections
+from tfseg.structures.detections import Detections
 
 # What the slider may go down to.
 LEAST_SCORE = 0.05

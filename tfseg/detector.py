@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfseg import thresholds
-from tfseg.thresholds import Thresholds
+from tfseg.structures import thresholds
+from tfseg.structures.thresholds import Thresholds
 
 _OUTPUTS = ("ok", "error", "num_detections", "boxes_yxyx", "class_ids", "mask_rle")
 _NAMES_FILE = "assets/category_names.txt"

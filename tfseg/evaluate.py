@@ -79,7 +79,8 @@ def run_from_flags(values, results_path: str | None = None):
         prepared_set = prepared.open_prepared(values.data_dir, values.dataset)
         prepared_set.num_examples(values.split)  # raises before TensorFlow's slow import
 
-    from tfseg import judged_run, thresholds
+    from tfseg import judged_run
+    from tfseg.structures import thresholds
 
     own = thresholds.load(values.thresholds_path) if values.thresholds_path else None
     if results_path:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli, model_card, thresholds
+from tfseg import cli, model_card
+from tfseg.structures import thresholds
 from tfseg.warmup_records import WARMUP_FILE, write_warmup_records
 
 FLAGS = flags.FLAGS

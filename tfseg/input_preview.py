@@ -10,8 +10,8 @@ from official.core import task_factory
 from official.vision.ops import preprocess_ops
 from pycocotools import mask as coco_mask
 
-from tfseg import visualize
-from tfseg.detections import Detections
+from tfseg.structures import visualize
+from tfseg.structures.detections import Detections
 
 _COLUMNS, _NUM_EXAMPLES = 6, 24
 

@@ -11,17 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import prepared
-from tfseg import (
-    coco_metrics,
-    competition_metrics,
-    error_analysis,
-    instance_matching,
-    results_json,
-    thresholds,
-)
+from tfseg import coco_metrics, competition_metrics, error_analysis, instance_matching, results_json
 from tfseg.confusion import Calibration, Confusion, calibrate, confusion_matrix
-from tfseg.detections import Detections, detections_from_coco_results
-from tfseg.thresholds import Thresholds
+from tfseg.structures import thresholds
+from tfseg.structures.detections import Detections, detections_from_coco_results
+from tfseg.structures.thresholds import Thresholds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

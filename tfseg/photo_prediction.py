@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import tqdm
 
-from tfseg.cutouts import cut_out, cutout_names
-from tfseg.detections import Detections, detections_from_outputs
-from tfseg.mask_geometry import fit_within, remove_overlaps, with_pixels
 from tfseg.photo_files import PhotoFile, output_names
-from tfseg.photo_pixels import decode_photo
 from tfseg.prediction_journal import PredictionJournal
-from tfseg.thresholds import Thresholds
-from tfseg.visualize import draw_detections
+from tfseg.structures.cutouts import cut_out, cutout_names
+from tfseg.structures.detections import Detections, detections_from_outputs
+from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.mask_geometry import fit_within, remove_overlaps, with_pixels
+from tfseg.structures.thresholds import Thresholds
+from tfseg.structures.visualize import draw_detections
 
 _JPEG_QUALITY = 90
 _PNG_COMPRESSION = 4

@@ -65,7 +65,7 @@ def find_photos():
 
 def given_thresholds():
     """Returns the thresholds.Thresholds of --thresholds_path; None where it is not given."""
-    from tfseg import thresholds
+    from tfseg.structures import thresholds
 
     if FLAGS.thresholds_path and FLAGS.score_threshold is not None:
         raise ValueError("give --thresholds_path or --score_threshold, not both.")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfseg.detections import Detections
 from tfseg.photo_files import PhotoFile, image_ids
 from tfseg.prediction_journal import PredictionJournal
+from tfseg.structures.detections import Detections
 from tfseg.submissions import challenge_results, fgvc6_rows, write_fgvc6
 
 

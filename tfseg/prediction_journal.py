@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfseg.detections import Detections, detections_from_coco_results
 from tfseg.photo_files import PhotoFile
+from tfseg.structures.detections import Detections, detections_from_coco_results
 
 JOURNAL_FILE = "photos.jsonl"
 PICTURE_FOLDERS = ("overlays", "cutouts")

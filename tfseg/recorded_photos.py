@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import tensorflow as tf
 import tqdm
 
-from tfseg.detections import detections_from_outputs
+from tfseg.structures.detections import detections_from_outputs
 
 
 def detect_records(

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 import cv2
 import numpy as np
 
-from tfseg.detections import Detections, mask_from_rle
 from tfseg.instance_matching import rle_from_segmentation
 from tfseg.judged_run import JudgedRun
-from tfseg.mask_geometry import resize_detections
-from tfseg.photo_pixels import decode_photo
 from tfseg.report_samples import Sample
-from tfseg.visualize import category_color, draw_detections
+from tfseg.structures.detections import Detections, mask_from_rle
+from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.mask_geometry import resize_detections
+from tfseg.structures.visualize import category_color, draw_detections
 
 _TILE_HW = (200, 150)
 _DRAWN_HEIGHT = 540  # names are drawn at this size, and stay legible when shrunk

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tfseg import coco_metrics, error_analysis
 from tfseg.confusion import Confusion
-from tfseg.visualize import category_color
+from tfseg.structures.visualize import category_color
 
 _KIND_COLOURS = {
     "category": "#7a5cc9",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
-from tfseg.detections import checked_counts
 from tfseg.instance_matching import rle_from_segmentation
+from tfseg.structures.detections import checked_counts
 from tfseg.whole_files import write_whole
 
 

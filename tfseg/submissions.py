@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfseg.detections import Detections, mask_from_rle
-from tfseg.mask_geometry import remove_overlaps, resize_detections, with_pixels
+from tfseg.structures.detections import Detections, mask_from_rle
+from tfseg.structures.mask_geometry import remove_overlaps, resize_detections, with_pixels
 
 FGVC6_SIDE = 512
 FGVC6_COLUMNS = ("ImageId", "EncodedPixels", "ClassId")

@@ -13,19 +13,11 @@ import numpy as np
 import tensorflow as tf
 from official.modeling import optimization
 
-from tfseg import (
-    checkpoints,
-    cli,
-    coco_metrics,
-    judged_run,
-    mask_geometry,
-    photo_pixels,
-    recorded_photos,
-    visualize,
-)
-from tfseg.detections import detections_from_coco_results
+from tfseg import checkpoints, cli, coco_metrics, judged_run, recorded_photos
 from tfseg.experiment import PARAMS_FILE
 from tfseg.serving_module import ServingModule
+from tfseg.structures import image_decoding, mask_geometry, visualize
+from tfseg.structures.detections import detections_from_coco_results
 from tfseg.whole_files import write_whole
 
 BEST_METRIC = "mask/AP"
@@ -204,7 +196,7 @@ def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: in
     truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
     rows = []
     for image_id, encoded in photos:
-        pixels = photo_pixels.decode_photo(encoded)
+        pixels = image_decoding.decode_photo(encoded)
         annotations = [{**one, "score": 1.0} for one in truth.imgToAnns.get(image_id, [])]
         found = [
             one

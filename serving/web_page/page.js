@@ -1,7 +1,7 @@
 import { covers, cutout, decodeMask, maskCanvas } from '/masks.js';
 import { zip } from '/zip.js';
 
-// The colours of tfseg.visualize: category id 1 is the first.
+// The colours of tfseg.structures.visualize: category id 1 is the first.
 const PALETTE = [[255, 159, 28], [150, 85, 45], [160, 215, 40], [20, 184, 166], [64, 120, 255], [255, 105, 180], [60, 220, 255],
   [145, 85, 240], [240, 60, 60], [30, 145, 60], [190, 30, 130], [255, 225, 70], [180, 190, 255]];
 const GRID_SIDE = 1400; // masks are drawn on at most so many pixels a side

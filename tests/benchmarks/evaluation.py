@@ -102,7 +102,7 @@ def measure_ours(truth_path: str, num_detections: int) -> float:
     import tensorflow as tf
 
     from tfseg import coco_metrics, rle_ops
-    from tfseg.detections import Detections
+    from tfseg.structures.detections import Detections
 
     encode = tf.function(rle_ops.rle_from_box_masks)
     results = []

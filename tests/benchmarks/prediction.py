@@ -24,12 +24,12 @@ from pycocotools import mask as coco_mask
 
 from tests.benchmarks.exported_variants import model_gardens_kernels
 from tfseg import detector, photo_files, prediction_files, trained_model
-from tfseg.detections import Detections
-from tfseg.photo_pixels import decode_photo
 from tfseg.photo_prediction import PhotoPrediction, PictureChoices
 from tfseg.prediction_journal import PredictionJournal
-from tfseg.thresholds import Thresholds
-from tfseg.visualize import draw_detections
+from tfseg.structures.detections import Detections
+from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.thresholds import Thresholds
+from tfseg.structures.visualize import draw_detections
 
 FLAGS = flags.FLAGS
 

@@ -15,7 +15,8 @@ from absl import app, flags
 
 from data_prep import prepared
 from tests.benchmarks.serving_speed import Variant, load_variants
-from tfseg import coco_metrics, detections, rle_ops
+from tfseg import coco_metrics, rle_ops
+from tfseg.structures import detections
 
 FLAGS = flags.FLAGS
 

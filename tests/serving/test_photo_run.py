@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from serving.connection import DeadlineExceededError, ServerUnreachableError
 from serving.photo_run import PhotoRun
 from serving.photos import LocalUrl, find_photos, overlay_paths
-from tfseg.detections import Detections
+from tfseg.structures.detections import Detections
 
 
 def _detections(height, width):

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from tests.tfseg import entry_points, perturbed_truth
-from tfseg.thresholds import Thresholds
+from tfseg.structures.thresholds import Thresholds
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tfseg import garment_finder, thresholds
+from tfseg import garment_finder
+from tfseg.structures import thresholds
 
 
 def test_photos_are_run_some_at_a_time(monkeypatch):

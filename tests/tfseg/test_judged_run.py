@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from data_prep.prepared import PreparedDataset
 from tests.tfseg import perturbed_truth
-from tfseg import coco_metrics, judged_run, thresholds
+from tfseg import coco_metrics, judged_run
 from tfseg.detector import Detector
 from tfseg.judged_run import JudgedRun
-from tfseg.thresholds import Thresholds
+from tfseg.structures import thresholds
+from tfseg.structures.thresholds import Thresholds
 
 NAMES = ("bag", "belt", "boots")
 

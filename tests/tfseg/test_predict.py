@@ -12,12 +12,12 @@ from pycocotools import mask as coco_mask
 
 from tests.tfseg import entry_points
 from tfseg import photo_prediction, prediction_files, submission_checks
-from tfseg.detections import detections_from_coco_results
 from tfseg.detector import Detector, detector_from_saved_model
 from tfseg.photo_files import PhotoFile, find_in_tree
 from tfseg.photo_prediction import PhotoPrediction, PictureChoices
 from tfseg.prediction_journal import PredictionJournal
-from tfseg.thresholds import Thresholds
+from tfseg.structures.detections import detections_from_coco_results
+from tfseg.structures.thresholds import Thresholds
 
 
 def scene(height, width, seed=1):

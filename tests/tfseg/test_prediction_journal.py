@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.tfseg.test_mask_geometry import OUTFIT
+from tests.tfseg.structures.test_mask_geometry import OUTFIT
 from tfseg import prediction_journal
 from tfseg.photo_files import PhotoFile
 from tfseg.prediction_journal import PredictionJournal

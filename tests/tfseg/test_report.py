@@ -10,13 +10,13 @@ import pytest
 from tests.browser import chromium_page
 from tests.tfseg import entry_points, perturbed_truth
 from tfseg import coco_metrics, report_training
-from tfseg.detections import detections_from_coco_results
 from tfseg.judged_run import JudgedRun
 from tfseg.report_charts import curve_chart
 from tfseg.report_page import build_page
 from tfseg.report_pictures import data_uri, photo_row
 from tfseg.report_samples import choose_samples
-from tfseg.thresholds import Thresholds
+from tfseg.structures.detections import detections_from_coco_results
+from tfseg.structures.thresholds import Thresholds
 
 
 def make_run(content, results, name="now.json"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.tfseg import entry_points
-from tests.tfseg.test_mask_geometry import OUTFIT, detections_of
+from tests.tfseg.structures.test_mask_geometry import OUTFIT, detections_of
 from tfseg import submission_checks
 from tfseg.submissions import (
     challenge_results,

@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 
 from tests.tfseg import entry_points, matches, perturbed_truth
-from tfseg import (
-    coco_metrics,
-    competition_metrics,
-    threshold_search,
-    thresholds,
-    tune_thresholds,
-)
+from tfseg import coco_metrics, competition_metrics, threshold_search, tune_thresholds
 from tfseg.instance_matching import match_images
 from tfseg.judged_run import JudgedRun
+from tfseg.structures import thresholds
 
 
 def one_category(category_id, right_scores, wrong_scores):

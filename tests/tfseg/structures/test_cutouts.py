@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tests.tfseg.test_mask_geometry import detections_of
-from tfseg.cutouts import cut_out, cutout_names
+from tests.tfseg.structures.test_mask_geometry import detections_of
+from tfseg.structures.cutouts import cut_out, cutout_names
 
 
 def test_cut_out_is_the_garment_on_a_transparent_ground():

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tfseg.detections import Detections, mask_from_rle
+from tfseg.structures.detections import Detections, mask_from_rle
 
 OVERLAP_ORDERS = ("smaller_first", "score")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfseg.detections import Detections
+from tfseg.structures.detections import Detections
 from tfseg.whole_files import write_whole
 
 THRESHOLDS_FILE = "thresholds.json"

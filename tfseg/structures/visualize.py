@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tfseg.detections import Detections, mask_from_rle
+from tfseg.structures.detections import Detections, mask_from_rle
 
 # Category id 1 is the first. Kinds that are often worn together are far apart in hue.
 _PALETTE = (

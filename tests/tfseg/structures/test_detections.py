@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from tfseg.detections import (
+from tfseg.structures.detections import (
     Detections,
     detections_from_coco_results,
     detections_from_outputs,
@@ -193,6 +193,6 @@ def test_mask_from_rle_damaged(counts):
 
 
 def test_import_needs_no_tensorflow():
-    code = "import sys, tfseg.detections; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, tfseg.structures.detections; sys.exit('tensorflow' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

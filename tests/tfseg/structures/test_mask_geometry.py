@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from tfseg.detections import Detections
-from tfseg.mask_geometry import remove_overlaps, resize_detections
+from tfseg.structures.detections import Detections
+from tfseg.structures.mask_geometry import remove_overlaps, resize_detections
 
 
 def detections_of(*rows, size_hw=(8, 10)):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tfseg.detections import Detections, mask_from_rle
+from tfseg.structures.detections import Detections, mask_from_rle
 
 _MARGIN = 4  # pixels around the mask, for its soft edge
 _SPECK = 0.01  # of the largest part's area: smaller parts are a mask head's noise

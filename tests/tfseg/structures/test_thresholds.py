@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from tfseg import thresholds
-from tfseg.detections import Detections
-from tfseg.thresholds import Thresholds
+from tfseg.structures import thresholds
+from tfseg.structures.detections import Detections
+from tfseg.structures.thresholds import Thresholds
 
 
 def detections_of(*rows):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from tfseg.detections import Detections
-from tfseg.visualize import category_color, draw_detections, enlargement
+from tfseg.structures.detections import Detections
+from tfseg.structures.visualize import category_color, draw_detections, enlargement
 
 
 def _rectangles(height, width, *boxes_yxyx, category_ids=None, name="dress"):

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tfseg.photo_pixels import decode_photo
+from tfseg.structures.image_decoding import decode_photo
 
 
 def _with_orientation(jpeg, orientation):
