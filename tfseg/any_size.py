@@ -11,7 +11,7 @@ import tf_keras
 from official.vision.modeling import decoders
 from official.vision.ops import anchor
 
-from tfseg import proposals, roi_features
+from tfseg.ops import nms, roi_align
 
 
 def joined_level(model, max_level: int) -> int:
@@ -70,7 +70,7 @@ def _run_on_any_size(model, num_proposals: int):
     config = model.roi_generator.get_config()
 
     def propose(raw_boxes, raw_scores, anchor_boxes, image_shape, training=None):
-        return proposals.propose(
+        return nms.propose(
             raw_boxes,
             raw_scores,
             anchor_boxes,
@@ -81,7 +81,7 @@ def _run_on_any_size(model, num_proposals: int):
         )
 
     def crop(features, boxes, training=None):
-        return roi_features.crop_features(features, boxes, **model.roi_aligner.get_config())
+        return roi_align.crop_features(features, boxes, **model.roi_aligner.get_config())
 
     sized = (model.backbone, model.decoder)
     input_specs = [part.input_spec for part in sized]

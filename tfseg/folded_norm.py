@@ -9,7 +9,7 @@ import functools
 import tensorflow as tf
 import tf_keras
 
-from tfseg import winograd
+from tfseg.ops import winograd
 
 # Model Garden's region proposal head has the second, which is no subclass of the first.
 BATCH_NORMS = (

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from tfseg import any_size, proposals, roi_features
+from tfseg import any_size
+from tfseg.ops import nms, roi_align
 
 # Photos that are run together have at most so many pixels, as the network sees them: one more takes
 # no time less, but 100 MB at 512 x 512.
@@ -106,7 +107,7 @@ def _find_of_one_size(
     """find_garments of images without padding; n is the model's largest number of detections."""
     outputs = any_size.box_outputs(model, images, scaled_size, padded_hw, num_proposals)
     config = model.detection_generator.get_config()
-    boxes, scores, class_ids = proposals.best_of_classes(
+    boxes, scores, class_ids = nms.best_of_classes(
         outputs["decoded_boxes"],
         outputs["decoded_box_scores"],
         num_detections=config["max_num_detections"],
@@ -174,7 +175,7 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
     # At least one: oneDNN's convolutions return a wrong shape for none (TensorFlow 2.20).
     run_at = tf.pad(kept_at, [[0, 1], [0, 0]])[: tf.maximum(num_kept, 1)]
     boxes = boxes[:, : tf.maximum(most, 1)]  # the kept ones are the first
-    crops = roi_features.crop_features(features, boxes, **model.mask_roi_aligner.get_config())
+    crops = roi_align.crop_features(features, boxes, **model.mask_roi_aligner.get_config())
     crops = tf.gather_nd(crops, run_at)
     # One instance a row, because the mask head wants their number to be static.
     logits = model.mask_head([crops[:, None], tf.gather_nd(class_ids, run_at)[:, None]])

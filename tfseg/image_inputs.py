@@ -11,7 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from official.vision.ops import preprocess_ops
 
-from tfseg.image_headers import read_headers
+from tfseg.ops.image_headers import read_headers
 
 
 class InputLayout(NamedTuple):

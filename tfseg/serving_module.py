@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from tfseg import any_size, folded_norm, garment_finder, image_inputs, rle_ops
+from tfseg import any_size, folded_norm, garment_finder, image_inputs
+from tfseg.ops import mask_rle
 
 DEFAULT_SCORE_THRESHOLD = 0.05
 DEFAULT_NUM_PROPOSALS = 300
@@ -245,7 +246,7 @@ def _answer_by_image(inputs, found, class_names, as_crops: bool) -> dict[str, tf
 def _mask_rle(found, image_size_hw) -> tf.Tensor:
     """Returns string [num_kept], the RLEs of the kept detections' masks."""
     kept_at = tf.where(found["kept"])
-    return rle_ops.rle_from_box_masks(
+    return mask_rle.rle_from_box_masks(
         found["mask_probs"],
         tf.gather_nd(found["boxes_yxyx"], kept_at),
         tf.gather(image_size_hw, kept_at[:, 0]),

@@ -10,18 +10,11 @@ from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
-from tfseg import (
-    example_order,
-    input_pipeline,
-    proposals,
-    sampling,
-    schedule,
-    torch_layout,
-    train_targets,
-)
+from tfseg import example_order, input_pipeline, schedule, torch_layout, train_targets
 from tfseg.augmentation import Augmentation
 from tfseg.folded_norm import BATCH_NORMS
 from tfseg.loss_watch import LossWatch
+from tfseg.ops import nms, sampling
 
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
 MODULES = ("backbone", "decoder", "rpn_head", "detection_head", "mask_head")
@@ -119,7 +112,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         model = super().build_model()
         self._task_config = given
         if on_cpu:
-            model.roi_generator = proposals.QuickROIGenerator(**model.roi_generator.get_config())
+            model.roi_generator = nms.QuickROIGenerator(**model.roi_generator.get_config())
         return model
 
     def _freeze(self, model) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from official.vision.ops import anchor, preprocess_ops
 
-from tfseg import augmentation, sampling
+from tfseg import augmentation
+from tfseg.ops import sampling
 
 # Of 0..255: what preprocess_ops.normalize_image does of 0..1, in one step.
 _PIXEL_SCALE = 1 / (255 * np.float32(preprocess_ops.STDDEV_NORM))

@@ -101,10 +101,11 @@ def batches(truth_path: str, num_detections: int):
 def measure_ours(truth_path: str, num_detections: int) -> float:
     import tensorflow as tf
 
-    from tfseg import coco_metrics, rle_ops
+    from tfseg import coco_metrics
+    from tfseg.ops import mask_rle
     from tfseg.structures.detections import Detections
 
-    encode = tf.function(rle_ops.rle_from_box_masks)
+    encode = tf.function(mask_rle.rle_from_box_masks)
     results = []
     for batch in batches(truth_path, num_detections):
         num_images = len(batch["source_id"])

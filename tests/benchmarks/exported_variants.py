@@ -21,7 +21,8 @@ from official.modeling import hyperparams
 from official.vision.serving import detection
 from official.vision.tasks import maskrcnn
 
-from tfseg import experiment, export, folded_norm, serving_module, task, trained_model, winograd
+from tfseg import experiment, export, folded_norm, serving_module, task, trained_model
+from tfseg.ops import winograd
 
 _CATEGORIES = 13
 _DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}

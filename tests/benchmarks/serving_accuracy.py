@@ -15,7 +15,8 @@ from absl import app, flags
 
 from data_prep import prepared
 from tests.benchmarks.serving_speed import Variant, load_variants
-from tfseg import coco_metrics, rle_ops
+from tfseg import coco_metrics
+from tfseg.ops import mask_rle
 from tfseg.structures import detections
 
 FLAGS = flags.FLAGS
@@ -42,7 +43,7 @@ def stock_results(outputs: dict, image_id: int, size_hw: tuple[int, int]) -> lis
     boxes = outputs["detection_boxes"][0, :count] / scale
     sizes = np.tile(np.array(size_hw, np.int32), (count, 1))
     masks = outputs["detection_masks"][0, :count].astype(np.float32)
-    rles = rle_ops.rle_from_box_masks(
+    rles = mask_rle.rle_from_box_masks(
         tf.constant(masks), tf.constant(boxes, tf.float32), tf.constant(sizes)
     ).numpy()
     return [

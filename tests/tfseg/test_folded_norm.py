@@ -5,8 +5,8 @@ import tf_keras
 from official.vision.configs import backbones, common, decoders, maskrcnn
 from official.vision.modeling import factory
 
-from tfseg import winograd
 from tfseg.folded_norm import BATCH_NORMS, fold_batch_norm
+from tfseg.ops import winograd
 
 
 @pytest.fixture(scope="module", params=["own", "synchronised", "winograd"])

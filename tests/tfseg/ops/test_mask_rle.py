@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from tfseg.rle_ops import encode_run_lengths, rle_from_box_masks
+from tfseg.ops.mask_rle import encode_run_lengths, rle_from_box_masks
 
 
 @functools.cache

@@ -5,7 +5,7 @@ import pytest
 def sample(positives, negatives, num_samples, fraction, seed=(1, 2)):
     import tensorflow as tf
 
-    from tfseg.sampling import balanced_sample
+    from tfseg.ops.sampling import balanced_sample
 
     kinds = [tf.cast(kind, tf.bool) for kind in (positives, negatives)]
     indices, wanted = balanced_sample(*kinds, num_samples, fraction, tf.constant(seed))
@@ -66,7 +66,7 @@ def test_rpn_targets_are_model_gardens_where_nothing_is_left_to_draw(boxes):
     from official.vision.configs import maskrcnn
     from official.vision.ops import anchor
 
-    from tfseg.sampling import rpn_targets
+    from tfseg.ops.sampling import rpn_targets
 
     levels = anchor.build_anchor_generator(3, 4, 1, [0.5, 1.0, 2.0], 4.0)((64, 64))
     anchors = np.concatenate([level.numpy().reshape(-1, 4) for level in levels.values()])
@@ -88,7 +88,7 @@ def test_rpn_targets_are_model_gardens_where_nothing_is_left_to_draw(boxes):
 def test_seeded_box_sampler_draws_by_image_not_by_place_in_the_batch():
     import tensorflow as tf
 
-    from tfseg.sampling import SeededBoxSampler
+    from tfseg.ops.sampling import SeededBoxSampler
 
     sampler = SeededBoxSampler(num_samples=6, foreground_fraction=0.5)
     positives = tf.constant([[True] * 10 + [False] * 10] * 2)

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from tfseg import winograd
+from tfseg.ops import winograd
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 12, 5), (3, 7, 1, 2), (2, 13, 10, 3), (1, 1, 1, 1)])

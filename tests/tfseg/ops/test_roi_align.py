@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from official.vision.ops import spatial_transform_ops
 
-from tfseg.roi_features import crop_features
+from tfseg.ops.roi_align import crop_features
 
 
 @pytest.fixture(scope="module")
