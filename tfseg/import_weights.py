@@ -75,7 +75,8 @@ def import_weights(weights_path: str, model_dir: str) -> list[str]:
 
 
 def _import_efficientnet(weights, model_dir: str) -> list[str]:
-    from tfseg import efficientnet_import, experiment
+    from tfseg import efficientnet_import
+    from tfseg.configs import experiment
 
     named, ignored = efficientnet_import.neutral_names(weights)
     params = imported_params(category_names(1), "efficientnet")
@@ -90,7 +91,8 @@ def _import_efficientnet(weights, model_dir: str) -> list[str]:
 def _import_resnet_model(weights, model_dir: str) -> list[str]:
     import tensorflow as tf
 
-    from tfseg import experiment, weight_import
+    from tfseg import weight_import
+    from tfseg.configs import experiment
 
     source, named, ignored = weight_import.neutral_names(weights)
     heads = "classes.bias" in named

@@ -10,8 +10,9 @@ from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
-from tfseg import example_order, input_pipeline, schedule, torch_layout, train_targets
+from tfseg import example_order, input_pipeline, torch_layout, train_targets
 from tfseg.augmentation import Augmentation
+from tfseg.configs import schedule
 from tfseg.folded_norm import BATCH_NORMS
 from tfseg.loss_watch import LossWatch
 from tfseg.ops import nms, sampling

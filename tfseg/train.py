@@ -50,7 +50,8 @@ def main(argv) -> None:
         prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
         prepared_set.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
 
-        from tfseg import experiment, mixing, strategy, training
+        from tfseg import strategy, training
+        from tfseg.configs import dataset_mixture, experiment
 
         num_gpus = strategy.count_gpus(FLAGS.num_gpus)
         params = experiment.build_params(
@@ -60,7 +61,7 @@ def main(argv) -> None:
             prepared_set,
             FLAGS.train_split,
             num_gpus,
-            mixing.open_mixed(FLAGS.mix_data_dirs),
+            dataset_mixture.open_mixed(FLAGS.mix_data_dirs),
             FLAGS.seed,
         )
         print(

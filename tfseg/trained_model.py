@@ -8,7 +8,7 @@ import tf_keras
 from official.core import config_definitions as cfg
 from official.modeling import optimization
 
-from tfseg.experiment import PARAMS_FILE, build_model, load_params
+from tfseg.configs.experiment import PARAMS_FILE, build_model, load_params
 
 
 class TrainedModel(NamedTuple):

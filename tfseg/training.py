@@ -11,7 +11,8 @@ import tf_keras
 from absl import logging
 from official.core import task_factory, train_lib
 
-from tfseg import checkpoints, cli, experiment, preflight, strategy, trained_model, validation
+from tfseg import checkpoints, cli, preflight, strategy, trained_model, validation
+from tfseg.configs import experiment
 from tfseg.progress import ProgressAction
 
 

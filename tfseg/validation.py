@@ -14,7 +14,7 @@ import tensorflow as tf
 from official.modeling import optimization
 
 from tfseg import checkpoints, cli, coco_metrics, judged_run, recorded_photos
-from tfseg.experiment import PARAMS_FILE
+from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.serving_module import ServingModule
 from tfseg.structures import image_decoding, mask_geometry, visualize
 from tfseg.structures.detections import detections_from_coco_results

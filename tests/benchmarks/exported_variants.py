@@ -21,7 +21,8 @@ from official.modeling import hyperparams
 from official.vision.serving import detection
 from official.vision.tasks import maskrcnn
 
-from tfseg import experiment, export, folded_norm, serving_module, task, trained_model
+from tfseg import export, folded_norm, serving_module, task, trained_model
+from tfseg.configs import experiment
 from tfseg.ops import winograd
 
 _CATEGORIES = 13

@@ -15,7 +15,7 @@ from official.core import task_factory
 from official.vision.tasks import maskrcnn
 
 from data_prep import prepared
-from tfseg import experiment
+from tfseg.configs import experiment
 
 FLAGS = flags.FLAGS
 _ROUND_BATCHES = 30

@@ -24,7 +24,8 @@ from official.modeling import optimization
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from data_prep import prepared
-from tfseg import experiment, strategy
+from tfseg import strategy
+from tfseg.configs import experiment
 
 FLAGS = flags.FLAGS
 

@@ -14,7 +14,8 @@ from official.core import task_factory
 from official.modeling import optimization
 
 from data_prep import prepared
-from tfseg import experiment, strategy
+from tfseg import strategy
+from tfseg.configs import experiment
 
 FLAGS = flags.FLAGS
 

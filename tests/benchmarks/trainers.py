@@ -90,7 +90,7 @@ def _our_overrides() -> list[str]:
 
 def _write_stock_config(path: Path, prepared_set, overrides: list[str]) -> None:
     """Writes the same config without the keys that Model Garden's experiment does not know."""
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     content = experiment.build_params(
         "maskrcnn_resnetfpn_fashion", FLAGS.config_file, overrides, prepared_set

@@ -77,7 +77,7 @@ def write_prepared(folder: Path, num_examples=12, names=NAMES) -> PreparedDatase
 
 def build(prepared: PreparedDataset, *overrides, seed=1):
     """Builds the params of the small experiment."""
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     return experiment.build_params(
         "maskrcnn_resnetfpn_fashion", [], [*OVERRIDES, *overrides], prepared, seed=seed

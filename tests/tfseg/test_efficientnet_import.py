@@ -95,7 +95,8 @@ def write(weights, path):
 
 
 def test_a_start_from_imported_weights_computes_what_pytorch_does(weights, tmp_path):
-    from tfseg import experiment, initialisation
+    from tfseg import initialisation
+    from tfseg.configs import experiment
     from tfseg.import_weights import import_weights, imported_params
 
     path = write(weights, tmp_path / "lite0.pth")

@@ -221,7 +221,7 @@ def test_the_folder_of_a_training_is_refused(tmp_path):
 
 
 def test_a_resnet_50_alone_becomes_a_backbone_to_start_from(tmp_path):
-    from tfseg import experiment
+    from tfseg.configs import experiment
     from tfseg.import_weights import import_weights, imported_params
     from tfseg.initialisation import initialise
 

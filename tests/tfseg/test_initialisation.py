@@ -10,7 +10,7 @@ from tests.tfseg import small_experiment
 
 
 def make_model(names, *overrides):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     prepared = small_experiment.open_written(small_experiment.Path("prepared"), names=names)
     params = small_experiment.build(prepared, "trainer.train_steps=1", *overrides)
@@ -22,7 +22,8 @@ def trained_dir(tmp_path_factory):
     """A model_dir of shirt, sweater and bag whose output rows can be told apart."""
     import tensorflow as tf
 
-    from tfseg import checkpoints, experiment
+    from tfseg import checkpoints
+    from tfseg.configs import experiment
 
     folder = tmp_path_factory.mktemp("trained")
     params, model = make_model(("shirt", "sweater", "bag"))
@@ -99,7 +100,8 @@ def frozen_dirs(tmp_path_factory):
     """model_dirs that were trained with each freeze, and the weights of each by path."""
     import tensorflow as tf
 
-    from tfseg import checkpoints, experiment, initialisation, task
+    from tfseg import checkpoints, initialisation, task
+    from tfseg.configs import experiment
 
     random = np.random.default_rng(3)
     dirs = {}
@@ -223,7 +225,8 @@ def test_an_archive_that_is_cut_short_is_named(tmp_path):
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics(tmp_path):
-    from tfseg import experiment, trained_model, training
+    from tfseg import trained_model, training
+    from tfseg.configs import experiment
 
     prepared = small_experiment.write_prepared(tmp_path / "prepared")
     freeze = ("task.freeze=[backbone]", "task.freeze_batch_norm=true")

@@ -12,7 +12,8 @@ R50_LIGHT = ("r50_256_light", "street_r50_256")
 
 
 def estimated(configs, overrides, num_values) -> float:
-    from tfseg import experiment, memory_estimate
+    from tfseg import memory_estimate
+    from tfseg.configs import experiment
 
     prepared = PreparedDataset(
         path=Path("prepared"),

@@ -10,7 +10,7 @@ def test_one_device_learns_as_with_synchronised_normalization(tmp_path):
     import tensorflow as tf
     from official.vision.tasks import maskrcnn
 
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     params = small_experiment.build(
         small_experiment.open_written(Path("prepared")), "trainer.train_steps=1"
@@ -36,7 +36,7 @@ def test_one_device_learns_as_with_synchronised_normalization(tmp_path):
 def test_an_input_size_that_is_no_multiple_of_the_stride_is_padded():
     import tensorflow as tf
 
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     params = small_experiment.build(
         small_experiment.open_written(Path("prepared")), "task.model.input_size=[50,70,3]"

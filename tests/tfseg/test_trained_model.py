@@ -6,7 +6,7 @@ from data_prep.prepared import PreparedDataset
 
 
 def build(*overrides, category_names=("bag", "belt"), fingerprint="abc"):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     prepared = PreparedDataset(
         path=Path("prepared"),
@@ -25,7 +25,7 @@ def model_dir(tmp_path):
     """Looks trained on bag and belt, from the data set of fingerprint abc."""
     import tensorflow as tf
 
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     experiment.save_params(build(), str(tmp_path))
     step = tf.Variable(1, dtype=tf.int64)
@@ -64,7 +64,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 
 def test_load_trained_without_a_folder_or_params_or_checkpoint(tmp_path):
-    from tfseg import experiment, trained_model
+    from tfseg import trained_model
+    from tfseg.configs import experiment
 
     model_dir = str(tmp_path / "model")
     with pytest.raises(ValueError, match="model: no such folder; train first"):

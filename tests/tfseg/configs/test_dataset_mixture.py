@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from data_prep.prepared import PreparedDataset
-from tfseg import mixing
+from tfseg.configs import dataset_mixture
 
 
 def data_set(path, names=("bag", "dress"), most=3, fingerprint="a", lengths=(4,)):
@@ -12,7 +12,7 @@ def data_set(path, names=("bag", "dress"), most=3, fingerprint="a", lengths=(4,)
 
 
 def build(first, *mixed):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     return experiment.build_params("maskrcnn_resnetfpn_fashion", [], [], first, mixed=mixed)
 
@@ -21,7 +21,7 @@ def test_mixed_shards_counts_and_weights_are_added(tmp_path):
     first = data_set(tmp_path / "a", lengths=(4, 5))
     second = data_set(tmp_path / "b", most=9, fingerprint="b", lengths=(7,))
 
-    params = build(first, mixing.Mixed(second, 0.5))
+    params = build(first, dataset_mixture.Mixed(second, 0.5))
 
     data = params.task.train_data
     assert [path.rsplit("/", 2)[1] for path in data.input_path.split(",")] == ["a", "a", "b"]
@@ -35,7 +35,11 @@ def test_another_weight_is_another_training(tmp_path):
 
     prints = {
         build(first, *mixed).task.data_fingerprint
-        for mixed in ([], [mixing.Mixed(second, 1.0)], [mixing.Mixed(second, 2.0)])
+        for mixed in (
+            [],
+            [dataset_mixture.Mixed(second, 1.0)],
+            [dataset_mixture.Mixed(second, 2.0)],
+        )
     }
 
     assert len(prints) == 3
@@ -45,24 +49,24 @@ def test_other_categories_are_refused(tmp_path):
     first, second = data_set(tmp_path / "a"), data_set(tmp_path / "b", names=("bag", "shoe"))
 
     with pytest.raises(ValueError, match="b: has the categories bag, shoe; expected .* bag, dress"):
-        build(first, mixing.Mixed(second, 1.0))
+        build(first, dataset_mixture.Mixed(second, 1.0))
 
 
 def test_the_first_photos_only_and_further_sets_are_refused(tmp_path):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     first, second = data_set(tmp_path / "a"), data_set(tmp_path / "b", fingerprint="b")
     with pytest.raises(ValueError, match="num_train_examples=2: would leave out the further"):
         experiment.build_params(
             "maskrcnn_resnetfpn_fashion", [], ["task.num_train_examples=2"], first,
-            mixed=[mixing.Mixed(second, 1.0)],
+            mixed=[dataset_mixture.Mixed(second, 1.0)],
         )  # fmt: skip
 
 
 @pytest.mark.parametrize("spec", ["set:0", "set:-1", "set:much", "set:nan"])
 def test_a_bad_weight_is_refused(spec):
     with pytest.raises(ValueError, match=f"mix_data_dirs={spec}: got weight"):
-        mixing.open_mixed([spec])
+        dataset_mixture.open_mixed([spec])
 
 
 def test_weights_change_how_often_photos_come(tmp_path):

@@ -6,7 +6,7 @@ from data_prep.prepared import PreparedDataset
 
 
 def build(*overrides, num_examples=100):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     prepared = PreparedDataset(
         path=Path("prepared"),

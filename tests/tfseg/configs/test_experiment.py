@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.prepared import PreparedDataset
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 EXPERIMENT = "maskrcnn_resnetfpn_fashion"
 
 
@@ -22,7 +22,7 @@ def prepared(tmp_path):
 
 
 def build(prepared, *overrides, config_paths=()):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     return experiment.build_params(EXPERIMENT, list(config_paths), list(overrides), prepared)
 
@@ -103,14 +103,14 @@ def test_an_override_without_a_value_is_refused(prepared):
 
 @pytest.mark.parametrize("name", ["yolo", "maskrcnn_resnetfpn_coco"])
 def test_an_experiment_that_is_not_ours_is_refused(prepared, name):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     with pytest.raises(ValueError, match=f"--experiment={name}: not a registered experiment"):
         experiment.build_params(name, [], [], prepared)
 
 
 def test_xla_needs_the_number_of_gpus_in_the_params(prepared):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     params = experiment.build_params(EXPERIMENT, [], [], prepared, num_gpus=2)
 
@@ -118,7 +118,7 @@ def test_xla_needs_the_number_of_gpus_in_the_params(prepared):
 
 
 def test_params_survive_saving_and_loading(prepared, tmp_path):
-    from tfseg import experiment
+    from tfseg.configs import experiment
 
     params = build(prepared, "trainer.train_steps=9")
     experiment.save_params(params, str(tmp_path / "model"))

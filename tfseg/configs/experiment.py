@@ -16,8 +16,8 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 
 from data_prep.prepared import PreparedDataset
-from tfseg import mixing, schedule
 from tfseg import task as fashion_task
+from tfseg.configs import dataset_mixture, schedule
 from tfseg.whole_files import write_whole
 
 PARAMS_FILE = "params.yaml"
@@ -41,7 +41,7 @@ def build_params(
     prepared: PreparedDataset,
     train_split: str = "train",
     num_gpus: int = 0,
-    mixed: Sequence[mixing.Mixed] = (),
+    mixed: Sequence[dataset_mixture.Mixed] = (),
     seed: int | None = None,
 ) -> cfg.ExperimentConfig:
     """Combines a registered experiment with YAML files, overrides and the data set's facts.
@@ -77,7 +77,7 @@ def build_params(
     for override in params_overrides:
         _override(params, _parse_override(override), source=f"--params_override={override}")
     _set_facts(params, prepared, train_split)
-    mixing.add_data_sets(params.task, list(mixed), train_split)
+    dataset_mixture.add_data_sets(params.task, list(mixed), train_split)
     if params.task.train_data.augmentation.copy_paste_probability:
         params.task.train_data.parser.max_num_instances *= 2  # a photo's own and those pasted
     _check_batch(params)
