@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfseg import any_size
+from tfseg.modeling import variable_size
 from tfseg.ops import nms, roi_align
 
 # Photos that are run together have at most so many pixels, as the network sees them: one more takes
@@ -105,7 +105,7 @@ def _find_of_one_size(
     num_proposals,
 ) -> dict[str, tf.Tensor]:
     """find_garments of images without padding; n is the model's largest number of detections."""
-    outputs = any_size.box_outputs(model, images, scaled_size, padded_hw, num_proposals)
+    outputs = variable_size.box_outputs(model, images, scaled_size, padded_hw, num_proposals)
     config = model.detection_generator.get_config()
     boxes, scores, class_ids = nms.best_of_classes(
         outputs["decoded_boxes"],

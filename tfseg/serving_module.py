@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from tfseg import any_size, folded_norm, garment_finder, image_inputs
+from tfseg import garment_finder, image_inputs
+from tfseg.modeling import batch_norm_folding, variable_size
 from tfseg.ops import mask_rle
 
 DEFAULT_SCORE_THRESHOLD = 0.05
@@ -108,7 +109,7 @@ class ServingModule(tf.Module):
         threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
         pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
         layout = image_inputs.input_layout(
-            self.input_size_hw, max_level, any_size.joined_level(model, max_level)
+            self.input_size_hw, max_level, variable_size.joined_level(model, max_level)
         )
         class_names = ("", *self.category_names)
 
@@ -166,7 +167,7 @@ def module_from_trained(
     max_images: int = DEFAULT_MAX_IMAGES,
 ) -> ServingModule:
     """Returns the ServingModule of a trained_model.TrainedModel, which cannot be trained on."""
-    folded_norm.fold_batch_norm(trained.model)
+    batch_norm_folding.fold_batch_norm(trained.model)
     model_params = trained.params.task.model
     return ServingModule(
         trained.model,

@@ -10,11 +10,12 @@ from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
-from tfseg import example_order, input_pipeline, torch_layout, train_targets
+from tfseg import example_order, input_pipeline, train_targets
 from tfseg.augmentation import Augmentation
 from tfseg.configs import schedule
-from tfseg.folded_norm import BATCH_NORMS
 from tfseg.loss_watch import LossWatch
+from tfseg.modeling import torch_padding
+from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.ops import nms, sampling
 
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
@@ -93,10 +94,10 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         model = self._build_for_device()
         self._samplers = sampling.seed_roi_samplers(model)
         if self.task_config.stride_in_1x1:
-            torch_layout.stride_in_first_convolution(model.backbone)
+            torch_padding.stride_in_first_convolution(model.backbone)
         if self.task_config.symmetric_padding:
-            torch_layout.pad_symmetrically(model.backbone)
-            torch_layout.pad_symmetrically(model.decoder)
+            torch_padding.pad_symmetrically(model.backbone)
+            torch_padding.pad_symmetrically(model.decoder)
         self._freeze(model)
         self.loss_watch = LossWatch(self.task_config.loss_limit)
         return model

@@ -21,8 +21,9 @@ from official.modeling import hyperparams
 from official.vision.serving import detection
 from official.vision.tasks import maskrcnn
 
-from tfseg import export, folded_norm, serving_module, task, trained_model
+from tfseg import export, serving_module, task, trained_model
 from tfseg.configs import experiment
+from tfseg.modeling import batch_norm_folding
 from tfseg.ops import winograd
 
 _CATEGORIES = 13
@@ -39,7 +40,7 @@ def export_variant(name: str, path: Path, input_side: int, model_dir: str | None
         return
     params, model, names = _model(name, input_side, model_dir)
     with _winograd_allowed("direct" not in name):
-        folded_norm.fold_batch_norm(model)
+        batch_norm_folding.fold_batch_norm(model)
     kept = re.sub("^ours|_default_head|_direct|_lite0", "", name).strip("_")
     by_name = {"all_proposals": 10**6, "": serving_module.DEFAULT_NUM_PROPOSALS}
     proposals = by_name[kept] if kept in by_name else int(kept)

@@ -5,7 +5,7 @@ import tf_keras
 from official.vision.configs import backbones, common, decoders, maskrcnn
 from official.vision.modeling import factory
 
-from tfseg.folded_norm import BATCH_NORMS, fold_batch_norm
+from tfseg.modeling.batch_norm_folding import BATCH_NORMS, fold_batch_norm
 from tfseg.ops import winograd
 
 

@@ -6,7 +6,7 @@ import tf_keras
 from official.vision.configs import backbones, decoders, maskrcnn
 from official.vision.modeling import factory
 
-from tfseg import any_size, folded_norm, torch_layout
+from tfseg.modeling import batch_norm_folding, torch_padding, variable_size
 from tfseg.serving_module import ServingModule
 
 
@@ -40,12 +40,12 @@ NAS_FPN = decoders.Decoder(type="nasfpn", nasfpn=decoders.NASFPN(num_filters=16,
 def test_coarser_levels_look_at_the_cells_of_training(is_symmetric):
     model = make_model(fpn())
     if is_symmetric:
-        torch_layout.pad_symmetrically(model.decoder)
+        torch_padding.pad_symmetrically(model.decoder)
     coarser = model.decoder.get_layer("coarser_6")
     features = tf.random.stateless_normal([2, 5, 7, 16], [1, 2])
     even = tf.pad(features, [[0, 0], [0, 1], [0, 1], [0, 0]])
 
-    with any_size._run_on_any_size(model, 10):
+    with variable_size._run_on_any_size(model, 10):
         of_odd, of_even = coarser(features), coarser(even)
 
     np.testing.assert_allclose(of_odd, coarser(even), atol=1e-5)
@@ -66,9 +66,9 @@ def test_coarser_levels_look_at_the_cells_of_training(is_symmetric):
 )
 def test_photos_of_every_shape_are_run(decoder, max_level, joined_level, is_folded):
     model = make_model(decoder, max_level)
-    assert any_size.joined_level(model, max_level) == joined_level
+    assert variable_size.joined_level(model, max_level) == joined_level
     if is_folded:
-        assert folded_norm.fold_batch_norm(model) > 20
+        assert batch_norm_folding.fold_batch_norm(model) > 20
     module = ServingModule(model, (128, 128), max_level, ("bag", "belt"), 0.0)
     sizes_hw = [(192, 110), (30, 200), (64, 64), (1, 1)]
     rng = np.random.default_rng(2)
