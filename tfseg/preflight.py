@@ -6,7 +6,8 @@ from pathlib import Path
 import psutil
 import tensorflow as tf
 
-from tfseg import checkpoints, input_pipeline, memory_estimate
+from tfseg import checkpoints, memory_estimate
+from tfseg.dataloaders import maskrcnn_input
 
 _CHECKED_EXAMPLES = 200
 _GIB = 2**30
@@ -31,7 +32,7 @@ def check_category_ids(params) -> None:
     largest = len(params.task.category_names)
     for path in params.task.train_data.input_path.split(","):
         try:
-            examples = input_pipeline.read_categories([path], _CHECKED_EXAMPLES)
+            examples = maskrcnn_input.read_categories([path], _CHECKED_EXAMPLES)
         except (tf.errors.OpError, ValueError) as error:
             raise ValueError(
                 f"{path}: the shard cannot be read ({str(error).splitlines()[0]}); build the data "

@@ -10,9 +10,9 @@ from official.modeling import optimization
 from official.vision.configs import maskrcnn as maskrcnn_cfg
 from official.vision.tasks import maskrcnn
 
-from tfseg import example_order, input_pipeline, train_targets
-from tfseg.augmentation import Augmentation
 from tfseg.configs import schedule
+from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
+from tfseg.dataloaders.augmentation import Augmentation
 from tfseg.loss_watch import LossWatch
 from tfseg.modeling import torch_padding
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
@@ -131,7 +131,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         if self.initializer:
             self.initializer(model)
 
-    def train_input(self) -> input_pipeline.TrainInput:
+    def train_input(self) -> maskrcnn_input.TrainInput:
         """Finds the records of the training shards and their order.
 
         Raises:
@@ -144,7 +144,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         shards, offsets = shards[:first], offsets[:first]
         repeats = np.ones(len(offsets))
         if data.repeat_factor_threshold:
-            categories = input_pipeline.read_categories(paths)[:first]
+            categories = maskrcnn_input.read_categories(paths)[:first]
             repeats = example_order.repeat_factors(
                 categories, len(self.task_config.category_names), data.repeat_factor_threshold
             )
@@ -152,7 +152,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             repeats = repeats * np.array(data.path_weights)[shards]
         seed = data.seed or 0
         order = example_order.ExampleOrder(repeats, seed)
-        return input_pipeline.TrainInput(self.task_config, seed, paths, shards, offsets, order)
+        return maskrcnn_input.TrainInput(self.task_config, seed, paths, shards, offsets, order)
 
     def build_inputs(self, params, input_context=None, dataset_fn=None) -> tf.data.Dataset:
         """Builds the training input from start_step on."""

@@ -70,7 +70,7 @@ def main(argv) -> None:
             flush=True,
         )
         if FLAGS.preview_input:
-            from tfseg import input_preview
+            from tfseg.dataloaders import input_preview
 
             input_preview.write_sheet(params, FLAGS.preview_input)
             print(f"{FLAGS.preview_input}: what the network is given.")

@@ -3,7 +3,7 @@
 python -m tests.benchmarks.mask_targets --data_dir=PREPARED --split=val --num_examples=25
 
 Prints the mean IoU of Model Garden's stock targets and of ours
-(tfseg.train_targets.centre_gt_masks).
+(tfseg.dataloaders.train_targets.centre_gt_masks).
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from official.vision.ops import spatial_transform_ops
 from pycocotools import mask as coco_mask
 
 from data_prep import prepared
-from tfseg import train_targets
+from tfseg.dataloaders import train_targets
 from tfseg.ops import mask_rle
 
 FLAGS = flags.FLAGS

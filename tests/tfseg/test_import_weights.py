@@ -47,7 +47,7 @@ def test_imported_weights_compute_what_pytorch_does(imported):
     import tensorflow as tf
     from official.vision.ops import box_ops, preprocess_ops
 
-    from tfseg import train_targets
+    from tfseg.dataloaders import train_targets
 
     source, weights, trained, _ = imported
     model, torch_model = trained.model, reference.Reference(weights, source)

@@ -32,11 +32,11 @@ def task_config(input_size=(64, 64), **parser):
 def targets(serialized, config, seed=(3, 4)):
     import tensorflow as tf
 
-    from tfseg import input_pipeline, train_targets
+    from tfseg.dataloaders import maskrcnn_input, train_targets
 
     make = tf.function(
         lambda record: train_targets.make_targets(
-            *input_pipeline.decode(record), config, tf.constant(seed)
+            *maskrcnn_input.decode(record), config, tf.constant(seed)
         )
     )
     return make(tf.constant(serialized))
@@ -138,7 +138,7 @@ def test_boxes_and_masks_follow_flips_and_scales(seed):
     drawn = mask((80, 80), 20, 10, 60, 30) | mask((80, 80), 50, 10, 60, 70)  # a boot: not symmetric
     pixels = np.repeat(255 * drawn[..., np.newaxis], 3, axis=2)
     config = task_config((64, 64), aug_rand_hflip=True, aug_scale_min=0.3, aug_scale_max=2.0)
-    from tfseg import train_targets
+    from tfseg.dataloaders import train_targets
 
     image, labels = train_targets.make_targets(
         tf.constant(pixels), tf.constant(drawn[np.newaxis]), tf.constant([1], tf.int64),
@@ -170,7 +170,7 @@ def paste(crop, box, size_hw):
 def test_visible_boxes_are_tight_within_the_window():
     import tensorflow as tf
 
-    from tfseg.train_targets import visible_boxes
+    from tfseg.dataloaders.train_targets import visible_boxes
 
     diagonal = np.eye(10, dtype=np.uint8)
     outside = mask((10, 10), 0, 0, 2, 2)
@@ -184,7 +184,7 @@ def test_centre_gt_masks_leaves_edges_in_their_place(crop_size):
     import tensorflow as tf
     from official.vision.ops import spatial_transform_ops
 
-    from tfseg.train_targets import centre_gt_masks
+    from tfseg.dataloaders.train_targets import centre_gt_masks
 
     box = tf.constant([[[0.0, 0.0, 100.0, 100.0]]])
     cell = crop_size / 28
@@ -204,7 +204,7 @@ def test_centre_gt_masks_leaves_edges_in_their_place(crop_size):
 def test_centre_gt_masks_moves_up_and_left():
     import tensorflow as tf
 
-    from tfseg.train_targets import centre_gt_masks
+    from tfseg.dataloaders.train_targets import centre_gt_masks
 
     masks = np.zeros((1, 4, 4), np.float32)
     masks[0, 2, 3] = 1

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfseg import augmentation, example_order, train_targets
+from tfseg.dataloaders import augmentation, example_order, train_targets
 
 _FEATURES = {
     "image/encoded": tf.io.FixedLenFeature([], tf.string),

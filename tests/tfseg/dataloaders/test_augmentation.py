@@ -13,7 +13,7 @@ def photo_of(masks):
 def test_rotate_turns_photo_and_masks_alike():
     import tensorflow as tf
 
-    from tfseg.augmentation import rotate
+    from tfseg.dataloaders.augmentation import rotate
 
     drawn = mask((41, 41), 5, 18, 20, 23)
     image, masks = rotate(
@@ -31,7 +31,7 @@ def test_rotate_turns_photo_and_masks_alike():
 def test_rotate_keeps_masks_on_their_pixels_at_any_angle():
     import tensorflow as tf
 
-    from tfseg.augmentation import rotate
+    from tfseg.dataloaders.augmentation import rotate
 
     drawn = mask((80, 60), 20, 15, 60, 40)
     bright = np.repeat(255 * drawn[..., np.newaxis], 3, axis=2)
@@ -46,7 +46,7 @@ def test_rotate_keeps_masks_on_their_pixels_at_any_angle():
 def pasted(scale, offset, chosen):
     import tensorflow as tf
 
-    from tfseg.augmentation import paste
+    from tfseg.dataloaders.augmentation import paste
 
     base = [mask((12, 12), 0, 0, 6, 6), mask((12, 12), 8, 8, 12, 12)]
     other = [mask((6, 6), 0, 0, 3, 3), mask((6, 6), 3, 3, 6, 6)]
@@ -87,7 +87,7 @@ def test_paste_scales_and_drops_what_is_covered_or_outside():
 def test_random_paste_pastes_into_its_share_of_photos():
     import tensorflow as tf
 
-    from tfseg.augmentation import Augmentation, random_paste
+    from tfseg.dataloaders.augmentation import Augmentation, random_paste
 
     base = tf.zeros([8, 8, 3], tf.uint8), tf.zeros([0, 8, 8], tf.uint8), tf.zeros([0], tf.int64)
     other = tf.ones([8, 8, 3], tf.uint8), tf.ones([1, 8, 8], tf.uint8), tf.ones([1], tf.int64)
@@ -104,7 +104,7 @@ def test_random_paste_pastes_into_its_share_of_photos():
 def test_change_colours_stays_in_range_and_follows_from_the_seed():
     import tensorflow as tf
 
-    from tfseg.augmentation import Augmentation, change_colours
+    from tfseg.dataloaders.augmentation import Augmentation, change_colours
 
     image = tf.random.stateless_uniform([9, 7, 3], [1, 2], 0, 255)
     config = Augmentation(brightness=0.5, contrast=0.5, saturation=0.5)
@@ -119,7 +119,7 @@ def test_change_colours_stays_in_range_and_follows_from_the_seed():
 def test_change_colours_leaves_a_photo_alone_by_default():
     import tensorflow as tf
 
-    from tfseg.augmentation import Augmentation, change_colours
+    from tfseg.dataloaders.augmentation import Augmentation, change_colours
 
     image = tf.random.stateless_uniform([9, 7, 3], [1, 2], 0, 255)
     assert change_colours(image, Augmentation(), tf.constant([1, 1])) is image

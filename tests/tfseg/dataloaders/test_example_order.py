@@ -9,7 +9,7 @@ def take(order, positions):
 
 
 def test_every_epoch_has_every_example_once_in_another_order():
-    from tfseg.example_order import ExampleOrder
+    from tfseg.dataloaders.example_order import ExampleOrder
 
     order = ExampleOrder(np.ones(50), seed=3)
 
@@ -19,14 +19,14 @@ def test_every_epoch_has_every_example_once_in_another_order():
 
 
 def test_the_order_follows_from_the_seed():
-    from tfseg.example_order import ExampleOrder
+    from tfseg.dataloaders.example_order import ExampleOrder
 
     orders = [take(ExampleOrder(np.ones(20), seed), range(20)) for seed in (1, 1, 2)]
     assert orders[0] == orders[1] != orders[2]
 
 
 def test_a_factor_of_one_and_a_half_comes_once_or_twice_an_epoch():
-    from tfseg.example_order import ExampleOrder
+    from tfseg.dataloaders.example_order import ExampleOrder
 
     order = ExampleOrder(np.array([1.0, 1.5, 1.0, 1.5]), seed=0)
 
@@ -38,7 +38,7 @@ def test_a_factor_of_one_and_a_half_comes_once_or_twice_an_epoch():
 
 
 def test_repeat_factors_follow_the_rarest_category():
-    from tfseg.example_order import repeat_factors
+    from tfseg.dataloaders.example_order import repeat_factors
 
     categories = [np.array([1, 1])] * 6 + [np.array([1, 2]), np.array([1]), np.array([], int)]
     factors = repeat_factors(categories, num_categories=2, threshold=4 / 9)
@@ -49,7 +49,7 @@ def test_repeat_factors_follow_the_rarest_category():
 
 @pytest.mark.parametrize("num_pipelines", [1, 2, 4])
 def test_pipelines_share_the_same_global_batches(num_pipelines):
-    from tfseg.example_order import pipeline_positions
+    from tfseg.dataloaders.example_order import pipeline_positions
 
     streams = [
         pipeline_positions(16, 8, num_pipelines, pipeline).take(16 // num_pipelines)
@@ -73,7 +73,7 @@ def write_shard(path, records):
 
 
 def test_index_records_finds_where_records_start(tmp_path):
-    from tfseg.example_order import index_records
+    from tfseg.dataloaders.example_order import index_records
 
     write_shard(tmp_path / "a", [b"12345", b""])
     write_shard(tmp_path / "b", [b"1"])
@@ -85,7 +85,7 @@ def test_index_records_finds_where_records_start(tmp_path):
 
 
 def test_index_records_names_a_shard_cut_short(tmp_path):
-    from tfseg.example_order import index_records
+    from tfseg.dataloaders.example_order import index_records
 
     write_shard(tmp_path / "a", [b"12345", b"678"])
     content = (tmp_path / "a").read_bytes()

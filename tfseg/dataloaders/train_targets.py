@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from official.vision.ops import anchor, preprocess_ops
 
-from tfseg import augmentation
+from tfseg.dataloaders import augmentation
 from tfseg.ops import sampling
 
 # Of 0..255: what preprocess_ops.normalize_image does of 0..1, in one step.
