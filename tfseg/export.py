@@ -146,7 +146,8 @@ def _export_trained():
     if FLAGS.score_threshold is None and Path(FLAGS.model_dir).is_dir():
         tuned = thresholds.load(FLAGS.model_dir)
 
-    from tfseg import serving_module, trained_model
+    from tfseg import serving_module
+    from tfseg.checkpoint import trained_model
     from tfseg.configs import experiment
 
     trained = trained_model.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)

@@ -61,27 +61,27 @@ def import_weights(weights_path: str, model_dir: str) -> list[str]:
         ValueError: The file cannot be read, or is not of this architecture; or model_dir is a
             training's.
     """
-    from tfseg import checkpoints, efficientnet_import, torch_files
+    from tfseg.checkpoint import recovery, torch_efficientnet, torch_files
 
-    if checkpoints.saved_steps(model_dir) not in ([], [0]):
+    if recovery.saved_steps(model_dir) not in ([], [0]):
         raise ValueError(
             f"--model_dir={model_dir}: holds a training, whose params.yaml would be replaced; give "
             "a folder of its own."
         )
     weights = torch_files.read_weights(weights_path)
-    if efficientnet_import.is_efficientnet(weights):
+    if torch_efficientnet.is_efficientnet(weights):
         return _import_efficientnet(weights, model_dir)
     return _import_resnet_model(weights, model_dir)
 
 
 def _import_efficientnet(weights, model_dir: str) -> list[str]:
-    from tfseg import efficientnet_import
+    from tfseg.checkpoint import torch_efficientnet
     from tfseg.configs import experiment
 
-    named, ignored = efficientnet_import.neutral_names(weights)
+    named, ignored = torch_efficientnet.neutral_names(weights)
     params = imported_params(category_names(1), "efficientnet")
     model = experiment.build_model(params)
-    importer = efficientnet_import.EfficientNetImporter(named)
+    importer = torch_efficientnet.EfficientNetImporter(named)
     importer.fill_backbone(model.backbone)
     importer.check_complete(model.backbone.variables)
     _write(model_dir, {"backbone": model.backbone})
@@ -91,15 +91,15 @@ def _import_efficientnet(weights, model_dir: str) -> list[str]:
 def _import_resnet_model(weights, model_dir: str) -> list[str]:
     import tensorflow as tf
 
-    from tfseg import weight_import
+    from tfseg.checkpoint import torch_maskrcnn
     from tfseg.configs import experiment
 
-    source, named, ignored = weight_import.neutral_names(weights)
+    source, named, ignored = torch_maskrcnn.neutral_names(weights)
     heads = "classes.bias" in named
     num_classes = len(named["classes.bias"]) if heads else 2
     params = imported_params(category_names(num_classes - 1), source)
     model = experiment.build_model(params)
-    importer = weight_import.Importer(named, source)
+    importer = torch_maskrcnn.Importer(named, source)
     importer.fill_backbone(model.backbone)
     if heads:
         importer.fill_decoder(model.decoder)
@@ -119,11 +119,11 @@ def _import_resnet_model(weights, model_dir: str) -> list[str]:
 def _write(model_dir: str, items: dict) -> None:
     import tensorflow as tf
 
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
     Path(model_dir).mkdir(parents=True, exist_ok=True)
     tf.train.Checkpoint(**items).write(str(Path(model_dir) / "ckpt-0"))
-    checkpoints.write_state(model_dir, [0])
+    recovery.write_state(model_dir, [0])
 
 
 def imported_params(names: list[str], source: str):

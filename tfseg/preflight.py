@@ -6,7 +6,8 @@ from pathlib import Path
 import psutil
 import tensorflow as tf
 
-from tfseg import checkpoints, memory_estimate
+from tfseg import memory_estimate
+from tfseg.checkpoint import recovery
 from tfseg.dataloaders import maskrcnn_input
 
 _CHECKED_EXAMPLES = 200
@@ -55,10 +56,10 @@ def check_disk(params, model_dir: str, num_values: int) -> None:
         model_dir: Where they go; must exist.
         num_values: Values of the model's weights.
     """
-    kept = (Path(model_dir), Path(model_dir) / checkpoints.BEST_DIR)  # damaged/ is not replaced
+    kept = (Path(model_dir), Path(model_dir) / recovery.BEST_DIR)  # damaged/ is not replaced
     files = (path for folder in kept for path in folder.glob("ckpt-*") if path.is_file())
     there = sum(path.stat().st_size for path in files)
-    needed = checkpoints.num_bytes(params, num_values) - there
+    needed = recovery.num_bytes(params, num_values) - there
     free = shutil.disk_usage(model_dir).free
     if free < needed:
         raise ValueError(
@@ -74,7 +75,7 @@ def describe(params, model_dir: str, num_values: int, num_replicas: int) -> str:
     epochs = trainer.train_steps * data.global_batch_size / data.num_examples
     devices = f" on {num_replicas} devices" if num_replicas > 1 else ""
     height, width = params.task.model.input_size[:2]
-    disk = checkpoints.num_bytes(params, num_values) / _GIB
+    disk = recovery.num_bytes(params, num_values) / _GIB
     memory = memory_estimate.estimate(params, num_values) / _GIB
     total = psutil.virtual_memory().total / _GIB
     return (

@@ -11,7 +11,8 @@ import tf_keras
 from absl import logging
 from official.core import task_factory, train_lib
 
-from tfseg import checkpoints, cli, preflight, strategy, trained_model, validation
+from tfseg import cli, preflight, strategy, validation
+from tfseg.checkpoint import recovery, trained_model
 from tfseg.configs import experiment
 from tfseg.progress import ProgressAction
 
@@ -56,7 +57,7 @@ def train(
         params: A locked ExperimentConfig from experiment.build_params.
         model_dir: Gets params.yaml, checkpoints, summaries and validations.
         prepared_set: Its validation split is evaluated, where trainer.validation_interval says so.
-        init_from: What a training without checkpoints starts from (initialisation.initialise).
+        init_from: What a training without checkpoints starts from (transfer.initialise).
         category_map: Names of init_from's categories -> names of ours, where they differ.
         distribution: The strategy; by default what fits the machine (strategy.make_strategy).
 
@@ -71,7 +72,7 @@ def train(
     distribution = distribution or strategy.make_strategy(params.runtime.num_gpus)
     preflight.check_batch(params, distribution.num_replicas_in_sync)
     chief = strategy.is_chief(distribution)
-    start, notes = checkpoints.recover(model_dir) if chief else (None, [])
+    start, notes = recovery.recover(model_dir) if chief else (None, [])
     start = strategy.from_chief(distribution, start)
     for note in notes:
         print(note, file=sys.stderr)
@@ -136,10 +137,10 @@ def _initializer(params, init_from: str | None, category_map: dict[str, str]):
         return None
 
     def initialise(model) -> None:
-        from tfseg import initialisation  # it imports much that a plain training does not need
+        from tfseg.checkpoint import transfer  # it imports much that a plain training does not need
 
         names = params.task.category_names
-        print(initialisation.initialise(model, names, init_from, category_map))
+        print(transfer.initialise(model, names, init_from, category_map))
 
     return initialise
 
@@ -157,7 +158,7 @@ class _LossAction:
         step, losses = problem
         images = ", ".join(map(str, self._task.image_ids(step)))
         values = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        last = checkpoints.saved_steps(self._model_dir)
+        last = recovery.saved_steps(self._model_dir)
         last = f"from step {last[-1]}" if last else "anew"
         raise ValueError(
             f"step {step}: the loss is not finite or exploded ({values}); images of the batch: "
@@ -215,8 +216,8 @@ def _save_now(runner, params) -> None:
 
 def _explained(error: BaseException, params, model_dir: str) -> ValueError:
     text = re.sub(r"\s+", " ", str(getattr(error, "message", error))).strip()[:300]
-    if checkpoints.is_full_disk(error):
-        steps = checkpoints.saved_steps(model_dir)
+    if recovery.is_full_disk(error):
+        steps = recovery.saved_steps(model_dir)
         last = f"from step {steps[-1]}" if steps else "anew"
         return ValueError(
             f"--model_dir={model_dir}: the disk is full ({text}); make room and run the same "

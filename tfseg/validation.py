@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 from official.modeling import optimization
 
-from tfseg import checkpoints, cli, coco_metrics, judged_run, recorded_photos
+from tfseg import cli, coco_metrics, judged_run, recorded_photos
+from tfseg.checkpoint import recovery
 from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.serving_module import ServingModule
 from tfseg.structures import image_decoding, mask_geometry, visualize
@@ -57,7 +58,7 @@ def is_due_at_end(params, model_dir: str, step: int) -> bool:
 
 def _metric_of_best(model_dir: Path) -> float:
     """What model_dir/best reached, which is what a new one must exceed; -1 where there is none."""
-    path = model_dir / checkpoints.BEST_DIR / "metrics.json"
+    path = model_dir / recovery.BEST_DIR / "metrics.json"
     if not path.is_file():
         return -1.0
     return json.loads(path.read_text(encoding="utf-8"))[BEST_METRIC]
@@ -114,7 +115,7 @@ class Validation:
             self._best = line[BEST_METRIC]
             params_path = self._model_dir / PARAMS_FILE
             text = json.dumps({"split": self._split, **line}, indent=1) + "\n"
-            checkpoints.keep_best(str(self._model_dir), checkpoint_path, text, params_path)
+            recovery.keep_best(str(self._model_dir), checkpoint_path, text, params_path)
         # After the best: what the history tells of has been kept.
         lines = [*read_history(self._model_dir), line]
         text = "".join(json.dumps(one) + "\n" for one in lines)

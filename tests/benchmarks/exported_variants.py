@@ -21,7 +21,8 @@ from official.modeling import hyperparams
 from official.vision.serving import detection
 from official.vision.tasks import maskrcnn
 
-from tfseg import export, serving_module, task, trained_model
+from tfseg import export, serving_module, task
+from tfseg.checkpoint import trained_model
 from tfseg.configs import experiment
 from tfseg.modeling import batch_norm_folding
 from tfseg.ops import winograd

@@ -15,7 +15,7 @@ SIZE = 512  # the imported config's input
 @pytest.fixture(scope="module", params=["detectron2", "torchvision"])
 def imported(request, tmp_path_factory):
     """The source, its weights, and the model that load_trained makes of the import."""
-    from tfseg import trained_model
+    from tfseg.checkpoint import trained_model
     from tfseg.import_weights import import_weights
 
     folder = tmp_path_factory.mktemp(request.param)
@@ -117,7 +117,7 @@ def test_every_tensor_is_accounted_for(imported):
 
 
 def test_old_and_new_torchvision_names_mean_the_same():
-    from tfseg.weight_import import neutral_names
+    from tfseg.checkpoint.torch_maskrcnn import neutral_names
 
     new = {name: np.zeros(1) for name in reference.torchvision_shapes()}
     old = {reference.old_torchvision_name(name): value for name, value in new.items()}
@@ -128,7 +128,7 @@ def test_old_and_new_torchvision_names_mean_the_same():
 
 @pytest.mark.parametrize("new_format", [True, False])
 def test_read_weights_reads_both_formats_of_pytorch(tmp_path, new_format):
-    from tfseg.torch_files import read_weights
+    from tfseg.checkpoint.torch_files import read_weights
 
     whole = torch.arange(24, dtype=torch.float32).view(4, 6)
     content = {
@@ -150,7 +150,7 @@ def test_read_weights_reads_both_formats_of_pytorch(tmp_path, new_format):
 
 @pytest.mark.parametrize("missing_bytes", [1, 100, 8000, 12_100])
 def test_a_file_that_is_cut_short_gives_no_weights(tmp_path, missing_bytes):
-    from tfseg.torch_files import read_weights
+    from tfseg.checkpoint.torch_files import read_weights
 
     path = tmp_path / "weights.pth"
     content = {"a": torch.ones(5000), "b": torch.ones(3000)}
@@ -162,7 +162,7 @@ def test_a_file_that_is_cut_short_gives_no_weights(tmp_path, missing_bytes):
 
 
 def test_a_weight_that_reaches_beyond_its_storage_is_refused(tmp_path):
-    from tfseg import torch_files
+    from tfseg.checkpoint import torch_files
 
     storage = torch_files._Storage("float32", 6)
     storage.fill(bytes(24))
@@ -173,7 +173,7 @@ def test_a_weight_that_reaches_beyond_its_storage_is_refused(tmp_path):
 
 
 def test_read_weights_runs_no_code_of_the_file(tmp_path):
-    from tfseg.torch_files import read_weights
+    from tfseg.checkpoint.torch_files import read_weights
 
     class Evil:
         def __reduce__(self):
@@ -221,9 +221,9 @@ def test_the_folder_of_a_training_is_refused(tmp_path):
 
 
 def test_a_resnet_50_alone_becomes_a_backbone_to_start_from(tmp_path):
+    from tfseg.checkpoint.transfer import initialise
     from tfseg.configs import experiment
     from tfseg.import_weights import import_weights, imported_params
-    from tfseg.initialisation import initialise
 
     shapes = {
         name.removeprefix("backbone.body."): shape

@@ -72,7 +72,7 @@ def write_checkpoint(model_dir, step, value=0.0):
 def test_recover_puts_a_damaged_checkpoint_aside_and_takes_the_one_before(tmp_path, how):
     import tensorflow as tf
 
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
     for step in (5, 10):
         write_checkpoint(tmp_path, step)
@@ -88,7 +88,7 @@ def test_recover_puts_a_damaged_checkpoint_aside_and_takes_the_one_before(tmp_pa
     else:
         (tmp_path / "ckpt-10.index").write_bytes(b"nonsense")
 
-    step, notes = checkpoints.recover(str(tmp_path))
+    step, notes = recovery.recover(str(tmp_path))
 
     assert step == 5
     assert len(notes) == 1 and "ckpt-10: a damaged checkpoint, put aside" in notes[0]
@@ -97,45 +97,45 @@ def test_recover_puts_a_damaged_checkpoint_aside_and_takes_the_one_before(tmp_pa
 
 
 def test_recover_removes_what_a_killed_save_left(tmp_path):
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
     write_checkpoint(tmp_path, 5)
     remains = tmp_path / "ckpt-10.data-00000-of-00001.tempstate123"
     remains.write_bytes(b"half")
 
-    assert checkpoints.recover(str(tmp_path)) == (5, [])
+    assert recovery.recover(str(tmp_path)) == (5, [])
     assert not remains.exists()
 
 
 def test_recover_says_what_to_do_where_no_checkpoint_is_whole(tmp_path):
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
     (tmp_path / "ckpt-5.index").write_bytes(b"nonsense")
 
     with pytest.raises(ValueError, match=r"ckpt-5: a damaged.*\n.*no whole checkpoint is left"):
-        checkpoints.recover(str(tmp_path))
+        recovery.recover(str(tmp_path))
 
 
 def test_recover_of_a_new_folder_starts_at_0(tmp_path):
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
-    assert checkpoints.recover(str(tmp_path / "new")) == (0, [])
+    assert recovery.recover(str(tmp_path / "new")) == (0, [])
 
 
 def test_keep_best_makes_a_model_dir_of_the_best_checkpoint(tmp_path):
     import tensorflow as tf
 
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
     (tmp_path / "params.yaml").write_text("a: 1")
     for step in (5, 10):
         write_checkpoint(tmp_path, step)
         path = str(tmp_path / f"ckpt-{step}")
-        checkpoints.keep_best(str(tmp_path), path, f"{step}", tmp_path / "params.yaml")
+        recovery.keep_best(str(tmp_path), path, f"{step}", tmp_path / "params.yaml")
 
     best = tmp_path / "best"
     assert tf.train.latest_checkpoint(str(best)) == str(best / "ckpt-10")
-    assert checkpoints.damage(str(best / "ckpt-10")) is None
+    assert recovery.damage(str(best / "ckpt-10")) is None
     assert not list(best.glob("ckpt-5.*"))
     assert (best / "metrics.json").read_text() == "10"
     assert (best / "params.yaml").read_text() == "a: 1"
@@ -247,22 +247,22 @@ def test_damaged_checkpoints_make_no_room_for_new_ones(prepared, tmp_path, monke
 def test_a_disk_that_fills_up_while_saving_is_recognised(small_disk):
     import tensorflow as tf
 
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
     with pytest.raises((tf.errors.OpError, OSError)) as caught:
         tf.train.Checkpoint(w=tf.Variable(tf.zeros([2_000_000]))).write(f"{small_disk}/ckpt-1")
 
-    assert checkpoints.is_full_disk(caught.value)
+    assert recovery.is_full_disk(caught.value)
 
 
 def test_a_kill_while_the_best_is_replaced_leaves_a_whole_one(tmp_path, monkeypatch):
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
 
     (tmp_path / "params.yaml").write_text("a: 1")
     for step in (5, 10):
         write_checkpoint(tmp_path, step)
     keep = [str(tmp_path), str(tmp_path / "ckpt-5"), "5", tmp_path / "params.yaml"]
-    checkpoints.keep_best(*keep)
+    recovery.keep_best(*keep)
     replace = Path.replace
 
     def killed(self, target):
@@ -272,12 +272,12 @@ def test_a_kill_while_the_best_is_replaced_leaves_a_whole_one(tmp_path, monkeypa
 
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(SystemExit):
-        checkpoints.keep_best(keep[0], str(tmp_path / "ckpt-10"), "10", keep[3])
+        recovery.keep_best(keep[0], str(tmp_path / "ckpt-10"), "10", keep[3])
     monkeypatch.undo()
-    checkpoints.recover(str(tmp_path))
+    recovery.recover(str(tmp_path))
 
     assert (tmp_path / "best" / "metrics.json").read_text() == "5"
-    assert checkpoints.damage(str(tmp_path / "best" / "ckpt-5")) is None
+    assert recovery.damage(str(tmp_path / "best" / "ckpt-5")) is None
 
 
 LINE = '{"step": 5, "mask/AP": 0.5, "mask/AP50": 0.6}'

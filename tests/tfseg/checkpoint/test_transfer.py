@@ -22,7 +22,7 @@ def trained_dir(tmp_path_factory):
     """A model_dir of shirt, sweater and bag whose output rows can be told apart."""
     import tensorflow as tf
 
-    from tfseg import checkpoints
+    from tfseg.checkpoint import recovery
     from tfseg.configs import experiment
 
     folder = tmp_path_factory.mktemp("trained")
@@ -33,13 +33,13 @@ def trained_dir(tmp_path_factory):
     model.mask_head._mask_regressor.bias.assign([0.0, 1.0, 2.0, 3.0])
     step = tf.Variable(9, dtype=tf.int64)
     tf.train.Checkpoint(model=model, global_step=step).write(str(folder / "ckpt-9"))
-    checkpoints.write_state(folder, [9])
+    recovery.write_state(folder, [9])
     experiment.save_params(params, str(folder))
     return folder, model
 
 
 def test_rows_of_shared_and_mapped_categories_are_taken_over(trained_dir):
-    from tfseg.initialisation import initialise
+    from tfseg.checkpoint.transfer import initialise
 
     folder, source = trained_dir
     names = ("bag", "top", "boots")
@@ -62,22 +62,22 @@ def test_rows_of_shared_and_mapped_categories_are_taken_over(trained_dir):
 
 def test_a_box_layer_of_all_classes_is_taken_over_as_it_is():
     """Its width is 4, as many as 3 categories have classes."""
-    from tfseg import initialisation
+    from tfseg.checkpoint import transfer
 
     agnostic = "task.model.detection_head.class_agnostic_bbox_pred=true"
     _, ours = make_model(("bag", "boots", "top"), agnostic)
     _, theirs = make_model(("top", "belt", "bag"), agnostic)
     theirs.detection_head[0]._box_regressor.bias.assign([1.0, 2.0, 3.0, 4.0])
-    rows = initialisation.category_rows(("bag", "boots", "top"), ("top", "belt", "bag"), {})
+    rows = transfer.category_rows(("bag", "boots", "top"), ("top", "belt", "bag"), {})
 
-    values = initialisation._values(ours.detection_head[0], theirs.detection_head[0], rows)
+    values = transfer._values(ours.detection_head[0], theirs.detection_head[0], rows)
 
     [bias] = [value for weight, value in values if "detection-boxes/bias" in weight.name]
     assert bias.tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_a_module_of_another_architecture_starts_anew(trained_dir):
-    from tfseg.initialisation import initialise
+    from tfseg.checkpoint.transfer import initialise
 
     names = ("bag",)
     _, model = make_model(names, "task.model.detection_head.fc_dims=48")
@@ -100,7 +100,8 @@ def frozen_dirs(tmp_path_factory):
     """model_dirs that were trained with each freeze, and the weights of each by path."""
     import tensorflow as tf
 
-    from tfseg import checkpoints, initialisation, task
+    from tfseg import task
+    from tfseg.checkpoint import recovery, transfer
     from tfseg.configs import experiment
 
     random = np.random.default_rng(3)
@@ -110,7 +111,7 @@ def frozen_dirs(tmp_path_factory):
         params, model = make_model(("bag",), *overrides)
         truth = {}
         for name, module in task.modules_of(model).items():
-            found = initialisation.variables_by_path(module)
+            found = transfer.variables_by_path(module)
             assert {id(one) for one in found.values()} == {id(one) for one in module.variables}
             for path, variable in found.items():
                 variable.assign(random.normal(size=variable.shape))
@@ -118,7 +119,7 @@ def frozen_dirs(tmp_path_factory):
         tf.train.Checkpoint(model=model, global_step=tf.Variable(1, dtype=tf.int64)).write(
             str(folder / "ckpt-1")
         )
-        checkpoints.write_state(folder, [1])
+        recovery.write_state(folder, [1])
         experiment.save_params(params, str(folder))
         dirs[freeze] = folder, truth
     return dirs
@@ -126,21 +127,22 @@ def frozen_dirs(tmp_path_factory):
 
 @pytest.mark.parametrize("after", FREEZES)
 def test_every_weight_is_taken_over_whatever_was_and_is_frozen(frozen_dirs, after):
-    from tfseg import initialisation, task
+    from tfseg import task
+    from tfseg.checkpoint import transfer
 
     _, model = make_model(("bag",), *FREEZES[after])
     for before, (folder, truth) in frozen_dirs.items():
-        transfer = initialisation.initialise(model, ("bag",), str(folder), {})
+        transfer = transfer.initialise(model, ("bag",), str(folder), {})
 
         assert [item.split()[0] for item in transfer.loaded] == list(task.MODULES), before
         assert transfer.new == []
         for name, module in task.modules_of(model).items():
-            for path, variable in initialisation.variables_by_path(module).items():
+            for path, variable in transfer.variables_by_path(module).items():
                 np.testing.assert_array_equal(variable, truth[name, path], f"{before} {path}")
 
 
 def test_a_backbone_of_the_same_type_that_does_not_fit_is_refused(trained_dir):
-    from tfseg.initialisation import initialise
+    from tfseg.checkpoint.transfer import initialise
 
     _, model = make_model(("bag",), "task.model.backbone.resnet.model_id=34")
 
@@ -174,7 +176,7 @@ def url(published):
 
 
 def test_a_published_checkpoint_loads_by_path_archive_and_url(published, url):
-    from tfseg.initialisation import initialise
+    from tfseg.checkpoint.transfer import initialise
 
     folder, source = published
     for where in (folder / "resnet-18" / "ckpt-28080", folder / "resnet-18",
@@ -190,7 +192,7 @@ def test_a_published_checkpoint_loads_by_path_archive_and_url(published, url):
 
 
 def test_a_published_pyramid_of_other_levels_is_left_out(published):
-    from tfseg.initialisation import initialise
+    from tfseg.checkpoint.transfer import initialise
 
     _, model = make_model(("bag",), "task.model.decoder.fpn.num_filters=24")
     before = model.decoder.get_weights()
@@ -203,7 +205,7 @@ def test_a_published_pyramid_of_other_levels_is_left_out(published):
 
 
 def test_where_there_is_no_checkpoint_is_said(tmp_path):
-    from tfseg.initialisation import initialise
+    from tfseg.checkpoint.transfer import initialise
 
     with pytest.raises(ValueError, match=r"--init_from=.*nowhere: holds 0 checkpoints"):
         initialise(None, (), str(tmp_path / "nowhere"), {})
@@ -212,7 +214,7 @@ def test_where_there_is_no_checkpoint_is_said(tmp_path):
 
 
 def test_an_archive_that_is_cut_short_is_named(tmp_path):
-    from tfseg.initialisation import find_published
+    from tfseg.checkpoint.transfer import find_published
 
     (tmp_path / "ckpt.index").write_bytes(np.random.default_rng(0).bytes(20_000))
     with tarfile.open(tmp_path / "whole.tar.gz", "w:gz") as archive:
@@ -225,7 +227,8 @@ def test_an_archive_that_is_cut_short_is_named(tmp_path):
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics(tmp_path):
-    from tfseg import trained_model, training
+    from tfseg import training
+    from tfseg.checkpoint import trained_model
     from tfseg.configs import experiment
 
     prepared = small_experiment.write_prepared(tmp_path / "prepared")

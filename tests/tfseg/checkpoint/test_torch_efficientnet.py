@@ -95,7 +95,7 @@ def write(weights, path):
 
 
 def test_a_start_from_imported_weights_computes_what_pytorch_does(weights, tmp_path):
-    from tfseg import initialisation
+    from tfseg.checkpoint import transfer
     from tfseg.configs import experiment
     from tfseg.import_weights import import_weights, imported_params
 
@@ -104,7 +104,7 @@ def test_a_start_from_imported_weights_computes_what_pytorch_does(weights, tmp_p
     assert sorted(ignored) == ["_bn0.num_batches_tracked", "_fc.bias", "_fc.weight"]
 
     model = experiment.build_model(imported_params(["dress"], "efficientnet"))
-    transfer = initialisation.initialise(model, ["dress"], str(tmp_path / "start"), {})
+    transfer = transfer.initialise(model, ["dress"], str(tmp_path / "start"), {})
     assert [one.split()[0] for one in transfer.loaded] == ["backbone"]
 
     images = np.random.default_rng(1).standard_normal((1, 512, 512, 3)).astype(np.float32)

@@ -55,7 +55,7 @@ def test_train_refuses_the_model_dir_of_another_model(model_dir):
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
-    from tfseg import trained_model
+    from tfseg.checkpoint import trained_model
 
     (tmp_path / "ckpt-1.index").write_bytes(b"not an index")
 
@@ -64,7 +64,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 
 def test_load_trained_without_a_folder_or_params_or_checkpoint(tmp_path):
-    from tfseg import trained_model
+    from tfseg.checkpoint import trained_model
     from tfseg.configs import experiment
 
     model_dir = str(tmp_path / "model")
@@ -83,7 +83,7 @@ def test_load_trained_without_a_folder_or_params_or_checkpoint(tmp_path):
 def test_a_checkpoint_of_other_categories_is_refused(tmp_path):
     import tensorflow as tf
 
-    from tfseg import trained_model
+    from tfseg.checkpoint import trained_model
 
     bias = tf.Variable(tf.zeros([14]))
     path = str(tmp_path / "ckpt-1")
@@ -100,6 +100,6 @@ def test_a_checkpoint_of_other_categories_is_refused(tmp_path):
 
 
 def test_a_longer_training_may_go_on_in_the_same_model_dir(model_dir):
-    from tfseg import trained_model
+    from tfseg.checkpoint import trained_model
 
     trained_model.check_resumable(build("trainer.train_steps=9"), model_dir)

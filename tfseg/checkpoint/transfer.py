@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfseg import trained_model
+from tfseg.checkpoint import trained_model
 from tfseg.configs import experiment
 from tfseg.task import modules_of
 

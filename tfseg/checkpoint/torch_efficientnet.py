@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from tfseg.weight_import import Importer, renamed
+from tfseg.checkpoint.torch_maskrcnn import Importer, renamed
 
 _EPSILON = 1e-3  # of its batch normalization
 _LAYERS = (
