@@ -89,7 +89,7 @@ def run_from_flags(values, results_path: str | None = None):
         path = from_file or prepared_set.ground_truth_path(values.split)
         return judged_run.judge_results(results_path, path, own)
 
-    from tfseg import detector
+    from tfseg.inference import detector
 
     if values.bfloat16:
         detector.use_bfloat16()

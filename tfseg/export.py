@@ -15,9 +15,10 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli, model_card
+from tfseg import cli
+from tfseg.inference import model_card
+from tfseg.inference.warmup_records import WARMUP_FILE, write_warmup_records
 from tfseg.structures import thresholds
-from tfseg.warmup_records import WARMUP_FILE, write_warmup_records
 
 FLAGS = flags.FLAGS
 
@@ -99,7 +100,7 @@ def save_module(module, saved_model_dir: Path) -> None:
     """Writes the SavedModel alone into a folder: graph, variables, category names."""
     import tensorflow as tf
 
-    from tfseg.serving_module import SIGNATURES
+    from tfseg.inference.serving_module import SIGNATURES
 
     signatures = {
         name: getattr(module, function_name).get_concrete_function()
@@ -146,9 +147,9 @@ def _export_trained():
     if FLAGS.score_threshold is None and Path(FLAGS.model_dir).is_dir():
         tuned = thresholds.load(FLAGS.model_dir)
 
-    from tfseg import serving_module
     from tfseg.checkpoint import trained_model
     from tfseg.configs import experiment
+    from tfseg.inference import serving_module
 
     trained = trained_model.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
     if tuned is None:

@@ -231,7 +231,7 @@ def evaluate_model(
     Returns:
         coco_metrics.evaluate_coco's metrics and the COCO results they are of.
     """
-    from tfseg.detector import Detector
+    from tfseg.inference.detector import Detector
 
     detector = Detector(module.detect, "the model", module.category_names, None)
     run = judge_model(detector, prepared_set, split, num_examples, batch_size)

@@ -78,7 +78,7 @@ def load_detector(all_scores: bool):
         raise ValueError("give --saved_model or --model_dir.")
     if FLAGS.checkpoint_path and not FLAGS.model_dir:
         raise ValueError("--checkpoint_path goes with --model_dir alone.")
-    from tfseg import detector
+    from tfseg.inference import detector
 
     if FLAGS.bfloat16 or (FLAGS.bfloat16 is None and detector.has_fast_bfloat16()):
         detector.use_bfloat16()

@@ -16,7 +16,7 @@ from official.modeling import optimization
 from tfseg import cli, coco_metrics, judged_run, recorded_photos
 from tfseg.checkpoint import recovery
 from tfseg.configs.experiment import PARAMS_FILE
-from tfseg.serving_module import ServingModule
+from tfseg.inference.serving_module import ServingModule
 from tfseg.structures import image_decoding, mask_geometry, visualize
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.whole_files import write_whole

@@ -21,9 +21,10 @@ from official.modeling import hyperparams
 from official.vision.serving import detection
 from official.vision.tasks import maskrcnn
 
-from tfseg import export, serving_module, task
+from tfseg import export, task
 from tfseg.checkpoint import trained_model
 from tfseg.configs import experiment
+from tfseg.inference import serving_module
 from tfseg.modeling import batch_norm_folding
 from tfseg.ops import winograd
 

@@ -23,8 +23,9 @@ from official.vision.serving import detection
 from pycocotools import mask as coco_mask
 
 from tests.benchmarks.exported_variants import model_gardens_kernels
-from tfseg import detector, photo_files, prediction_files
+from tfseg import photo_files, prediction_files
 from tfseg.checkpoint import trained_model
+from tfseg.inference import detector
 from tfseg.photo_prediction import PhotoPrediction, PictureChoices
 from tfseg.prediction_journal import PredictionJournal
 from tfseg.structures.detections import Detections

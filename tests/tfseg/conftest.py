@@ -35,6 +35,6 @@ def tiny_model():
 @pytest.fixture(scope="session")
 def tiny_module(tiny_model):
     """The ServingModule of `tiny_model`."""
-    from tfseg.serving_module import ServingModule
+    from tfseg.inference.serving_module import ServingModule
 
     return ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"))

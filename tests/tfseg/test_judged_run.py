@@ -8,7 +8,7 @@ import tensorflow as tf
 from data_prep.prepared import PreparedDataset
 from tests.tfseg import perturbed_truth
 from tfseg import coco_metrics, judged_run
-from tfseg.detector import Detector
+from tfseg.inference.detector import Detector
 from tfseg.judged_run import JudgedRun
 from tfseg.structures import thresholds
 from tfseg.structures.thresholds import Thresholds

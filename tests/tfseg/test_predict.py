@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 
 from tests.tfseg import entry_points
 from tfseg import photo_prediction, prediction_files, submission_checks
-from tfseg.detector import Detector, detector_from_saved_model
+from tfseg.inference.detector import Detector, detector_from_saved_model
 from tfseg.photo_files import PhotoFile, find_in_tree
 from tfseg.photo_prediction import PhotoPrediction, PictureChoices
 from tfseg.prediction_journal import PredictionJournal

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tfseg.detector import Detector
+from tfseg.inference.detector import Detector
 from tfseg.recorded_photos import detect_records, read_photos
 
 

@@ -6,8 +6,8 @@ import tf_keras
 from official.vision.configs import backbones, decoders, maskrcnn
 from official.vision.modeling import factory
 
+from tfseg.inference.serving_module import ServingModule
 from tfseg.modeling import batch_norm_folding, torch_padding, variable_size
-from tfseg.serving_module import ServingModule
 
 
 def make_model(decoder, max_level=6):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tfseg import model_card
+from tfseg.inference import model_card
 
 CARD = {
     "task": "instance segmentation of garments in photos",

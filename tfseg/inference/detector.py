@@ -99,8 +99,8 @@ def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) 
     Raises:
         ValueError: model_dir, its params or its checkpoint is missing or does not fit.
     """
-    from tfseg import serving_module
     from tfseg.checkpoint import trained_model
+    from tfseg.inference import serving_module
 
     trained = trained_model.load_trained(model_dir, checkpoint_path)
     module = serving_module.module_from_trained(trained, max_images=2**31 - 1)  # no stranger's

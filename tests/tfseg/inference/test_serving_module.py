@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from tfseg.image_inputs import input_layout, inputs_from_bytes
-from tfseg.serving_module import ServingModule
+from tfseg.inference.preprocessing import input_layout, inputs_from_bytes
+from tfseg.inference.serving_module import ServingModule
 from tfseg.structures import thresholds
 
 PER_BOX = ("boxes_yxyx", "class_ids", "class_names", "scores", "mask_rle")

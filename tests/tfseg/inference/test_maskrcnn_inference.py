@@ -1,15 +1,15 @@
 import numpy as np
 import tensorflow as tf
 
-from tfseg import garment_finder
+from tfseg.inference import maskrcnn_inference
 from tfseg.structures import thresholds
 
 
 def test_photos_are_run_some_at_a_time(monkeypatch):
     sizes_hw = [(64, 32)] * 5 + [(64, 64)] * 3 + [(96, 96)] * 2
-    monkeypatch.setattr(garment_finder, "MAX_PIXELS_AT_ONCE", 2 * 64 * 64)
+    monkeypatch.setattr(maskrcnn_inference, "MAX_PIXELS_AT_ONCE", 2 * 64 * 64)
 
-    bounds = garment_finder._bounds_of_runs(tf.constant(sizes_hw))
+    bounds = maskrcnn_inference._bounds_of_runs(tf.constant(sizes_hw))
 
     assert bounds.numpy().tolist() == [[0, 4], [4, 5], [5, 7], [7, 8], [8, 9], [9, 10]]
 
@@ -25,7 +25,7 @@ def test_suppress_equals_the_definition():
     kept = np.ones((4, 60), bool)
     kept[1:, 10:20] = False
 
-    result = garment_finder._suppress(*map(tf.constant, (boxes, class_ids, kept)), nms_iou=0.4)
+    result = maskrcnn_inference._suppress(*map(tf.constant, (boxes, class_ids, kept)), nms_iou=0.4)
 
     assert result[0, :20].numpy().tolist() == [True, False] * 10
     for row in range(4):

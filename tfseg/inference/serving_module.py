@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from tfseg import garment_finder, image_inputs
+from tfseg.inference import maskrcnn_inference, preprocessing
 from tfseg.modeling import batch_norm_folding, variable_size
 from tfseg.ops import mask_rle
 
@@ -108,7 +108,7 @@ class ServingModule(tf.Module):
         bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
         threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
         pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
-        layout = image_inputs.input_layout(
+        layout = preprocessing.input_layout(
             self.input_size_hw, max_level, variable_size.joined_level(model, max_level)
         )
         class_names = ("", *self.category_names)
@@ -116,7 +116,7 @@ class ServingModule(tf.Module):
         # One body for every signature, so that the exported graph holds the network once.
         @tf.function(autograph=False)
         def find_garments(*inputs_and_thresholds):
-            return garment_finder.find_garments(
+            return maskrcnn_inference.find_garments(
                 model, *inputs_and_thresholds, nms_iou=nms_iou, num_proposals=num_proposals
             )
 
@@ -132,8 +132,8 @@ class ServingModule(tf.Module):
             return _answer_by_image(inputs, found, class_names, as_crops)
 
         def from_bytes(image_bytes):
-            image_bytes = image_inputs.limited(image_bytes, max_images)
-            return image_inputs.inputs_from_bytes(image_bytes, layout, max_pixels)
+            image_bytes = preprocessing.limited(image_bytes, max_images)
+            return preprocessing.inputs_from_bytes(image_bytes, layout, max_pixels)
 
         def detect(image_bytes):
             return answer(from_bytes(image_bytes))
@@ -143,8 +143,8 @@ class ServingModule(tf.Module):
             return answer(inputs, tf.broadcast_to(score_threshold, tf.shape(image_bytes)))
 
         def detect_pixels(images):
-            images = image_inputs.limited(images, max_images)
-            return answer(image_inputs.inputs_from_pixels(images, layout, max_pixels))
+            images = preprocessing.limited(images, max_images)
+            return answer(preprocessing.inputs_from_pixels(images, layout, max_pixels))
 
         def detect_crops(image_bytes):
             return answer(from_bytes(image_bytes), as_crops=True)

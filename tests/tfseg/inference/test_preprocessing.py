@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from official.vision.dataloaders import maskrcnn_input
 
-from tfseg.image_inputs import input_layout, inputs_from_bytes
+from tfseg.inference.preprocessing import input_layout, inputs_from_bytes
 
 
 def make_image(height, width, seed=0):
