@@ -51,7 +51,7 @@ def define_flags() -> None:
 
 
 def run_from_flags(values, results_path: str | None = None):
-    """Returns the judged_run.JudgedRun that define_source_flags' values ask for.
+    """Returns the evaluation_run.JudgedRun that define_source_flags' values ask for.
 
     Args:
         values: The parsed flags.
@@ -79,7 +79,7 @@ def run_from_flags(values, results_path: str | None = None):
         prepared_set = prepared.open_prepared(values.data_dir, values.dataset)
         prepared_set.num_examples(values.split)  # raises before TensorFlow's slow import
 
-    from tfseg import judged_run
+    from tfseg.evaluation import evaluation_run
     from tfseg.structures import thresholds
 
     own = thresholds.load(values.thresholds_path) if values.thresholds_path else None
@@ -87,7 +87,7 @@ def run_from_flags(values, results_path: str | None = None):
         if values.num_examples:
             raise ValueError("--num_examples works with a model, not with --results_path.")
         path = from_file or prepared_set.ground_truth_path(values.split)
-        return judged_run.judge_results(results_path, path, own)
+        return evaluation_run.judge_results(results_path, path, own)
 
     from tfseg.inference import detector
 
@@ -98,7 +98,7 @@ def run_from_flags(values, results_path: str | None = None):
         if values.model_dir
         else detector.detector_from_saved_model(values.saved_model, all_scores=True)
     )
-    return judged_run.judge_model(
+    return evaluation_run.judge_model(
         found, prepared_set, values.split, values.num_examples, values.batch_size, own
     )
 
@@ -113,7 +113,7 @@ def main(argv) -> None:
     """Reads the flags, evaluates, prints the tables and writes the files asked for."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
-        from tfseg import metric_tables, results_json
+        from tfseg.evaluation import coco_results, metric_tables
 
         start = time.monotonic()
         run = run_from_flags(FLAGS)
@@ -127,7 +127,7 @@ def main(argv) -> None:
         for path in filter(None, metrics_paths):
             write_metrics(path, metrics, **facts)
         for path in filter(None, [FLAGS.detections_path, folder and folder / "detections.json"]):
-            results_json.write_results(path, run.coco_results)
+            coco_results.write_results(path, run.coco_results)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfseg.coco_metrics import PrecisionRecall
-from tfseg.confusion import Calibration
+from tfseg.evaluation.coco_metrics import PrecisionRecall
+from tfseg.evaluation.confusion import Calibration
 
 _COLOURS = ("var(--accent)", "#d1603d")
 

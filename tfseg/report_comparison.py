@@ -5,8 +5,8 @@ import html
 import math
 from collections.abc import Mapping
 
-from tfseg.competition_metrics import fgvc6_image_score
-from tfseg.judged_run import JudgedRun
+from tfseg.evaluation.competition_metrics import fgvc6_image_score
+from tfseg.evaluation.evaluation_run import JudgedRun
 from tfseg.report_tables import category_dot, percent
 
 _FIGURES = (

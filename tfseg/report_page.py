@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tfseg import report_comparison, report_sections
-from tfseg.judged_run import JudgedRun
+from tfseg.evaluation.evaluation_run import JudgedRun
 from tfseg.report_comparison import PhotoChange
 from tfseg.report_pictures import data_uri, photo_row, render, sample_tile, truth_detections
 from tfseg.report_samples import CategorySamples, Sample, choose_samples, rank_photos

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 import cv2
 import numpy as np
 
-from tfseg.instance_matching import rle_from_segmentation
-from tfseg.judged_run import JudgedRun
+from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.instance_matching import rle_from_segmentation
 from tfseg.report_samples import Sample
 from tfseg.structures.detections import Detections, mask_from_rle
 from tfseg.structures.image_decoding import decode_photo

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tfseg import error_analysis
-from tfseg.competition_metrics import fgvc6_image_score
-from tfseg.instance_matching import ImageMatches
-from tfseg.judged_run import JudgedRun
+from tfseg.evaluation import error_analysis
+from tfseg.evaluation.competition_metrics import fgvc6_image_score
+from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.instance_matching import ImageMatches
 
 _SHOWN_AT_MOST = 620  # tiles on a page: it stays light with many categories, too
 _MOST, _LEAST = 8, 3

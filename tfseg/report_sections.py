@@ -2,8 +2,9 @@
 
 import html
 
-from tfseg import metric_tables, report_comparison, report_tables
-from tfseg.judged_run import JudgedRun
+from tfseg import report_comparison, report_tables
+from tfseg.evaluation import metric_tables
+from tfseg.evaluation.evaluation_run import JudgedRun
 from tfseg.report_charts import calibration_chart, precision_recall_chart
 from tfseg.report_tables import category_dot, percent
 

@@ -4,8 +4,8 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-from tfseg import coco_metrics, error_analysis
-from tfseg.confusion import Confusion
+from tfseg.evaluation import coco_metrics, error_analysis
+from tfseg.evaluation.confusion import Confusion
 from tfseg.structures.visualize import category_color
 
 _KIND_COLOURS = {

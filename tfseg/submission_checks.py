@@ -14,7 +14,8 @@ import numpy as np
 from absl import app, flags
 from pycocotools import mask as coco_mask
 
-from tfseg import cli, coco_metrics, results_json
+from tfseg import cli
+from tfseg.evaluation import coco_metrics, coco_results
 from tfseg.submissions import FGVC6_COLUMNS, FGVC6_SIDE
 
 FLAGS = flags.FLAGS
@@ -114,7 +115,7 @@ def modanet_faults(path: str | Path, val_json_path: str | Path) -> list[str]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{val_json_path}: not ModaNet's json ({error!r}).") from None
     try:
-        results = results_json.read_results(path, ground_truth)
+        results = coco_results.read_results(path, ground_truth)
     except ValueError as error:
         return [str(error)]
     faults = []

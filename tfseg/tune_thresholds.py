@@ -51,7 +51,7 @@ def tune(run, metric: str, min_instances: int, split: str = ""):
     Raises:
         ValueError: There are too few images.
     """
-    from tfseg import competition_metrics, threshold_search
+    from tfseg.evaluation import competition_metrics, threshold_search
     from tfseg.structures.thresholds import Thresholds
 
     measure = {"f1": threshold_search.mean_f1, "fgvc6": competition_metrics.fgvc6_score}[metric]

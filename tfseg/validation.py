@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 from official.modeling import optimization
 
-from tfseg import cli, coco_metrics, judged_run, recorded_photos
+from tfseg import cli
 from tfseg.checkpoint import recovery
 from tfseg.configs.experiment import PARAMS_FILE
+from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
 from tfseg.inference.serving_module import ServingModule
 from tfseg.structures import image_decoding, mask_geometry, visualize
 from tfseg.structures.detections import detections_from_coco_results
@@ -104,7 +105,7 @@ class Validation:
             return
         self._last_step = step
         with self._averaged_weights():
-            metrics, coco_results = judged_run.evaluate_model(
+            metrics, coco_results = evaluation_run.evaluate_model(
                 self._serving_module(), self._prepared, self._split
             )
         # What has no ground truth has no figure; that of the best is 0 then.
@@ -192,7 +193,7 @@ def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: in
     """
     if not number:
         return None
-    photos = list(recorded_photos.read_photos(prepared_set.record_paths(split), number))
+    photos = list(dataset_photos.read_photos(prepared_set.record_paths(split), number))
     image_ids = [image_id for image_id, _ in photos]
     truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
     rows = []

@@ -101,7 +101,7 @@ def batches(truth_path: str, num_detections: int):
 def measure_ours(truth_path: str, num_detections: int) -> float:
     import tensorflow as tf
 
-    from tfseg import coco_metrics
+    from tfseg.evaluation import coco_metrics
     from tfseg.ops import mask_rle
     from tfseg.structures.detections import Detections
 

@@ -15,7 +15,7 @@ from absl import app, flags
 
 from data_prep import prepared
 from tests.benchmarks.serving_speed import Variant, load_variants
-from tfseg import coco_metrics
+from tfseg.evaluation import coco_metrics
 from tfseg.ops import mask_rle
 from tfseg.structures import detections
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfseg.instance_matching import ImageMatches
+from tfseg.evaluation.instance_matching import ImageMatches
 
 
 def image(iou, scores, category_ids, truth_category_ids, crowd=(), image_id=1):

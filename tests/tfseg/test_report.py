@@ -9,8 +9,9 @@ import pytest
 
 from tests.browser import chromium_page
 from tests.tfseg import entry_points, perturbed_truth
-from tfseg import coco_metrics, report_training
-from tfseg.judged_run import JudgedRun
+from tfseg import report_training
+from tfseg.evaluation import coco_metrics
+from tfseg.evaluation.evaluation_run import JudgedRun
 from tfseg.report_charts import curve_chart
 from tfseg.report_page import build_page
 from tfseg.report_pictures import data_uri, photo_row

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfseg.instance_matching import CROWD, ImageMatches
+from tfseg.evaluation.instance_matching import CROWD, ImageMatches
 
 FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1
 # In the order in which they are told.

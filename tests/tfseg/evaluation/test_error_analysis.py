@@ -1,9 +1,9 @@
 import pytest
 
 from tests.tfseg import matches, perturbed_truth
-from tfseg import coco_metrics
-from tfseg.error_analysis import analyse_errors, classify
-from tfseg.instance_matching import match_images
+from tfseg.evaluation import coco_metrics
+from tfseg.evaluation.error_analysis import analyse_errors, classify
+from tfseg.evaluation.instance_matching import match_images
 
 
 def test_classify_names_every_kind():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.tfseg import matches
-from tfseg.competition_metrics import fgvc6_image_score, fgvc6_score, matterport_map
+from tfseg.evaluation.competition_metrics import fgvc6_image_score, fgvc6_score, matterport_map
 
 # Two bags and a belt; a bag found, a belt found as a bag, the belt found with a lower score.
 WORKED = matches.image(

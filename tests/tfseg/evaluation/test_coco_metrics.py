@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tests.tfseg import perturbed_truth
-from tfseg import coco_metrics
+from tfseg.evaluation import coco_metrics
 
 
 def rle_of(x, y, width, height):

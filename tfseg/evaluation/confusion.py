@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfseg.instance_matching import ImageMatches
+from tfseg.evaluation.instance_matching import ImageMatches
 
 IOU_THRESHOLD = 0.5
 

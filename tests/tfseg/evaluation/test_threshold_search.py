@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from tests.tfseg import entry_points, matches, perturbed_truth
-from tfseg import coco_metrics, competition_metrics, threshold_search, tune_thresholds
-from tfseg.instance_matching import match_images
-from tfseg.judged_run import JudgedRun
+from tfseg import tune_thresholds
+from tfseg.evaluation import coco_metrics, competition_metrics, threshold_search
+from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.instance_matching import match_images
 from tfseg.structures import thresholds
 
 

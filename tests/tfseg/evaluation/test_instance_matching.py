@@ -5,8 +5,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tests.tfseg import matches, perturbed_truth
-from tfseg import coco_metrics
-from tfseg.instance_matching import match_images, rle_from_segmentation
+from tfseg.evaluation import coco_metrics
+from tfseg.evaluation.instance_matching import match_images, rle_from_segmentation
 
 
 def test_match_gives_an_instance_to_the_best_scored_detection():

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from data_prep.prepared import PreparedDataset
 from tests.tfseg import perturbed_truth
-from tfseg import coco_metrics, judged_run
+from tfseg.evaluation import coco_metrics, evaluation_run
+from tfseg.evaluation.evaluation_run import JudgedRun
 from tfseg.inference.detector import Detector
-from tfseg.judged_run import JudgedRun
 from tfseg.structures import thresholds
 from tfseg.structures.thresholds import Thresholds
 
@@ -41,7 +41,9 @@ def prepared_set(tmp_path_factory):
 
 
 def test_a_model_in_memory_is_evaluated(tiny_module, prepared_set):
-    metrics, results = judged_run.evaluate_model(tiny_module, prepared_set, "val", num_examples=2)
+    metrics, results = evaluation_run.evaluate_model(
+        tiny_module, prepared_set, "val", num_examples=2
+    )
 
     assert {result["image_id"] for result in results} == {100, 101}
     truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path("val"), [100, 101])
@@ -52,7 +54,7 @@ def test_a_model_of_other_categories_is_refused(tiny_module, prepared_set):
     detector = Detector(tiny_module.detect, "old model", ("bag", "belt"), None)
 
     with pytest.raises(ValueError, match="old model: knows 2 categories.* has 3"):
-        judged_run.judge_model(detector, prepared_set, "val")
+        evaluation_run.judge_model(detector, prepared_set, "val")
 
 
 def test_the_models_own_thresholds_are_used_unless_others_are_given(tiny_module, prepared_set):
@@ -60,10 +62,10 @@ def test_the_models_own_thresholds_are_used_unless_others_are_given(tiny_module,
     detector = Detector(tiny_module.detect, "m", NAMES, own)
     bare = Detector(tiny_module.detect, "m", NAMES, None)
 
-    assert judged_run.judge_model(detector, prepared_set, "val", 1).thresholds == own
-    assert judged_run.judge_model(bare, prepared_set, "val", 1).thresholds == thresholds.DEFAULT
+    assert evaluation_run.judge_model(detector, prepared_set, "val", 1).thresholds == own
+    assert evaluation_run.judge_model(bare, prepared_set, "val", 1).thresholds == thresholds.DEFAULT
     given = Thresholds({}, 0.75)
-    run = judged_run.judge_model(detector, prepared_set, "val", 1, own_thresholds=given)
+    run = evaluation_run.judge_model(detector, prepared_set, "val", 1, own_thresholds=given)
     assert run.thresholds == given
 
 
@@ -73,9 +75,11 @@ def test_an_nms_built_into_the_model_stays(tiny_module, prepared_set):
 
     for other in (None, 0.4):
         with pytest.raises(ValueError, match="export: a second NMS at IoU 0.5 is built into it"):
-            judged_run.judge_model(detector, prepared_set, "val", 1, 1, Thresholds({}, 0.1, other))
+            evaluation_run.judge_model(
+                detector, prepared_set, "val", 1, 1, Thresholds({}, 0.1, other)
+            )
     same = Thresholds({}, 0.1, 0.5)
-    run = judged_run.judge_model(detector, prepared_set, "val", 1, own_thresholds=same)
+    run = evaluation_run.judge_model(detector, prepared_set, "val", 1, own_thresholds=same)
     assert (run.thresholds, run.built_in_nms_iou) == (same, 0.5)
 
 
@@ -134,4 +138,4 @@ def test_a_truth_whose_masks_do_not_fit_its_images_is_refused(tmp_path, segmenta
 
     annotation_id = content["annotations"][1]["id"]
     with pytest.raises(ValueError, match=rf"truth\.json: annotation {annotation_id}: .*{expected}"):
-        judged_run.judge_results(str(tmp_path / "results.json"), tmp_path / "truth.json")
+        evaluation_run.judge_results(str(tmp_path / "results.json"), tmp_path / "truth.json")

@@ -15,7 +15,7 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 from pycocotools import mask as coco_mask
 
-from tfseg.instance_matching import rle_from_segmentation
+from tfseg.evaluation.instance_matching import rle_from_segmentation
 
 SUMMARY_NAMES = (
     "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
-from tfseg.instance_matching import rle_from_segmentation
+from tfseg.evaluation.instance_matching import rle_from_segmentation
 from tfseg.structures.detections import checked_counts
 from tfseg.whole_files import write_whole
 

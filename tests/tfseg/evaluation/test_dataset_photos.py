@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tfseg.evaluation.dataset_photos import detect_records, read_photos
 from tfseg.inference.detector import Detector
-from tfseg.recorded_photos import detect_records, read_photos
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfseg.instance_matching import ImageMatches
+from tfseg.evaluation.instance_matching import ImageMatches
 
 FGVC6_IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 

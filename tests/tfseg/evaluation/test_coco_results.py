@@ -3,8 +3,8 @@ import json
 import pytest
 
 from tests.tfseg import perturbed_truth
-from tfseg import coco_metrics
-from tfseg.results_json import read_results, write_results
+from tfseg.evaluation import coco_metrics
+from tfseg.evaluation.coco_results import read_results, write_results
 
 RESULT = {
     "image_id": 100,

@@ -2,7 +2,7 @@
 
 import math
 
-from tfseg import coco_metrics, error_analysis
+from tfseg.evaluation import coco_metrics, error_analysis
 
 # Name, and one sentence what it is.
 OTHER_FIGURES = {

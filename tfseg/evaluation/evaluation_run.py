@@ -11,8 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import prepared
-from tfseg import coco_metrics, competition_metrics, error_analysis, instance_matching, results_json
-from tfseg.confusion import Calibration, Confusion, calibrate, confusion_matrix
+from tfseg.evaluation import (
+    coco_metrics,
+    coco_results,
+    competition_metrics,
+    error_analysis,
+    instance_matching,
+)
+from tfseg.evaluation.confusion import Calibration, Confusion, calibrate, confusion_matrix
 from tfseg.structures import thresholds
 from tfseg.structures.detections import Detections, detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
@@ -157,12 +163,12 @@ def judge_results(
         ValueError: A file is missing, or the two do not fit together.
     """
     ground_truth = coco_metrics.load_ground_truth(Path(ground_truth_path))
-    results_json.check_truth(ground_truth, ground_truth_path)
+    coco_results.check_truth(ground_truth, ground_truth_path)
     return JudgedRun(
         results_path,
         str(ground_truth_path),
         ground_truth,
-        results_json.read_results(results_path, ground_truth),
+        coco_results.read_results(results_path, ground_truth),
         own_thresholds or thresholds.DEFAULT,
     )
 
@@ -189,7 +195,7 @@ def judge_model(
         ValueError: The categories differ, own_thresholds want another NMS than the one built into
             the model, a photo cannot be decoded or a shard is damaged.
     """
-    from tfseg.recorded_photos import detect_records
+    from tfseg.evaluation.dataset_photos import detect_records
 
     if tuple(detector.category_names) != tuple(prepared_set.category_names):
         raise ValueError(

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from tfseg.competition_metrics import FGVC6_IOU_THRESHOLDS, matches_above
-from tfseg.instance_matching import ImageMatches
+from tfseg.evaluation.competition_metrics import FGVC6_IOU_THRESHOLDS, matches_above
+from tfseg.evaluation.instance_matching import ImageMatches
 
 _GRID = np.arange(1, 100) / 100
 _MAX_ROUNDS = 10

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.tfseg import matches
-from tfseg.confusion import calibrate, confusion_matrix
+from tfseg.evaluation.confusion import calibrate, confusion_matrix
 
 IMAGE = matches.image(
     iou=[
