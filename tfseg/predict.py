@@ -51,7 +51,7 @@ def define_flags() -> None:
 
 def find_photos():
     """Returns the photos the flags ask for, as photo_files.PhotoFile."""
-    from tfseg import photo_files
+    from tfseg.prediction import photo_files
 
     given = [f for f in ("input_dir", "input_glob", "input_list") if FLAGS[f].value]
     if len(given) != 1:
@@ -91,7 +91,7 @@ def submission_class_ids(detector) -> dict[int, int] | None:
     """Returns FGVC6's ClassId by category id where a submission is wanted; tells what is lost."""
     if not FLAGS.submission:
         return None
-    from tfseg import submissions
+    from tfseg.prediction import submissions
 
     names = detector.category_names
     class_ids = submissions.fgvc6_class_ids(names, FLAGS.label_descriptions_path)
@@ -105,15 +105,15 @@ def main(argv) -> None:
     """Reads the flags, predicts, and writes the files asked for."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
-        from tfseg import prediction_files
-        from tfseg.photo_prediction import PhotoPrediction, PictureChoices
-        from tfseg.prediction_journal import PredictionJournal, remove_earlier_run
+        from tfseg.prediction import output_files
+        from tfseg.prediction.journal import PredictionJournal, remove_earlier_run
+        from tfseg.prediction.runner import PhotoPrediction, PictureChoices
 
         photos = find_photos()
         if FLAGS.challenge:
-            prediction_files.refuse_unnumbered(photos)
+            output_files.refuse_unnumbered(photos)
         if FLAGS.submission:
-            prediction_files.refuse_repeated(photos)
+            output_files.refuse_repeated(photos)
         given = given_thresholds()
         detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
         shown = detector.thresholds_with(given, FLAGS.score_threshold)
@@ -127,12 +127,12 @@ def main(argv) -> None:
         with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
             run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
             run.run(photos, journal, FLAGS.batch_size)
-            prediction_files.write_detections(output_dir / "detections.json", journal, photos)
+            output_files.write_detections(output_dir / "detections.json", journal, photos)
             if FLAGS.challenge:
-                prediction_files.write_challenge(output_dir / "challenge.json", journal, photos)
+                output_files.write_challenge(output_dir / "challenge.json", journal, photos)
             if FLAGS.submission:
                 path = output_dir / "submission.csv"
-                prediction_files.write_submission(path, journal, photos, class_ids, order)
+                output_files.write_submission(path, journal, photos, class_ids, order)
             failed = [photo for photo in photos if photo.name in journal.errors]
         done = len(photos) - len(failed)
         print(f"{output_dir}: {done} of {len(photos)} photos, {len(failed)} skipped")

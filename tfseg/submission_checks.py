@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from tfseg import cli
 from tfseg.evaluation import coco_metrics, coco_results
-from tfseg.submissions import FGVC6_COLUMNS, FGVC6_SIDE
+from tfseg.prediction.submissions import FGVC6_COLUMNS, FGVC6_SIDE
 
 FLAGS = flags.FLAGS
 _CLASS_ID = re.compile(r"\d+(_\d+)*")  # a category, then attributes

@@ -23,11 +23,11 @@ from official.vision.serving import detection
 from pycocotools import mask as coco_mask
 
 from tests.benchmarks.exported_variants import model_gardens_kernels
-from tfseg import photo_files, prediction_files
 from tfseg.checkpoint import trained_model
 from tfseg.inference import detector
-from tfseg.photo_prediction import PhotoPrediction, PictureChoices
-from tfseg.prediction_journal import PredictionJournal
+from tfseg.prediction import output_files, photo_files
+from tfseg.prediction.journal import PredictionJournal
+from tfseg.prediction.runner import PhotoPrediction, PictureChoices
 from tfseg.structures.detections import Detections
 from tfseg.structures.image_decoding import decode_photo
 from tfseg.structures.thresholds import Thresholds
@@ -113,7 +113,7 @@ def predict_ours(detect, photos, output_dir: Path) -> None:
     with PredictionJournal(output_dir, {}) as journal:
         run = PhotoPrediction(detect, thresholds, None, choices, output_dir)
         run.run(photos, journal, FLAGS.batch_size)
-        prediction_files.write_detections(output_dir / "detections.json", journal, photos)
+        output_files.write_detections(output_dir / "detections.json", journal, photos)
 
 
 def main(_) -> None:

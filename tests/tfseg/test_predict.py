@@ -11,11 +11,12 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from tests.tfseg import entry_points
-from tfseg import photo_prediction, prediction_files, submission_checks
+from tfseg import submission_checks
 from tfseg.inference.detector import Detector, detector_from_saved_model
-from tfseg.photo_files import PhotoFile, find_in_tree
-from tfseg.photo_prediction import PhotoPrediction, PictureChoices
-from tfseg.prediction_journal import PredictionJournal
+from tfseg.prediction import output_files, runner
+from tfseg.prediction.journal import PredictionJournal
+from tfseg.prediction.photo_files import PhotoFile, find_in_tree
+from tfseg.prediction.runner import PhotoPrediction, PictureChoices
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
 
@@ -73,7 +74,7 @@ def predict(detect, photos, output_dir, choices=None, order=None, batch_size=3):
         PhotoPrediction(detect, THRESHOLDS, order, choices, output_dir).run(
             photos, journal, batch_size
         )
-        prediction_files.write_detections(output_dir / "detections.json", journal, photos)
+        output_files.write_detections(output_dir / "detections.json", journal, photos)
         return dict(journal.errors)
 
 
@@ -213,7 +214,7 @@ def test_a_photo_that_cannot_be_drawn_is_found_all_the_same(
     def refuse(encoded):  # stands for a kind of file that TensorFlow reads and OpenCV does not
         raise ValueError("OpenCV cannot decode this image.")
 
-    monkeypatch.setattr(photo_prediction, "decode_photo", refuse)
+    monkeypatch.setattr(runner, "decode_photo", refuse)
     errors = predict(detect, find_in_tree(photos_dir / "shop" / "red"), tmp_path)
 
     assert errors == {}
@@ -237,7 +238,7 @@ def test_submission_has_a_row_for_each_photo_and_follows_the_rules(detect, photo
     with PredictionJournal(tmp_path, {}) as journal:
         choices = PictureChoices(False, False, 1600)
         PhotoPrediction(detect, THRESHOLDS, None, choices, tmp_path).run(photos, journal, 4)
-        prediction_files.write_submission(
+        output_files.write_submission(
             tmp_path / "submission.csv", journal, photos, {1: 0, 2: 1, 3: 2}, None
         )
     names = [Path(photo.name).name for photo in photos]
@@ -324,14 +325,14 @@ def test_two_photos_of_one_image_id_are_refused_for_the_challenge(names):
 
     expected = f"photos/{names[0]} and photos/{names[1]} are called by the same image id"
     with pytest.raises(ValueError, match=expected):
-        prediction_files.refuse_unnumbered(photos)
+        output_files.refuse_unnumbered(photos)
 
 
 def test_two_photos_of_one_name_are_refused_for_the_submission():
     photos = [PhotoFile(Path("photos") / name, name) for name in ("a/x.jpg", "b/x.jpg")]
 
     with pytest.raises(ValueError, match=r"photos/a/x\.jpg and photos/b/x\.jpg have the same name"):
-        prediction_files.refuse_repeated(photos)
+        output_files.refuse_repeated(photos)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfseg.photo_files import PhotoFile, image_ids
-from tfseg.prediction_journal import PredictionJournal
+from tfseg.prediction.journal import PredictionJournal
+from tfseg.prediction.photo_files import PhotoFile, image_ids
+from tfseg.prediction.submissions import challenge_results, fgvc6_rows, write_fgvc6
 from tfseg.structures.detections import Detections
-from tfseg.submissions import challenge_results, fgvc6_rows, write_fgvc6
 
 
 def write_detections(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfseg.photo_files import PhotoFile
+from tfseg.prediction.photo_files import PhotoFile
 from tfseg.structures.detections import Detections, detections_from_coco_results
 
 JOURNAL_FILE = "photos.jsonl"

@@ -1,6 +1,6 @@
 import pytest
 
-from tfseg.photo_files import (
+from tfseg.prediction.photo_files import (
     PhotoFile,
     find_by_glob,
     find_in_list,

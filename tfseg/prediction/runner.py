@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import tqdm
 
-from tfseg.photo_files import PhotoFile, output_names
-from tfseg.prediction_journal import PredictionJournal
+from tfseg.prediction.journal import PredictionJournal
+from tfseg.prediction.photo_files import PhotoFile, output_names
 from tfseg.structures.cutouts import cut_out, cutout_names
 from tfseg.structures.detections import Detections, detections_from_outputs
 from tfseg.structures.image_decoding import decode_photo

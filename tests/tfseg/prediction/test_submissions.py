@@ -7,7 +7,7 @@ import pytest
 from tests.tfseg import entry_points
 from tests.tfseg.structures.test_mask_geometry import OUTFIT, detections_of
 from tfseg import submission_checks
-from tfseg.submissions import (
+from tfseg.prediction.submissions import (
     challenge_results,
     encoded_pixels,
     fgvc6_class_ids,

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from tests.tfseg.structures.test_mask_geometry import OUTFIT
-from tfseg import prediction_journal
-from tfseg.photo_files import PhotoFile
-from tfseg.prediction_journal import PredictionJournal
+from tfseg.prediction.journal import PredictionJournal, remove_earlier_run
+from tfseg.prediction.photo_files import PhotoFile
 
 SETTINGS = {"model": "m at step 7", "nms_iou": None, "score_thresholds": {"bag": 0.5}}
 
@@ -101,7 +100,7 @@ def test_an_earlier_run_is_removed_with_its_pictures_and_nothing_else(tmp_path, 
         (out / name).parent.mkdir()
         (out / name).write_bytes(b"picture")
 
-    prediction_journal.remove_earlier_run(out)
+    remove_earlier_run(out)
 
     assert sorted(path.name for path in out.iterdir()) == ["mine", "photos.jsonl"]
     with PredictionJournal(out, {}) as journal:
@@ -112,7 +111,7 @@ def test_pictures_beside_a_file_that_is_no_journal_stay(tmp_path):
     (tmp_path / "photos.jsonl").write_text("mine\n")
     (tmp_path / "cutouts").mkdir()
 
-    prediction_journal.remove_earlier_run(tmp_path)
+    remove_earlier_run(tmp_path)
 
     assert (tmp_path / "cutouts").is_dir()
 
