@@ -56,17 +56,17 @@ def photo_source(run):
 
 def extra_sections():
     """Returns the sections that the flags add, as report_page.Section."""
-    from tfseg import report_training
-    from tfseg.report_page import Section
+    from tfseg.reporting import training_curves
+    from tfseg.reporting.page import Section
 
     sections = []
     if FLAGS.pictures_dir:
-        figures = report_training.picture_figures(FLAGS.pictures_dir)
+        figures = training_curves.picture_figures(FLAGS.pictures_dir)
         body = f'<div class="card large">{figures}</div>'
         sections.append(Section("Unseen", "Photos the model has never seen", body))
     if FLAGS.training_dir:
-        losses = report_training.loss_chart(report_training.read_losses(FLAGS.training_dir))
-        metrics = report_training.metric_chart(report_training.read_metrics(FLAGS.training_dir))
+        losses = training_curves.loss_chart(training_curves.read_losses(FLAGS.training_dir))
+        metrics = training_curves.metric_chart(training_curves.read_metrics(FLAGS.training_dir))
         body = f'<div class="card">{losses}</div>'
         if metrics:
             body += f'<h3>AP50 on the val split</h3><div class="card">{metrics}</div>'
@@ -84,7 +84,7 @@ def main(argv) -> None:
             before = evaluate.run_from_flags(FLAGS, results_path=FLAGS.compare_with)
             before = dataclasses.replace(before, thresholds=run.thresholds)  # alike, to be compared
 
-        from tfseg.report_page import build_page
+        from tfseg.reporting.page import build_page
 
         page = build_page(run, FLAGS.title, photo_source(run), before, extra_sections())
         write_whole(FLAGS.output_path, page)

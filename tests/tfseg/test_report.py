@@ -9,13 +9,13 @@ import pytest
 
 from tests.browser import chromium_page
 from tests.tfseg import entry_points, perturbed_truth
-from tfseg import report_training
 from tfseg.evaluation import coco_metrics
 from tfseg.evaluation.evaluation_run import JudgedRun
-from tfseg.report_charts import curve_chart
-from tfseg.report_page import build_page
-from tfseg.report_pictures import data_uri, photo_row
-from tfseg.report_samples import choose_samples
+from tfseg.reporting import training_curves
+from tfseg.reporting.charts import curve_chart
+from tfseg.reporting.page import build_page
+from tfseg.reporting.pictures import data_uri, photo_row
+from tfseg.reporting.samples import choose_samples
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
 
@@ -200,7 +200,7 @@ def test_photos_of_any_shape_fit_on_the_page(size_hw, shape):
 
 def test_a_folder_without_losses_is_named(tmp_path):
     with pytest.raises(ValueError, match="--training_dir=.*nowhere: no train/ in it"):
-        report_training.read_losses(str(tmp_path / "nowhere"))
+        training_curves.read_losses(str(tmp_path / "nowhere"))
 
 
 def test_read_losses_keeps_the_last_value_of_a_repeated_step(tmp_path):
@@ -213,10 +213,10 @@ def test_read_losses_keeps_the_last_value_of_a_repeated_step(tmp_path):
                     "model_loss", loss, step=20 if len(losses) == 1 else 10 + 10 * index
                 )
 
-    losses = report_training.read_losses(str(tmp_path))
+    losses = training_curves.read_losses(str(tmp_path))
 
     assert losses == {"model_loss": [(10, 3.0), (20, 1.5)]}
-    assert "<polyline" in report_training.loss_chart(losses)
+    assert "<polyline" in training_curves.loss_chart(losses)
 
 
 def test_read_metrics_gives_ap50_by_step_in_percent(tmp_path):
@@ -224,11 +224,11 @@ def test_read_metrics_gives_ap50_by_step_in_percent(tmp_path):
         '{"step": 10, "box/AP50": 0.25, "mask/AP50": 0.2}\n{"step": 20, "box/AP50": 0.5}\n'
     )
 
-    metrics = report_training.read_metrics(tmp_path)
+    metrics = training_curves.read_metrics(tmp_path)
 
     assert metrics == {"box AP50": [(10, 25), (20, 50)], "mask AP50": [(10, 20)]}
-    assert report_training.metric_chart(metrics).count("<polyline") == 2
-    assert report_training.metric_chart(report_training.read_metrics(tmp_path / "none")) == ""
+    assert training_curves.metric_chart(metrics).count("<polyline") == 2
+    assert training_curves.metric_chart(training_curves.read_metrics(tmp_path / "none")) == ""
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def pictures_dir(tmp_path):
 
 
 def test_picture_figures_name_what_was_found_escaped(pictures_dir):
-    figures = report_training.picture_figures(str(pictures_dir))
+    figures = training_curves.picture_figures(str(pictures_dir))
 
     assert "&lt;bag&gt; 0.88" in figures
     assert 'src="data:image/jpeg;base64,/9j/' in figures
@@ -261,13 +261,13 @@ def test_picture_figures_of_other_json_name_the_file(pictures_dir, content, expe
     (pictures_dir / "detections.json").write_text(content)
 
     with pytest.raises(ValueError, match=rf"detections\.json: {expected}"):
-        report_training.picture_figures(str(pictures_dir))
+        training_curves.picture_figures(str(pictures_dir))
 
 
 def test_picture_without_detections_says_so(pictures_dir):
     (pictures_dir / "detections.json").write_text("[]")
 
-    figures = report_training.picture_figures(str(pictures_dir))
+    figures = training_curves.picture_figures(str(pictures_dir))
 
     assert "<figcaption>nothing found</figcaption>" in figures
 
@@ -276,4 +276,4 @@ def test_pictures_that_are_not_there_say_what_to_run(tmp_path):
     (tmp_path / "detections.json").write_text("[]")
 
     with pytest.raises(ValueError, match=r"no \*\.jpg; run serving\.client"):
-        report_training.picture_figures(str(tmp_path))
+        training_curves.picture_figures(str(tmp_path))

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfseg.evaluation.evaluation_run import JudgedRun
 from tfseg.evaluation.instance_matching import rle_from_segmentation
-from tfseg.report_samples import Sample
+from tfseg.reporting.samples import Sample
 from tfseg.structures.detections import Detections, mask_from_rle
 from tfseg.structures.image_decoding import decode_photo
 from tfseg.structures.mask_geometry import resize_detections

@@ -2,11 +2,11 @@
 
 import html
 
-from tfseg import report_comparison, report_tables
 from tfseg.evaluation import metric_tables
 from tfseg.evaluation.evaluation_run import JudgedRun
-from tfseg.report_charts import calibration_chart, precision_recall_chart
-from tfseg.report_tables import category_dot, percent
+from tfseg.reporting import comparison, tables
+from tfseg.reporting.charts import calibration_chart, precision_recall_chart
+from tfseg.reporting.tables import category_dot, percent
 
 
 def figure_cards(run: JudgedRun, before: JudgedRun | None) -> str:
@@ -23,7 +23,7 @@ def figure_cards(run: JudgedRun, before: JudgedRun | None) -> str:
     }
     shown = []
     for key, (name, meaning) in cards.items():
-        change = report_comparison.delta(metrics[key], old[key]) if old else ""
+        change = comparison.delta(metrics[key], old[key]) if old else ""
         change = f' <span class="delta">{change}</span>' if change else ""
         shown.append(
             f'<div class="figure"><b>{percent(metrics[key])}{change}</b>{name}'
@@ -40,30 +40,30 @@ def categories(run: JudgedRun) -> str:
     for annotation in run.ground_truth.anns.values():
         counts[annotation["category_id"]] += 1
     main_column = f"{run.prefix}/AP50"
-    table = report_tables.category_table(metrics, names, counts, run.thresholds, main_column)
+    table = tables.category_table(metrics, names, counts, run.thresholds, main_column)
     second = f" and an NMS at IoU {run.thresholds.nms_iou}" if run.thresholds.nms_iou else ""
     return (
         '<p class="lead">Percent. Click a column to sort, a category to see it. Precision, recall '
         f"and F1 are of shown detections: those from the score in the last column on{second}.</p>"
         f'<div class="card">{table}</div><div class="card"><h3>COCO\'s twelve figures</h3>'
-        f"{report_tables.coco_table(metrics)}</div>"
+        f"{tables.coco_table(metrics)}</div>"
     )
 
 
-def comparison(before: JudgedRun, now: JudgedRun, changes: list) -> str:
+def comparison_section(before: JudgedRun, now: JudgedRun, changes: list) -> str:
     """Both runs' figures, their categories, and what they find.
 
     Args:
         before: Judged by the same ground truth.
         now: Likewise.
-        changes: From report_comparison.photo_changes.
+        changes: From comparison.photo_changes.
     """
     old, metrics = before.all_metrics, now.all_metrics
     names = {i: category["name"] for i, category in sorted(now.ground_truth.cats.items())}
-    both, gained, lost, neither = report_comparison.found_counts(before, now)
+    both, gained, lost, neither = comparison.found_counts(before, now)
     better = sum(change.now > change.before for change in changes)
-    figures = report_comparison.figures_table(old, metrics, ("before", "now"))
-    table = report_comparison.categories_table(old, metrics, names, now.prefix)
+    figures = comparison.figures_table(old, metrics, ("before", "now"))
+    table = comparison.categories_table(old, metrics, names, now.prefix)
     return (
         f'<p class="lead">Before: <code>{html.escape(before.name)}</code>. Of '
         f"{both + gained + lost + neither} instances both find {both}, only the present one "
@@ -81,7 +81,7 @@ def why(run: JudgedRun) -> str:
         f'<p class="lead">{run.prefix.capitalize()} AP50 is {percent(run.errors.ap50)}; '
         f"{percent(lost)} points are lost. What each kind of mistake costs of them (Shapley values "
         "of TIDE's kinds: they add up):</p>"
-        f'<div class="card">{report_tables.lost_bars(run.errors)}</div>'
+        f'<div class="card">{tables.lost_bars(run.errors)}</div>'
     )
 
 
@@ -106,7 +106,7 @@ def curves(run: JudgedRun) -> str:
 
 def confusion(run: JudgedRun) -> str:
     """The confusion matrix."""
-    table = report_tables.confusion_table(run.confusion, run.category_names)
+    table = tables.confusion_table(run.confusion, run.category_names)
     return (
         '<p class="lead">Instances by what they are (rows) and what a shown detection calls them '
         "(columns), IoU from .5; shaded by the share of the row.</p>"

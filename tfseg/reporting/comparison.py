@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tfseg.evaluation.competition_metrics import fgvc6_image_score
 from tfseg.evaluation.evaluation_run import JudgedRun
-from tfseg.report_tables import category_dot, percent
+from tfseg.reporting.tables import category_dot, percent
 
 _FIGURES = (
     ("mask/AP", "mask AP"),

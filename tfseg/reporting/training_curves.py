@@ -5,7 +5,7 @@ import html
 import json
 from pathlib import Path
 
-from tfseg.report_charts import curve_chart
+from tfseg.reporting.charts import curve_chart
 
 _LOSS_NAMES = {"model_loss": "all losses", "mask_loss": "mask loss"}
 

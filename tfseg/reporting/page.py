@@ -5,12 +5,12 @@ import html
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tfseg import report_comparison, report_sections
 from tfseg.evaluation.evaluation_run import JudgedRun
-from tfseg.report_comparison import PhotoChange
-from tfseg.report_pictures import data_uri, photo_row, render, sample_tile, truth_detections
-from tfseg.report_samples import CategorySamples, Sample, choose_samples, rank_photos
-from tfseg.report_tables import anchor, category_dot, percent
+from tfseg.reporting import comparison
+from tfseg.reporting.comparison import PhotoChange
+from tfseg.reporting.pictures import data_uri, photo_row, render, sample_tile, truth_detections
+from tfseg.reporting.samples import CategorySamples, Sample, choose_samples, rank_photos
+from tfseg.reporting.tables import anchor, category_dot, percent
 
 _FOLDER = Path(__file__).parent
 _NUM_PHOTOS, _NUM_CHANGES = 12, 8
@@ -92,7 +92,7 @@ def build_page(
     worst = rank_photos(run)[:_NUM_PHOTOS] if photos else []
     for image_id, _ in worst:
         _want_photo(pictures, "photo", image_id, [None, run])
-    changes = report_comparison.photo_changes(before, run) if before else []
+    changes = comparison.photo_changes(before, run) if before else []
     better = [c for c in changes[:_NUM_CHANGES] if c.now > c.before and photos]
     worse = [c for c in changes[::-1][:_NUM_CHANGES] if c.now < c.before and photos]
     for change in (*better, *worse):
@@ -102,21 +102,21 @@ def build_page(
 
     sections = []
     if before:
-        body = report_sections.comparison(before, run, changes)
+        body = sections.comparison_section(before, run, changes)
         body += _changes("Better now", better, pictures) + _changes("Worse now", worse, pictures)
         sections.append(Section("Compared", "Against the run before", body))
     sections += [
-        Section("Categories", "Categories", report_sections.categories(run)),
-        Section("Why", "Why it is not higher", report_sections.why(run)),
-        Section("Curves", "Precision and recall", report_sections.curves(run)),
-        Section("Confusion", "What is taken for what", report_sections.confusion(run)),
-        Section("Calibration", "How far to trust a score", report_sections.calibration(run)),
+        Section("Categories", "Categories", sections.categories(run)),
+        Section("Why", "Why it is not higher", sections.why(run)),
+        Section("Curves", "Precision and recall", sections.curves(run)),
+        Section("Confusion", "What is taken for what", sections.confusion(run)),
+        Section("Calibration", "How far to trust a score", sections.calibration(run)),
     ]
     if photos:
         examples, photo_body = _examples(run, samples, pictures), _worst(run, worst, pictures)
         sections.append(Section("Examples", "Examples by category", examples))
         sections.append(Section("Photos", "Photos that went worst", photo_body))
-    sentences = report_sections.definitions(run)
+    sentences = sections.definitions(run)
     definitions = Section("Figures", "Every figure in a sentence", sentences)
     return _layout(title, run, before, [*sections, *extra_sections, definitions])
 
@@ -214,8 +214,8 @@ def _layout(title: str, run: JudgedRun, before: JudgedRun | None, sections: list
         for s in sections
     )
     num_instances = sum(not a["iscrowd"] for a in run.ground_truth.anns.values())
-    style = (_FOLDER / "report.css").read_text(encoding="utf-8")
-    script = (_FOLDER / "report.js").read_text(encoding="utf-8")
+    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -224,7 +224,7 @@ def _layout(title: str, run: JudgedRun, before: JudgedRun | None, sections: list
         f'<p class="lead"><code>{html.escape(run.name)}</code><br>{len(run.images):,} photos, '
         f"{num_instances:,} instances, {len(run.coco_results):,} detections · "
         f"<code>{html.escape(run.truth_name)}</code></p>"
-        f"{report_sections.figure_cards(run, before)}</div></header>"
+        f"{sections.figure_cards(run, before)}</div></header>"
         f"<nav><div>{links}</div></nav><main>{bodies}</main>"
         "<footer><main>Written by <code>tfseg.report</code>.</main></footer>"
         f"<script>{script}</script></body></html>\n"
