@@ -130,7 +130,7 @@ def imported_params(names: list[str], source: str):
     """The ExperimentConfig whose model computes what the source's does."""
     from official.core import exp_factory
 
-    from tfseg.task import EXPERIMENT_NAME
+    from tfseg.training.task import EXPERIMENT_NAME
 
     params = exp_factory.get_exp_config(EXPERIMENT_NAME)
     model = params.task.model

@@ -50,8 +50,8 @@ def main(argv) -> None:
         prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
         prepared_set.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
 
-        from tfseg import strategy, training
         from tfseg.configs import dataset_mixture, experiment
+        from tfseg.training import strategy, train_loop
 
         num_gpus = strategy.count_gpus(FLAGS.num_gpus)
         params = experiment.build_params(
@@ -75,7 +75,7 @@ def main(argv) -> None:
             input_preview.write_sheet(params, FLAGS.preview_input)
             print(f"{FLAGS.preview_input}: what the network is given.")
             return
-        training.train(
+        train_loop.train(
             params, FLAGS.model_dir, prepared_set, FLAGS.init_from, prepared.category_map()
         )
 

@@ -21,12 +21,13 @@ from official.modeling import hyperparams
 from official.vision.serving import detection
 from official.vision.tasks import maskrcnn
 
-from tfseg import export, task
+from tfseg import export
 from tfseg.checkpoint import trained_model
 from tfseg.configs import experiment
 from tfseg.inference import serving_module
 from tfseg.modeling import batch_norm_folding
 from tfseg.ops import winograd
+from tfseg.training import task
 
 _CATEGORIES = 13
 _DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}

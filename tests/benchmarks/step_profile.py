@@ -24,8 +24,8 @@ from official.modeling import optimization
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from data_prep import prepared
-from tfseg import strategy
 from tfseg.configs import experiment
+from tfseg.training import strategy
 
 FLAGS = flags.FLAGS
 

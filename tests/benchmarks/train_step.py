@@ -14,8 +14,8 @@ from official.core import task_factory
 from official.modeling import optimization
 
 from data_prep import prepared
-from tfseg import strategy
 from tfseg.configs import experiment
+from tfseg.training import strategy
 
 FLAGS = flags.FLAGS
 

@@ -126,7 +126,8 @@ def main(folder, model_dir, num_devices, *overrides) -> None:
     """Trains; started by start()."""
     import tensorflow as tf
 
-    from tfseg import cli, training
+    from tfseg import cli
+    from tfseg.training import train_loop
 
     distribution = None
     if int(num_devices) > 1:
@@ -138,7 +139,7 @@ def main(folder, model_dir, num_devices, *overrides) -> None:
         )
     with cli.one_line_errors():
         params = build(open_written(Path(folder)), *overrides)
-        training.train(params, model_dir, distribution=distribution)
+        train_loop.train(params, model_dir, distribution=distribution)
 
 
 if __name__ == "__main__":

@@ -142,14 +142,14 @@ def test_keep_best_makes_a_model_dir_of_the_best_checkpoint(tmp_path):
 
 
 def test_an_exploding_loss_ends_the_training_with_step_losses_and_images(prepared, tmp_path):
-    from tfseg import training
+    from tfseg.training import train_loop
 
     rate = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate=1e9"
     warmup = "trainer.optimizer_config.warmup.linear.warmup_learning_rate=1e9"
     params = small_experiment.build(prepared, "trainer.train_steps=4", rate, warmup)
 
     with pytest.raises(ValueError, match=r"step \d: the loss is not finite") as caught:
-        training.train(params, str(tmp_path / "model"))
+        train_loop.train(params, str(tmp_path / "model"))
 
     message = str(caught.value)
     step = int(message.split(":")[0].removeprefix("step "))
@@ -163,7 +163,7 @@ def test_an_exploding_loss_ends_the_training_with_step_losses_and_images(prepare
 
 
 def test_a_damaged_record_ends_the_training_and_names_the_folder(tmp_path):
-    from tfseg import training
+    from tfseg.training import train_loop
 
     prepared = small_experiment.write_prepared(tmp_path / "prepared")
     path = Path(prepared.record_paths("train")[1])
@@ -172,7 +172,7 @@ def test_a_damaged_record_ends_the_training_and_names_the_folder(tmp_path):
     path.write_bytes(content)
 
     with pytest.raises(ValueError, match=r"prepared.*(damaged|cannot be read).*--overwrite"):
-        training.train(
+        train_loop.train(
             small_experiment.build(prepared, "trainer.train_steps=8"), str(tmp_path / "model")
         )
 
@@ -180,13 +180,13 @@ def test_a_damaged_record_ends_the_training_and_names_the_folder(tmp_path):
 def test_a_damaged_record_of_any_of_several_data_sets_is_looked_for_in_all(prepared):
     import tensorflow as tf
 
-    from tfseg import training
+    from tfseg.training import train_loop
 
     params = small_experiment.build(prepared, "trainer.train_steps=8")
     params = params.replace(task={"train_data": {"input_path": "a/x-0,a/x-1,b/y-0"}})
     error = tf.errors.DataLossError(None, None, "corrupted record at 12")
 
-    message = str(training._explained(error, params, "model"))
+    message = str(train_loop._explained(error, params, "model"))
 
     assert message.startswith("the records in a or b are damaged (corrupted record at 12)")
 
@@ -194,7 +194,7 @@ def test_a_damaged_record_of_any_of_several_data_sets_is_looked_for_in_all(prepa
 def test_a_save_at_an_interrupt_that_fails_says_why(prepared, tmp_path, monkeypatch):
     import types
 
-    from tfseg import training
+    from tfseg.training import train_loop
 
     def interrupted():
         raise KeyboardInterrupt
@@ -202,13 +202,13 @@ def test_a_save_at_an_interrupt_that_fails_says_why(prepared, tmp_path, monkeypa
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(training, "_save_now", no_room)
+    monkeypatch.setattr(train_loop, "_save_now", no_room)
     params = small_experiment.build(prepared, "trainer.train_steps=8")
     runner = types.SimpleNamespace(run=interrupted)
     progress = types.SimpleNamespace(close=lambda: None)
 
     with pytest.raises(ValueError, match="the disk is full .*; make room"):
-        training._run(runner, params, str(tmp_path), progress)
+        train_loop._run(runner, params, str(tmp_path), progress)
 
 
 @pytest.fixture
@@ -224,15 +224,15 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_is_named_with_what_to_do(prepared, small_disk):
-    from tfseg import training
+    from tfseg.training import train_loop
 
     params = small_experiment.build(prepared, "trainer.train_steps=4")
     with pytest.raises(ValueError, match="need .* GiB more, .* are free; make room"):
-        training.train(params, str(small_disk))
+        train_loop.train(params, str(small_disk))
 
 
 def test_damaged_checkpoints_make_no_room_for_new_ones(prepared, tmp_path, monkeypatch):
-    from tfseg import preflight
+    from tfseg.training import preflight
 
     params = small_experiment.build(prepared, "trainer.train_steps=4")
     (tmp_path / "damaged").mkdir()
@@ -285,7 +285,7 @@ LINE = '{"step": 5, "mask/AP": 0.5, "mask/AP50": 0.6}'
 
 @pytest.mark.parametrize("broken", ["", LINE[:20], "\0" * 9, LINE[:20] + "\n"])
 def test_a_half_written_last_validation_is_left_out(tmp_path, broken):
-    from tfseg import validation
+    from tfseg.training import validation
 
     (tmp_path / "validation.jsonl").write_text(f"{LINE}\n{broken}")
 
@@ -297,7 +297,7 @@ def validator(tmp_path, monkeypatch):
     """Validates step 10 of a training, whose evaluation gives an AP of 0.7."""
     import types
 
-    from tfseg import validation
+    from tfseg.training import validation
 
     (tmp_path / "params.yaml").write_text("a: 1")
     write_checkpoint(tmp_path, 10)
@@ -317,7 +317,7 @@ def validator(tmp_path, monkeypatch):
 
 
 def test_the_best_is_kept_before_the_history_tells_of_it(tmp_path, validator, monkeypatch):
-    from tfseg import validation
+    from tfseg.training import validation
 
     validate, params = validator
 
@@ -334,7 +334,7 @@ def test_the_best_is_kept_before_the_history_tells_of_it(tmp_path, validator, mo
 
 
 def test_a_validation_ends_the_history_whole_and_keeps_the_best(tmp_path, validator):
-    from tfseg import validation
+    from tfseg.training import validation
 
     (tmp_path / "validation.jsonl").write_text(f'{LINE}\n{{"step": 7, "ma')
     validate, params = validator
@@ -346,7 +346,7 @@ def test_a_validation_ends_the_history_whole_and_keeps_the_best(tmp_path, valida
 
 
 def test_a_restart_makes_up_for_the_last_validation(prepared, tmp_path, monkeypatch, capsys):
-    from tfseg import training, validation
+    from tfseg.training import train_loop, validation
 
     seen = []
 
@@ -359,9 +359,9 @@ def test_a_restart_makes_up_for_the_last_validation(prepared, tmp_path, monkeypa
     monkeypatch.setattr(validation, "Validation", Recorder)
     overrides = ("trainer.validation_interval=2", "trainer.validation_split=train")
     params = small_experiment.build(prepared, "trainer.train_steps=2", *overrides)
-    training.train(params, str(tmp_path))  # without a set to validate: as killed before that
+    train_loop.train(params, str(tmp_path))  # without a set to validate: as killed before that
     for _ in range(2):
-        training.train(params, str(tmp_path), prepared)
+        train_loop.train(params, str(tmp_path), prepared)
 
     assert seen == [("ckpt-2", 2)]
     printed = capsys.readouterr().out

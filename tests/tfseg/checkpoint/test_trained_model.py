@@ -41,17 +41,17 @@ def model_dir(tmp_path):
     ],
 )
 def test_train_refuses_the_model_dir_of_another_data_set(model_dir, changes, message):
-    from tfseg import training
+    from tfseg.training import train_loop
 
     with pytest.raises(ValueError, match=message):
-        training.train(build(**changes), model_dir)
+        train_loop.train(build(**changes), model_dir)
 
 
 def test_train_refuses_the_model_dir_of_another_model(model_dir):
-    from tfseg import training
+    from tfseg.training import train_loop
 
     with pytest.raises(ValueError, match="its model differs from the config's"):
-        training.train(build("task.model.input_size=[64,64,3]"), model_dir)
+        train_loop.train(build("task.model.input_size=[64,64,3]"), model_dir)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

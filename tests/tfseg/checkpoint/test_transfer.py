@@ -100,9 +100,9 @@ def frozen_dirs(tmp_path_factory):
     """model_dirs that were trained with each freeze, and the weights of each by path."""
     import tensorflow as tf
 
-    from tfseg import task
     from tfseg.checkpoint import recovery, transfer
     from tfseg.configs import experiment
+    from tfseg.training import task
 
     random = np.random.default_rng(3)
     dirs = {}
@@ -127,8 +127,8 @@ def frozen_dirs(tmp_path_factory):
 
 @pytest.mark.parametrize("after", FREEZES)
 def test_every_weight_is_taken_over_whatever_was_and_is_frozen(frozen_dirs, after):
-    from tfseg import task
     from tfseg.checkpoint import transfer
+    from tfseg.training import task
 
     _, model = make_model(("bag",), *FREEZES[after])
     for before, (folder, truth) in frozen_dirs.items():
@@ -227,14 +227,14 @@ def test_an_archive_that_is_cut_short_is_named(tmp_path):
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics(tmp_path):
-    from tfseg import training
     from tfseg.checkpoint import trained_model
     from tfseg.configs import experiment
+    from tfseg.training import train_loop
 
     prepared = small_experiment.write_prepared(tmp_path / "prepared")
     freeze = ("task.freeze=[backbone]", "task.freeze_batch_norm=true")
     params = small_experiment.build(prepared, "trainer.train_steps=2", *freeze)
-    training.train(params, str(tmp_path / "model"))
+    train_loop.train(params, str(tmp_path / "model"))
 
     trained = trained_model.load_trained(str(tmp_path / "model")).model
     import tf_keras

@@ -73,7 +73,7 @@ def test_weights_change_how_often_photos_come(tmp_path):
     """Shards of 4 photos each; those of the second come half as often."""
     import tensorflow as tf
 
-    from tfseg import task
+    from tfseg.training import task
 
     paths = [str(tmp_path / name) for name in ("a", "b")]
     for path in paths:

@@ -127,7 +127,7 @@ def test_params_survive_saving_and_loading(prepared, tmp_path):
 
 
 def test_count_gpus_refuses_more_than_there_are():
-    from tfseg import strategy
+    from tfseg.training import strategy
 
     with pytest.raises(ValueError, match="--num_gpus=99: this machine has"):
         strategy.count_gpus(99)

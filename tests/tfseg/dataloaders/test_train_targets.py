@@ -8,7 +8,7 @@ from tests.tfseg.drawn_examples import mask
 def task_config(input_size=(64, 64), **parser):
     from official.vision.configs import maskrcnn
 
-    from tfseg import task
+    from tfseg.training import task
 
     return task.FashionMaskRCNN(
         model=maskrcnn.MaskRCNN(

@@ -11,10 +11,11 @@ import tf_keras
 from absl import logging
 from official.core import task_factory, train_lib
 
-from tfseg import cli, preflight, strategy, validation
+from tfseg import cli
 from tfseg.checkpoint import recovery, trained_model
 from tfseg.configs import experiment
-from tfseg.progress import ProgressAction
+from tfseg.training import preflight, strategy, validation
+from tfseg.training.progress import ProgressAction
 
 
 class _Controller(orbit.Controller):

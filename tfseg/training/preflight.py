@@ -6,9 +6,9 @@ from pathlib import Path
 import psutil
 import tensorflow as tf
 
-from tfseg import memory_estimate
 from tfseg.checkpoint import recovery
 from tfseg.dataloaders import maskrcnn_input
+from tfseg.training import memory_estimate
 
 _CHECKED_EXAMPLES = 200
 _GIB = 2**30

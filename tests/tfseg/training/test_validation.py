@@ -37,7 +37,7 @@ def write_val(folder):
 
 
 def test_pictures_of_large_photos_are_small_with_truth_left_and_findings_right(tmp_path):
-    from tfseg import validation
+    from tfseg.training import validation
 
     prepared, annotation = write_val(tmp_path)
     doubtful = {**annotation, "score": 0.4}
@@ -59,7 +59,7 @@ def test_an_interrupt_leaves_no_weights_half_swapped(tmp_path, interrupted_swap)
     import tensorflow as tf
     from official.modeling import optimization
 
-    from tfseg import validation
+    from tfseg.training import validation
 
     weights, averages, swaps = [1, 2, 3], [7, 8, 9], []
 
@@ -87,7 +87,7 @@ def test_an_interrupt_leaves_no_weights_half_swapped(tmp_path, interrupted_swap)
 def test_a_category_without_ground_truth_has_no_figure(tmp_path, monkeypatch):
     import types
 
-    from tfseg import validation
+    from tfseg.training import validation
 
     metrics = {"mask/AP": 0.7, "mask/AP50": 0.8, "mask/AP50/scarf": math.nan}
     monkeypatch.setattr(validation.judged_run, "evaluate_model", lambda *_: (metrics, []))

@@ -13,10 +13,10 @@ from official.vision.tasks import maskrcnn
 from tfseg.configs import schedule
 from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
 from tfseg.dataloaders.augmentation import Augmentation
-from tfseg.loss_watch import LossWatch
 from tfseg.modeling import torch_padding
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.ops import nms, sampling
+from tfseg.training.loss_guard import LossWatch
 
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
 MODULES = ("backbone", "decoder", "rpn_head", "detection_head", "mask_head")

@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.prepared import PreparedDataset
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 FLOAT32 = ("runtime.mixed_precision_dtype=float32", "task.train_data.dtype=float32")
 R50 = ("r50_512", "modanet_r50")
 R18 = ("r50_256_light", "street_r18_384")
@@ -12,8 +12,8 @@ R50_LIGHT = ("r50_256_light", "street_r50_256")
 
 
 def estimated(configs, overrides, num_values) -> float:
-    from tfseg import memory_estimate
     from tfseg.configs import experiment
+    from tfseg.training import memory_estimate
 
     prepared = PreparedDataset(
         path=Path("prepared"),

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 
-from tfseg.progress import ProgressAction
+from tfseg.training.progress import ProgressAction
 
 LOSSES = {
     "total_loss": 1.5,
