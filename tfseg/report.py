@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags
 
 from tfseg import cli, evaluate
-from tfseg.whole_files import write_whole
+from tfseg.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 

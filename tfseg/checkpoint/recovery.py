@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfseg.whole_files import write_whole
+from tfseg.atomic_files import write_whole
 
 BEST_DIR = "best"
 _BEST_BEFORE = f"{BEST_DIR}.before"

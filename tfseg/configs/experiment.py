@@ -16,9 +16,9 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 
 from data_prep.prepared import PreparedDataset
+from tfseg.atomic_files import write_whole
 from tfseg.configs import dataset_mixture, schedule
 from tfseg.training import task as fashion_task
-from tfseg.whole_files import write_whole
 
 PARAMS_FILE = "params.yaml"
 

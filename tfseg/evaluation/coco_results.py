@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
+from tfseg.atomic_files import write_whole
 from tfseg.evaluation.instance_matching import rle_from_segmentation
 from tfseg.structures.detections import checked_counts
-from tfseg.whole_files import write_whole
 
 
 def read_results(path: str | Path, ground_truth) -> list[dict]:

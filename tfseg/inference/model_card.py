@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfseg.whole_files import write_whole
+from tfseg.atomic_files import write_whole
 
 _HEADLINES = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
 

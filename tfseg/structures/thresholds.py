@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tfseg.atomic_files import write_whole
 from tfseg.structures.detections import Detections
-from tfseg.whole_files import write_whole
 
 THRESHOLDS_FILE = "thresholds.json"
 

@@ -14,13 +14,13 @@ import tensorflow as tf
 from official.modeling import optimization
 
 from tfseg import cli
+from tfseg.atomic_files import write_whole
 from tfseg.checkpoint import recovery
 from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
 from tfseg.inference.serving_module import ServingModule
 from tfseg.structures import image_decoding, mask_geometry, visualize
 from tfseg.structures.detections import detections_from_coco_results
-from tfseg.whole_files import write_whole
 
 BEST_METRIC = "mask/AP"
 _HISTORY = "validation.jsonl"
