@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_prep import masks
-from data_prep.annotated_image import AnnotatedImage, Instance
+from data_prep.annotations import masks
+from data_prep.annotations.annotated_image import AnnotatedImage, Instance
 from data_prep.raw_dataset import Conversion, Converter, RawDataset
 
 

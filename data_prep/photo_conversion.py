@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from data_prep import masks
-from data_prep.annotated_image import AnnotatedImage, BBox, Instance
+from data_prep.annotations import masks
+from data_prep.annotations.annotated_image import AnnotatedImage, BBox, Instance
+from data_prep.annotations.segmentations import SegmentationError, segment_from_raw
 from data_prep.photos import Photo, PhotoError, prepare_photo
 from data_prep.raw_dataset import (
     ALL_LEFT_OUT_ON_PURPOSE,
@@ -14,7 +15,6 @@ from data_prep.raw_dataset import (
     Conversion,
     Note,
 )
-from data_prep.segmentations import SegmentationError, segment_from_raw
 
 
 @dataclass(frozen=True)

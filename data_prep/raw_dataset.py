@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from data_prep.annotated_image import AnnotatedImage
+from data_prep.annotations.annotated_image import AnnotatedImage
 
 # Reasons of the report that are nobody's fault: they do not count against --max_bad_percent.
 REJECTED = "rejected_in_review"

@@ -108,7 +108,7 @@ def judge_store(masks_dir: Path, truth_dir: Path) -> list[Judged]:
     Raises:
         ValueError: There are no masks, or a true one is missing or of another size.
     """
-    from data_prep import masks
+    from data_prep.annotations import masks
     from data_prep.auto_mask.store import read_photos, usable
 
     judged = []

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from data_prep import masks
+from data_prep.annotations import masks
 from data_prep.auto_mask.cutout.confidence import GOOD
 from data_prep.auto_mask.engines import Engine, load_engine
 from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask

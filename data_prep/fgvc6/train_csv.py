@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_prep.annotations.segmentations import EncodedPixels
 from data_prep.photo_conversion import RawInstance, RawPhoto
 from data_prep.raw_dataset import Note
-from data_prep.segmentations import EncodedPixels
 
 _HEADER = "ImageId,EncodedPixels,Height,Width,ClassId"
 _IMAGE_NAME = re.compile(rb"[0-9A-Za-z_-]+(\.[0-9A-Za-z]+)*")

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.annotations.segmentations import SegmentationError, segment_from_raw
 from data_prep.auto_mask.store import (
     ACCEPTED,
     PENDING,
@@ -15,7 +16,6 @@ from data_prep.auto_mask.store import (
     write_aside,
 )
 from data_prep.coco_json import CocoImage, CocoJson
-from data_prep.segmentations import SegmentationError, segment_from_raw
 
 
 def export_coco(store: MaskStore, path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import masks
+from data_prep.annotations import masks
 from data_prep.auto_mask.cutout.cut import cut
 from data_prep.auto_mask.run import OVERLAYS_NAME, read_photo, write_overlay
 from data_prep.auto_mask.store import (

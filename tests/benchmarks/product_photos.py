@@ -17,7 +17,7 @@ import lmdb
 import numpy as np
 from absl import app, flags
 
-from data_prep import masks
+from data_prep.annotations import masks
 
 FLAGS = flags.FLAGS
 KINDS = ("white", "grey", "gradient", "colour", "texture")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import masks
+from data_prep.annotations import masks
 from data_prep.browse.pictures import (
     MAX_OVERLAY_CHARACTERS,
     MAX_PHOTO_BYTES,

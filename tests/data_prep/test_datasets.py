@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data_prep import masks
-from data_prep.annotated_image import AnnotatedImage, Instance
+from data_prep.annotations.annotated_image import AnnotatedImage, Instance
 from data_prep.builder import PreparedDatasetBuilder
 from data_prep.raw_dataset import Conversion, ImageKey, RawDataset, RawSource
 

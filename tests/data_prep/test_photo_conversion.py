@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_prep import masks
+from data_prep.annotations import masks
 from data_prep.coco_json import CocoImage, CocoRecord
 from data_prep.photo_conversion import PhotoConverter
 from tests.data_prep.raw_modanet import box_polygon, draw_jpeg

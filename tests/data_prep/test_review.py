@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from data_prep import masks
+from data_prep.annotations import masks
 from data_prep.auto_mask.run import run
 from data_prep.auto_mask.store import MaskStore
 from data_prep.review.session import hints_from_marks

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import masks
+from data_prep.annotations import masks
 from data_prep.auto_mask.store import MaskStore, PhotoMasks, ProductMask
 from data_prep.review.coco import export_coco, import_coco
 

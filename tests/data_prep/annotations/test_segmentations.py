@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from data_prep import masks
-from data_prep.segmentations import EncodedPixels, SegmentationError, segment_from_raw
+from data_prep.annotations import masks
+from data_prep.annotations.segmentations import EncodedPixels, SegmentationError, segment_from_raw
 
 # 3 high, 4 wide: the second column's lower two pixels, the third's upper one.
 MASK = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [0, 1, 0, 0]], np.uint8)

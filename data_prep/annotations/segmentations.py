@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_prep import masks
-from data_prep.annotated_image import BBox
-from data_prep.rle_counts import counts_from_runs, counts_from_string
+from data_prep.annotations import masks
+from data_prep.annotations.annotated_image import BBox
+from data_prep.annotations.rle_counts import counts_from_runs, counts_from_string
 
 # Rasterising traces every edge pixel by pixel: coordinates beyond this many image sides are
 # damage, not an object that reaches past the edge.

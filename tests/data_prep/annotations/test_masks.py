@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep import masks
+from data_prep.annotations import masks
 
 
 def mask_of(*polygons, height=4, width=5):

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from data_prep.annotated_image import AnnotatedImage, BBox, Instance
+from data_prep.annotations.annotated_image import AnnotatedImage, BBox, Instance
 
 RLE = {"size": [4, 5], "counts": b"5220003"}
 BELT = Instance(category_id=2, rle=RLE, bbox=BBox(1, 1, 4, 3), area=6)
