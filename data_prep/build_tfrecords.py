@@ -14,8 +14,8 @@ from absl import app, flags
 
 # The worker processes import this module too: only light imports up here.
 from data_prep import cli, datasets
+from data_prep.build.splits import SplitPlan
 from data_prep.prepared import REPORT_NAME
-from data_prep.splits import SplitPlan
 
 FLAGS = flags.FLAGS
 
@@ -98,9 +98,9 @@ def main(argv: list[str]) -> None:
             FLAGS.val_percent, FLAGS.test_percent, num_folds=FLAGS.num_folds, fold=FLAGS.fold
         )
         # TensorFlow Datasets takes seconds to import.
-        from data_prep.build_dataset import build_dataset
-        from data_prep.prep_report import table
-        from data_prep.preparation import PrepOptions
+        from data_prep.build.build_dataset import build_dataset
+        from data_prep.build.prep_report import table
+        from data_prep.build.preparation import PrepOptions
 
         path, was_complete = build_dataset(
             datasets.builder_class(FLAGS.dataset),

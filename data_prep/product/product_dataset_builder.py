@@ -4,8 +4,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builder import PreparedDatasetBuilder
-from data_prep.preparation import PrepOptions
+from data_prep.build.builder import PreparedDatasetBuilder
+from data_prep.build.preparation import PrepOptions
 from data_prep.product.reader import find_raw_files, open_raw_dataset
 from data_prep.raw_dataset import RawDataset
 

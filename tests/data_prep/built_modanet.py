@@ -1,8 +1,8 @@
 """Builds of the raw ModaNet that tests/data_prep/conftest.py draws."""
 
-from data_prep.build_dataset import build_dataset
+from data_prep.build.build_dataset import build_dataset
+from data_prep.build.preparation import PrepOptions
 from data_prep.modanet.modanet_dataset_builder import Builder
-from data_prep.preparation import PrepOptions
 
 # A quarter of the fixture's photos are damaged on purpose.
 OPTIONS = PrepOptions(max_bad_percent=30, num_workers=1)

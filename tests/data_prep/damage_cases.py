@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep import datasets
-from data_prep.build_dataset import build_dataset
-from data_prep.preparation import PrepOptions
+from data_prep.build.build_dataset import build_dataset
+from data_prep.build.preparation import PrepOptions
+from data_prep.build.splits import SplitPlan
 from data_prep.prepared import open_prepared
-from data_prep.splits import SplitPlan
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.random_coco import random_coco
 from tests.data_prep.raw_damage import damage_a_file

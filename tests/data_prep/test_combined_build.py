@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from data_prep.build_dataset import build_dataset
+from data_prep.build.build_dataset import build_dataset
+from data_prep.build.preparation import PrepOptions
+from data_prep.build.splits import SplitPlan
 from data_prep.combined.combined_dataset_builder import Builder
-from data_prep.preparation import PrepOptions
 from data_prep.prepared import category_map, open_prepared
-from data_prep.splits import SplitPlan
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.raw_fgvc6 import RawFgvc6, box_mask
 from tests.data_prep.raw_modanet import many_photos

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_prep.build.splits import SplitPlan
 from data_prep.prepared import open_prepared
-from data_prep.splits import SplitPlan
 from tests.data_prep.built_modanet import VERSION, build, tally
 from tests.data_prep.decoded import decode
 from tests.data_prep.raw_modanet import many_photos
@@ -24,7 +24,7 @@ def test_build_is_the_same_whatever_the_number_of_workers(raw_dir, data_dir, tmp
 
 
 def test_build_is_the_same_by_way_of_temporary_files(raw_dir, data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr("data_prep.builder._SHUFFLE_BUFFER_BYTES", 0)
+    monkeypatch.setattr("data_prep.build.builder._SHUFFLE_BUFFER_BYTES", 0)
     build(raw_dir, tmp_path)
     assert contents(tmp_path / "modanet" / VERSION) == contents(data_dir / "modanet" / VERSION)
 

@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 from pycocotools.coco import COCO
 
-from data_prep.build_dataset import build_dataset
+from data_prep.build.build_dataset import build_dataset
+from data_prep.build.preparation import PrepOptions
+from data_prep.build.splits import SplitPlan
 from data_prep.coco.coco_dataset_builder import Builder
-from data_prep.preparation import PrepOptions
 from data_prep.prepared import open_prepared
-from data_prep.splits import SplitPlan
 from tests.data_prep.decoded import decode
 from tests.data_prep.random_coco import NAMES, random_coco
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from data_prep.examples import PreparedExample
+from data_prep.build.examples import PreparedExample
 from data_prep.raw_dataset import Note, RawSource
 
 _NUM_EXAMPLES = 10

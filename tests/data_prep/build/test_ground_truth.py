@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from data_prep.ground_truth import GroundTruthWriter
+from data_prep.build.ground_truth import GroundTruthWriter
 
 
 def test_ground_truth_writer_counts_annotations_from_one(tmp_path):

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from data_prep.examples import ExampleMaker, PreparedExample
-from data_prep.ground_truth import GroundTruthWriter
+from data_prep.build.examples import ExampleMaker, PreparedExample
+from data_prep.build.ground_truth import GroundTruthWriter
+from data_prep.build.prep_report import SourceReport, SplitReport, fingerprint
+from data_prep.build.splits import SplitPlan
 from data_prep.ordered_pool import OrderedPool
-from data_prep.prep_report import SourceReport, SplitReport, fingerprint
 from data_prep.prepared import ground_truth_name
 from data_prep.raw_dataset import ON_PURPOSE, RawDataset, RawSource
-from data_prep.splits import SplitPlan
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 import apache_beam as beam
 import tensorflow as tf
 
-from data_prep.examples import ExampleMaker, PreparedExample
-from data_prep.preparation import Preparation
+from data_prep.build.examples import ExampleMaker, PreparedExample
+from data_prep.build.preparation import Preparation
 from data_prep.raw_dataset import RawDataset, RawSource
 
 _BATCH_SIZE = 16  # photos whose records are looked up together

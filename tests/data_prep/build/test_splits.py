@@ -1,6 +1,6 @@
 import pytest
 
-from data_prep.splits import SplitPlan
+from data_prep.build.splits import SplitPlan
 
 # sha256("post 2")'s first 8 bytes modulo 10,000 are 1397, of "post 3" 4400, of "post 4" 11: the
 # key's percentages are 13.97, 44.00 and 0.11.

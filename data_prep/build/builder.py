@@ -15,8 +15,8 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle as tfds_shuffle
 from tensorflow_datasets.core import writer as writer_lib
 
-from data_prep.journal import JournaledExamples
-from data_prep.preparation import ExampleSource, LocalExamples, Preparation, PrepOptions
+from data_prep.build.journal import JournaledExamples
+from data_prep.build.preparation import ExampleSource, LocalExamples, Preparation, PrepOptions
 from data_prep.prepared import REPORT_NAME, build_state
 from data_prep.raw_dataset import RawDataset
 
@@ -78,7 +78,7 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         labels.names = ["background", *raw.category_names]
         if self.prep_options.beam_options is None:
             return self._start(raw, self._local_examples(raw)).splits()
-        from data_prep.beam_examples import BeamExamples  # Beam is not always installed
+        from data_prep.build.beam_examples import BeamExamples  # Beam is not always installed
 
         open_raw = functools.partial(self.open_raw, raw_dir, self.prep_options)
         examples = BeamExamples(raw, open_raw, Path(self.data_dir))

@@ -1,7 +1,7 @@
 import pytest
 
-from data_prep.examples import PreparedExample
-from data_prep.prep_report import SourceReport, Tally, fingerprint, table
+from data_prep.build.examples import PreparedExample
+from data_prep.build.prep_report import SourceReport, Tally, fingerprint, table
 from data_prep.raw_dataset import Conversion, Note, RawSource
 
 

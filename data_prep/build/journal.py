@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.examples import PreparedExample
-from data_prep.preparation import ExampleSource
+from data_prep.build.examples import PreparedExample
+from data_prep.build.preparation import ExampleSource
 from data_prep.raw_dataset import RawSource
 
 _HEADER = struct.Struct("<QQI")  # image id, bytes of the pickled example, CRC-32 of it all
