@@ -18,7 +18,7 @@ from data_prep.auto_mask.engines import Engine, load_engine
 from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask
 from data_prep.only_one import only_one
 from data_prep.ordered_pool import OrderedPool
-from data_prep.photos import PhotoError, prepare_photo
+from data_prep.readers.photo_encoding import PhotoError, prepare_photo
 
 OVERLAYS_NAME = "overlays"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from data_prep.build.examples import ExampleMaker, PreparedExample
 from data_prep.build.preparation import Preparation
-from data_prep.raw_dataset import RawDataset, RawSource
+from data_prep.readers.raw_dataset import RawDataset, RawSource
 
 _BATCH_SIZE = 16  # photos whose records are looked up together
 

@@ -18,7 +18,7 @@ from tensorflow_datasets.core import writer as writer_lib
 from data_prep.build.journal import JournaledExamples
 from data_prep.build.preparation import ExampleSource, LocalExamples, Preparation, PrepOptions
 from data_prep.prepared import REPORT_NAME, build_state
-from data_prep.raw_dataset import RawDataset
+from data_prep.readers.raw_dataset import RawDataset
 
 # TFDS holds this many bytes before it sorts by way of temporary files. Its own 1 GB would let
 # memory grow with the data set for long; its own 1000 files reach the usual limit of open ones.

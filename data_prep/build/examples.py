@@ -13,7 +13,7 @@ from typing import Any
 
 from data_prep.annotations import masks
 from data_prep.annotations.annotated_image import AnnotatedImage, Instance
-from data_prep.raw_dataset import Conversion, Converter, RawDataset
+from data_prep.readers.raw_dataset import Conversion, Converter, RawDataset
 
 
 @dataclass

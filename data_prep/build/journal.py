@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data_prep.build.examples import PreparedExample
 from data_prep.build.preparation import ExampleSource
-from data_prep.raw_dataset import RawSource
+from data_prep.readers.raw_dataset import RawSource
 
 _HEADER = struct.Struct("<QQI")  # image id, bytes of the pickled example, CRC-32 of it all
 _BUFFER_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data_prep.build.examples import PreparedExample
-from data_prep.raw_dataset import Note, RawSource
+from data_prep.readers.raw_dataset import Note, RawSource
 
 _NUM_EXAMPLES = 10
 

@@ -16,7 +16,7 @@ from data_prep.build.prep_report import SourceReport, SplitReport, fingerprint
 from data_prep.build.splits import SplitPlan
 from data_prep.ordered_pool import OrderedPool
 from data_prep.prepared import ground_truth_name
-from data_prep.raw_dataset import ON_PURPOSE, RawDataset, RawSource
+from data_prep.readers.raw_dataset import ON_PURPOSE, RawDataset, RawSource
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
 from data_prep.coco.reader import find_raw_files, open_raw_dataset
-from data_prep.raw_dataset import RawDataset
+from data_prep.readers.raw_dataset import RawDataset
 
 
 class Builder(PreparedDatasetBuilder):

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from data_prep.coco_json import CocoJson
-from data_prep.coco_source import coco_source
-from data_prep.photo_conversion import PhotoConverter, RecordConverter
-from data_prep.photo_folder import PhotoFolder
-from data_prep.raw_dataset import RawDataset
+from data_prep.readers.coco_json import CocoJson
+from data_prep.readers.coco_source import coco_source
+from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter
+from data_prep.readers.photo_folder import PhotoFolder
+from data_prep.readers.raw_dataset import RawDataset
 
 
 def find_raw_files(

@@ -9,7 +9,7 @@ from data_prep.modanet import raw_files as modanet_files
 from data_prep.modanet import reader as modanet
 from data_prep.prepared import CATEGORY_MAP_PATH, category_map
 from data_prep.product import reader as product
-from data_prep.raw_dataset import RawDataset, RawSource
+from data_prep.readers.raw_dataset import RawDataset, RawSource
 
 __all__ = ["CATEGORY_MAP_PATH", "CombinedPaths", "find_raw_files", "open_raw_dataset"]
 

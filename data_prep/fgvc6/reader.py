@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from data_prep.fgvc6.raw_files import Fgvc6Paths, read_labels
 from data_prep.fgvc6.train_csv import CsvRecord, TrainCsv
-from data_prep.photo_conversion import PhotoConverter, RawPhoto, RecordConverter
-from data_prep.photo_folder import PhotoFolder
-from data_prep.raw_dataset import ImageKey, Note, RawDataset, RawSource
+from data_prep.readers.photo_conversion import PhotoConverter, RawPhoto, RecordConverter
+from data_prep.readers.photo_folder import PhotoFolder
+from data_prep.readers.raw_dataset import ImageKey, Note, RawDataset, RawSource
 
 # FGVC6 names its photos by 32 hex digits; evaluation wants whole numbers below 2^24. Ours follow
 # the names' order, above all of ModaNet's: a photo has the same id alone and in `combined`.

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.annotations.segmentations import EncodedPixels
-from data_prep.photo_conversion import RawInstance, RawPhoto
-from data_prep.raw_dataset import Note
+from data_prep.readers.photo_conversion import RawInstance, RawPhoto
+from data_prep.readers.raw_dataset import Note
 
 _HEADER = "ImageId,EncodedPixels,Height,Width,ClassId"
 _IMAGE_NAME = re.compile(rb"[0-9A-Za-z_-]+(\.[0-9A-Za-z]+)*")

@@ -8,7 +8,7 @@ from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
 from data_prep.modanet.raw_files import find_raw_files
 from data_prep.modanet.reader import open_raw_dataset
-from data_prep.raw_dataset import RawDataset
+from data_prep.readers.raw_dataset import RawDataset
 
 
 class Builder(PreparedDatasetBuilder):

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from data_prep.modanet.lmdb_reader import LmdbDamage, LmdbReader
-from data_prep.photo_conversion import RawPhoto
-from data_prep.photos import PhotoError
+from data_prep.readers.photo_conversion import RawPhoto
+from data_prep.readers.photo_encoding import PhotoError
 
 _TRAIN_JSON = "modanet2018_instances_train.json"
 _CHALLENGE_JSON = "modanet2018_instances_val.json"

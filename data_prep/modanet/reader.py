@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from data_prep.coco_json import CocoImage, CocoJson
-from data_prep.coco_source import CocoSource, coco_source
 from data_prep.modanet.photos_table import read_post_ids
 from data_prep.modanet.raw_files import ModanetPaths, PhotoStore
-from data_prep.photo_conversion import PhotoConverter, RecordConverter
-from data_prep.raw_dataset import Converter, RawDataset
+from data_prep.readers.coco_json import CocoImage, CocoJson
+from data_prep.readers.coco_source import CocoSource, coco_source
+from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter
+from data_prep.readers.raw_dataset import Converter, RawDataset
 
 CATEGORY_NAMES = (
     "bag",

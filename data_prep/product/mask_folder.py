@@ -9,10 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from data_prep.photo_conversion import PhotoConverter, RawInstance, RawPhoto, RecordConverter
-from data_prep.photo_folder import PhotoFolder
-from data_prep.photos import png_is_whole
-from data_prep.raw_dataset import ImageKey, Note, RawSource
+from data_prep.readers.photo_conversion import (
+    PhotoConverter,
+    RawInstance,
+    RawPhoto,
+    RecordConverter,
+)
+from data_prep.readers.photo_encoding import png_is_whole
+from data_prep.readers.photo_folder import PhotoFolder
+from data_prep.readers.raw_dataset import ImageKey, Note, RawSource
 
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 

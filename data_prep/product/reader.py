@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.coco.reader import find_raw_files as find_coco_files
-from data_prep.coco_json import CocoImage, CocoJson
-from data_prep.coco_source import coco_source
 from data_prep.modanet.reader import CATEGORY_NAMES as MODANET_NAMES
-from data_prep.photo_conversion import PhotoConverter, RecordConverter
-from data_prep.photo_folder import PhotoFolder
 from data_prep.product.mask_folder import MaskFolder, mask_folder_source
-from data_prep.raw_dataset import NO_PRODUCT_FOUND, RawDataset, RawSource
+from data_prep.readers.coco_json import CocoImage, CocoJson
+from data_prep.readers.coco_source import coco_source
+from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter
+from data_prep.readers.photo_folder import PhotoFolder
+from data_prep.readers.raw_dataset import NO_PRODUCT_FOUND, RawDataset, RawSource
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from data_prep.auto_mask.store import (
     ProductMask,
     write_aside,
 )
-from data_prep.coco_json import CocoImage, CocoJson
+from data_prep.readers.coco_json import CocoImage, CocoJson
 
 
 def export_coco(store: MaskStore, path: Path) -> None:

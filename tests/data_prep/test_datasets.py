@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from data_prep import masks
 from data_prep.annotations.annotated_image import AnnotatedImage, Instance
 from data_prep.build.builder import PreparedDatasetBuilder
-from data_prep.raw_dataset import Conversion, ImageKey, RawDataset, RawSource
+from data_prep.readers.raw_dataset import Conversion, ImageKey, RawDataset, RawSource
 
 
 class Source(RawSource):

@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.modanet.lmdb_reader import LmdbDamage, LmdbReader
 from data_prep.modanet.raw_files import PhotoStore
-from data_prep.photos import PhotoError
+from data_prep.readers.photo_encoding import PhotoError
 from tests.data_prep.raw_modanet import write_lmdb
 
 PAGE_BYTES = 4096

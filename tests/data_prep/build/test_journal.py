@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.build.examples import PreparedExample
 from data_prep.build.journal import JournaledExamples
-from data_prep.raw_dataset import Conversion, RawSource
+from data_prep.readers.raw_dataset import Conversion, RawSource
 
 SOURCE = RawSource("photos", num_photos=9, num_annotations=0, converter=None)
 

@@ -2,7 +2,7 @@ import pytest
 
 from data_prep.build.examples import PreparedExample
 from data_prep.build.prep_report import SourceReport, Tally, fingerprint, table
-from data_prep.raw_dataset import Conversion, Note, RawSource
+from data_prep.readers.raw_dataset import Conversion, Note, RawSource
 
 
 def raw_source(**counts):

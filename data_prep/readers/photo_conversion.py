@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from data_prep.annotations import masks
 from data_prep.annotations.annotated_image import AnnotatedImage, BBox, Instance
 from data_prep.annotations.segmentations import SegmentationError, segment_from_raw
-from data_prep.photos import Photo, PhotoError, prepare_photo
-from data_prep.raw_dataset import (
+from data_prep.readers.photo_encoding import Photo, PhotoError, prepare_photo
+from data_prep.readers.raw_dataset import (
     ALL_LEFT_OUT_ON_PURPOSE,
     CATEGORY_LEFT_OUT,
     ON_PURPOSE,

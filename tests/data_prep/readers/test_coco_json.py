@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from data_prep.coco_json import CocoImage, CocoJson
+from data_prep.readers.coco_json import CocoImage, CocoJson
 
 IMAGE = {"id": 5, "file_name": "5.jpg", "width": 40, "height": 30}
 ANNOTATION = {"id": 9, "image_id": 5, "category_id": 1, "segmentation": []}

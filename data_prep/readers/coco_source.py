@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from data_prep.coco_json import CocoImage, CocoJson, CocoRecord
-from data_prep.raw_dataset import REJECTED, Converter, ImageKey, Note, RawSource
+from data_prep.readers.coco_json import CocoImage, CocoJson, CocoRecord
+from data_prep.readers.raw_dataset import REJECTED, Converter, ImageKey, Note, RawSource
 
 
 @dataclass

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data_prep.photos import PhotoError, png_is_whole, prepare_photo
+from data_prep.readers.photo_encoding import PhotoError, png_is_whole, prepare_photo
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 

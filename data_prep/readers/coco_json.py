@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_prep.annotations.annotated_image import MAX_IMAGE_ID
-from data_prep.json_lists import list_elements
-from data_prep.photo_conversion import RawInstance, RawPhoto
-from data_prep.raw_dataset import REJECTED, Note
+from data_prep.readers.json_streaming import list_elements
+from data_prep.readers.photo_conversion import RawInstance, RawPhoto
+from data_prep.readers.raw_dataset import REJECTED, Note
 
 _LFS_POINTER = b"version https://git-lfs"
 

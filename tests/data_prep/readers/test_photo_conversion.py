@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from data_prep.annotations import masks
-from data_prep.coco_json import CocoImage, CocoRecord
-from data_prep.photo_conversion import PhotoConverter
+from data_prep.readers.coco_json import CocoImage, CocoRecord
+from data_prep.readers.photo_conversion import PhotoConverter
 from tests.data_prep.raw_modanet import box_polygon, draw_jpeg
 
 # Category 13 is one that the data set leaves out.

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from data_prep import json_lists
-from data_prep.json_lists import list_elements
+from data_prep.readers import json_streaming
+from data_prep.readers.json_streaming import list_elements
 
 CONTENTS = {
     "info": {"year": 2018, "nested": {"images": [1, 2]}},
@@ -17,7 +17,7 @@ CONTENTS = {
 @pytest.mark.parametrize("read_bytes", [1, 2, 7, 64, 1 << 20])
 @pytest.mark.parametrize("options", [{}, {"ensure_ascii": False}, {"indent": 2}])
 def test_list_elements_wherever_the_window_ends(tmp_path, monkeypatch, read_bytes, options):
-    monkeypatch.setattr(json_lists, "_READ_BYTES", read_bytes)
+    monkeypatch.setattr(json_streaming, "_READ_BYTES", read_bytes)
     path = tmp_path / "a.json"
     path.write_text(json.dumps(CONTENTS, **options), encoding="utf-8")
     elements = list(list_elements(path, ("images", "annotations")))
@@ -49,7 +49,7 @@ def test_list_elements_wherever_the_window_ends(tmp_path, monkeypatch, read_byte
 def test_list_elements_of_damaged_files(tmp_path, monkeypatch, read_bytes, text, message):
     if read_bytes == 1 and len(text) > 1000:
         pytest.skip("a window of one byte takes long to reach the depth")
-    monkeypatch.setattr(json_lists, "_READ_BYTES", read_bytes)
+    monkeypatch.setattr(json_streaming, "_READ_BYTES", read_bytes)
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:

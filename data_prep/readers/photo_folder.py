@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.photo_conversion import RawPhoto
-from data_prep.photos import PhotoError
+from data_prep.readers.photo_conversion import RawPhoto
+from data_prep.readers.photo_encoding import PhotoError
 
 
 @dataclass(frozen=True)
