@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags
 
 # The worker processes import this module too: only light imports up here.
-from data_prep import cli, datasets
+from data_prep import cli, dataset_registry
 from data_prep.build.splits import SplitPlan
 from data_prep.prepared import REPORT_NAME
 
@@ -22,7 +22,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    names = datasets.dataset_names()
+    names = dataset_registry.dataset_names()
     flags.DEFINE_enum("dataset", None, names, "The data set.", required=True)
     flags.DEFINE_string(
         "raw_dir", None, "Folder of the raw files; not needed where other flags name them all."
@@ -60,14 +60,14 @@ def _raw_path_flags(names: tuple[str, ...]) -> dict[str, str]:
     """Several data sets may have a flag of the same name; its help says what it is to each."""
     helps: dict[str, list[str]] = {}
     for name in names:
-        for flag, help_text in datasets.raw_path_flags(name).items():
+        for flag, help_text in dataset_registry.raw_path_flags(name).items():
             helps.setdefault(flag, []).append(f"{name}: {help_text}")
     return {flag: " ".join(texts) for flag, texts in helps.items()}
 
 
 def _raw_paths(dataset: str) -> dict[str, Path]:
-    own_flags = datasets.raw_path_flags(dataset)
-    all_flags = _raw_path_flags(datasets.dataset_names())
+    own_flags = dataset_registry.raw_path_flags(dataset)
+    all_flags = _raw_path_flags(dataset_registry.dataset_names())
     paths = {flag: Path(FLAGS[flag].value) for flag in all_flags if FLAGS[flag].value}
     for flag in paths:
         if flag not in own_flags:
@@ -103,7 +103,7 @@ def main(argv: list[str]) -> None:
         from data_prep.build.preparation import PrepOptions
 
         path, was_complete = build_dataset(
-            datasets.builder_class(FLAGS.dataset),
+            dataset_registry.builder_class(FLAGS.dataset),
             raw_dir,
             Path(FLAGS.data_dir),
             PrepOptions(

@@ -16,7 +16,7 @@ from data_prep.annotations import masks
 from data_prep.auto_mask.cutout.confidence import GOOD
 from data_prep.auto_mask.engines import Engine, load_engine
 from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask
-from data_prep.only_one import only_one
+from data_prep.folder_lock import only_one
 from data_prep.ordered_pool import OrderedPool
 from data_prep.readers.photo_encoding import PhotoError, prepare_photo
 

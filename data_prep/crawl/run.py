@@ -17,7 +17,7 @@ from tqdm import tqdm
 from data_prep.crawl.checks import NearDuplicates, UnusableError, check_photo
 from data_prep.crawl.engines import Candidate
 from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
-from data_prep.only_one import only_one
+from data_prep.folder_lock import only_one
 
 MANIFEST_NAME = "manifest.jsonl"
 KEPT = "kept"

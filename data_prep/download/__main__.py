@@ -10,17 +10,19 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import cli, datasets
+from data_prep import cli, dataset_registry
 from data_prep.download.data_set import download, name_of
 from data_prep.download.files import RemoteFile
-from data_prep.only_one import only_one
+from data_prep.folder_lock import only_one
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_enum("dataset", None, datasets.names_with_downloads(), "Which.", required=True)
+    flags.DEFINE_enum(
+        "dataset", None, dataset_registry.names_with_downloads(), "Which.", required=True
+    )
     flags.DEFINE_string("raw_dir", None, "Where the raw files go.", required=True)
     flags.DEFINE_list("only", [], "Only files whose path contains one of these.")
     flags.DEFINE_string(
@@ -30,7 +32,7 @@ def define_flags() -> None:
 
 
 def _chosen(dataset: str, only: list[str], mirror: str | None) -> tuple:
-    files = datasets.downloads(dataset)
+    files = dataset_registry.downloads(dataset)
     chosen = [file for file in files if not only or any(part in name_of(file) for part in only)]
     if not chosen:
         names = ", ".join(map(name_of, files))

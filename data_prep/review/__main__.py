@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     cli.refuse_arguments(argv)
     with cli.one_line_errors("to go on"):
         from data_prep.auto_mask.store import JOURNAL_NAME, LOCK_NAME, MaskStore
-        from data_prep.only_one import only_one
+        from data_prep.folder_lock import only_one
         from data_prep.review import coco
 
         masks_dir = Path(FLAGS.dir)

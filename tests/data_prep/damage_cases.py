@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep import datasets
+from data_prep import dataset_registry
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
@@ -131,7 +131,7 @@ def run_case(seed: int, folder: Path) -> Outcome:
             warnings.simplefilter("error")  # numpy's are of numbers that went wrong
             warnings.simplefilter("ignore", DeprecationWarning)
             build_dataset(
-                datasets.builder_class(name), folder / "raw", folder / "prepared", _OPTIONS
+                dataset_registry.builder_class(name), folder / "raw", folder / "prepared", _OPTIONS
             )
     except ValueError as error:
         return Outcome(damage, str(error), [], 0)

@@ -17,7 +17,7 @@ from data_prep.crawl import engines
 from data_prep.crawl.checks import NearDuplicates, check_photo, perceptual_hash
 from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
 from data_prep.crawl.run import Crawl, read_manifest
-from data_prep.only_one import only_one
+from data_prep.folder_lock import only_one
 from tests.data_prep.hostile_server import hostile_server, jpeg, product_jpeg
 
 REPO_DIR = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import datasets
+from data_prep import dataset_registry
 from tests.data_prep.raw_modanet import draw_jpeg
 
 REPO_DIR = Path(__file__).resolve().parents[2]
@@ -89,15 +89,19 @@ def build(repo_copy, *flags):
 
 def test_dataset_names_are_the_folders_with_a_builder():
     expected = ("coco", "combined", "fgvc6", "modanet", "product", "sample")
-    assert datasets.dataset_names() == expected
+    assert dataset_registry.dataset_names() == expected
 
 
 def test_raw_path_flags_of_modanet():
-    assert list(datasets.raw_path_flags("modanet")) == ["annotations", "photos_lmdb", "photos_db"]
+    assert list(dataset_registry.raw_path_flags("modanet")) == [
+        "annotations",
+        "photos_lmdb",
+        "photos_db",
+    ]
 
 
 def test_raw_path_flags_of_a_data_set_without_any():
-    assert datasets.raw_path_flags("sample") == {}
+    assert dataset_registry.raw_path_flags("sample") == {}
 
 
 def test_a_new_data_set_is_one_folder(repo_copy, tmp_path):

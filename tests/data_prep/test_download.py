@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import datasets
+from data_prep import dataset_registry
 from data_prep.download.data_set import download
 from data_prep.download.files import RemoteFile
 from data_prep.modanet import downloads as modanet_downloads
@@ -44,7 +44,7 @@ def files_of(server, photos_tar):
 
 
 def test_published_files_of_modanet():
-    files = {file.path: file for file in datasets.downloads("modanet")}
+    files = {file.path: file for file in dataset_registry.downloads("modanet")}
     assert list(files) == [
         "modanet/annotations/modanet2018_instances_train.json",
         "modanet/annotations/modanet2018_instances_val.json",
@@ -63,8 +63,8 @@ def test_published_files_of_modanet():
 
 
 def test_published_files_of_the_combined_set():
-    fgvc6, *modanet = datasets.downloads("combined")
-    assert tuple(modanet) == datasets.downloads("modanet")
+    fgvc6, *modanet = dataset_registry.downloads("combined")
+    assert tuple(modanet) == dataset_registry.downloads("modanet")
     assert (fgvc6.competition, fgvc6.folder) == ("imaterialist-fashion-2019-FGVC6", "fgvc6")
 
 
@@ -74,7 +74,7 @@ def test_published_checksums_agree_on_the_file_that_is_here():
     path = street_dir / "modanet/annotations/modanet2018_instances_val.json"
     if not path.is_file():
         pytest.skip(f"no real val json at {path}")
-    val_json = datasets.downloads("modanet")[1]
+    val_json = dataset_registry.downloads("modanet")[1]
     contents = path.read_bytes()
     assert len(contents) == val_json.num_bytes
     assert hashlib.sha256(contents).hexdigest() == val_json.sha256
@@ -188,7 +188,7 @@ def test_command_refuses_a_data_set_that_is_not_published(tmp_path):
 
 
 def test_command_ends_where_another_download_is_at_work(tmp_path):
-    from data_prep.only_one import only_one
+    from data_prep.folder_lock import only_one
 
     with only_one(tmp_path / ".download.lock", "a test", "--raw_dir"):
         ended = run("--dataset=modanet", f"--raw_dir={tmp_path}")
