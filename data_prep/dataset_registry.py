@@ -1,4 +1,4 @@
-"""The data sets there are: the folders data_prep/<name>/ with a <name>_dataset_builder.py.
+"""The data sets there are: the folders data_prep/datasets/<name>/ with a <name>_dataset_builder.py.
 
 A new data set is one such folder. Its package may have RAW_PATH_FLAGS, {flag: help}: the flags
 that name a raw file which does not lie in its usual place below --raw_dir. They reach the builder
@@ -9,34 +9,34 @@ raw files that are published.
 import importlib
 from pathlib import Path
 
-import data_prep
+from data_prep import datasets
 
 
 def dataset_names() -> tuple[str, ...]:
     """The data sets, by name; imports none of them."""
-    folders = [folder for parent in data_prep.__path__ for folder in Path(parent).iterdir()]
+    folders = [folder for parent in datasets.__path__ for folder in Path(parent).iterdir()]
     return tuple(sorted(f.name for f in folders if (f / f"{_builder_module(f.name)}.py").is_file()))
 
 
 def raw_path_flags(name: str) -> dict[str, str]:
     """A data set's own flags and their help; imports its package, not its builder."""
-    return getattr(importlib.import_module(f"data_prep.{name}"), "RAW_PATH_FLAGS", {})
+    return getattr(importlib.import_module(f"data_prep.datasets.{name}"), "RAW_PATH_FLAGS", {})
 
 
 def builder_class(name: str) -> type:
     """A data set's PreparedDatasetBuilder; imports TensorFlow Datasets, which takes seconds."""
-    return importlib.import_module(f"data_prep.{name}.{_builder_module(name)}").Builder
+    return importlib.import_module(f"data_prep.datasets.{name}.{_builder_module(name)}").Builder
 
 
 def names_with_downloads() -> tuple[str, ...]:
     """The data sets whose raw files are published; imports none of them."""
-    folders = [folder for parent in data_prep.__path__ for folder in Path(parent).iterdir()]
+    folders = [folder for parent in datasets.__path__ for folder in Path(parent).iterdir()]
     return tuple(sorted(f.name for f in folders if (f / "downloads.py").is_file()))
 
 
 def downloads(name: str) -> tuple:
     """Where a data set's raw files are published: RemoteFile and KaggleFiles."""
-    return importlib.import_module(f"data_prep.{name}.downloads").DOWNLOADS
+    return importlib.import_module(f"data_prep.datasets.{name}.downloads").DOWNLOADS
 
 
 def _builder_module(name: str) -> str:

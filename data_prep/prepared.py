@@ -13,7 +13,7 @@ _DATASET_INFO_NAME = "dataset_info.json"
 INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
 
 
-CATEGORY_MAP_PATH = Path(__file__).parent / "combined" / "category_map.csv"
+CATEGORY_MAP_PATH = Path(__file__).parent / "datasets" / "combined" / "category_map.csv"
 
 
 def category_map() -> dict[str, str | None]:

@@ -11,8 +11,8 @@ import tensorflow as tf
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
-from data_prep.combined.combined_dataset_builder import Builder as CombinedBuilder
-from data_prep.modanet.modanet_dataset_builder import Builder
+from data_prep.datasets.combined.combined_dataset_builder import Builder as CombinedBuilder
+from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.data_prep.raw_fgvc6 import RawFgvc6, box_mask
 from tests.data_prep.raw_modanet import many_photos

@@ -22,7 +22,7 @@ import tensorflow as tf
 from absl import app, flags
 from official.vision.dataloaders.tf_example_decoder import TfExampleDecoder
 
-from data_prep.modanet.raw_files import PhotoStore, find_raw_files
+from data_prep.datasets.modanet.raw_files import PhotoStore, find_raw_files
 
 FLAGS = flags.FLAGS
 _TRAIN_JSON = "modanet/annotations/modanet2018_instances_train.json"

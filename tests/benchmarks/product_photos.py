@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks.product_photos --raw_dir=RAW --out_dir=OUT --num_photos=300 --half=1
 
-RAW holds ModaNet's raw form (data_prep/modanet/README.md). The garments are cut out by their
+RAW holds ModaNet's raw form (data_prep/datasets/modanet/README.md). The garments are cut by their
 polygons and set on white, grey, gradient, coloured and textured backgrounds, most with a soft
 shadow; OUT gets photos/<category>/<kind>_<n>.jpg and truth/<category>/<kind>_<n>.png (0 / 255).
 The street photos are cut in two halves, so that what is tuned on one is judged on the other.

@@ -2,7 +2,7 @@
 
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
-from data_prep.modanet.modanet_dataset_builder import Builder
+from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 
 # A quarter of the fixture's photos are damaged on purpose.
 OPTIONS = PrepOptions(max_bad_percent=30, num_workers=1)

@@ -10,7 +10,7 @@ import pytest
 from data_prep.browse.compose import browse_page
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
-from data_prep.modanet.modanet_dataset_builder import Builder
+from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.browser import chromium_page
 

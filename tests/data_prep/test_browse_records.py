@@ -7,7 +7,7 @@ import tensorflow as tf
 from data_prep.browse.records import read_facts, read_picture
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
-from data_prep.modanet.modanet_dataset_builder import Builder
+from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 
 OPTIONS = PrepOptions(max_bad_percent=30, num_workers=1)

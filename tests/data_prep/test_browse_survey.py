@@ -4,7 +4,7 @@ import pytest
 from data_prep.browse.survey import BinnedCounts, take_survey
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
-from data_prep.modanet.modanet_dataset_builder import Builder
+from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.data_prep.raw_modanet import box_polygon, many_photos
 

@@ -7,8 +7,8 @@ from pycocotools import mask as coco_mask
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
-from data_prep.coco.coco_dataset_builder import Builder
-from data_prep.coco.reader import find_raw_files
+from data_prep.datasets.coco.coco_dataset_builder import Builder
+from data_prep.datasets.coco.reader import find_raw_files
 from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.raw_modanet import box_polygon, draw_jpeg

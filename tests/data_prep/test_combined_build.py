@@ -6,7 +6,7 @@ import pytest
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
-from data_prep.combined.combined_dataset_builder import Builder
+from data_prep.datasets.combined.combined_dataset_builder import Builder
 from data_prep.prepared import category_map, open_prepared
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.raw_fgvc6 import RawFgvc6, box_mask

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from data_prep import dataset_registry
+from data_prep.datasets.modanet import downloads as modanet_downloads
+from data_prep.datasets.modanet.raw_files import PhotoStore
 from data_prep.download.data_set import download
 from data_prep.download.files import RemoteFile
-from data_prep.modanet import downloads as modanet_downloads
-from data_prep.modanet.raw_files import PhotoStore
 from tests.data_prep.file_server import file_server
 from tests.data_prep.raw_modanet import write_lmdb
 from tests.data_prep.test_download_archives import write_tar

@@ -9,7 +9,7 @@ from PIL import Image
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
-from data_prep.fgvc6.fgvc6_dataset_builder import Builder
+from data_prep.datasets.fgvc6.fgvc6_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.raw_fgvc6 import RawFgvc6, box_mask, image_name

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from data_prep.modanet.photos_table import read_post_ids
-from data_prep.modanet.raw_files import PhotoStore, find_raw_files
+from data_prep.datasets.modanet.photos_table import read_post_ids
+from data_prep.datasets.modanet.raw_files import PhotoStore, find_raw_files
 from tests.data_prep.raw_modanet import many_photos, write_lmdb, write_photos_table
 
 

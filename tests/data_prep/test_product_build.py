@@ -7,9 +7,9 @@ import pytest
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
+from data_prep.datasets.product.mask_folder import MaskFolder
+from data_prep.datasets.product.product_dataset_builder import Builder
 from data_prep.prepared import open_prepared
-from data_prep.product.mask_folder import MaskFolder
-from data_prep.product.product_dataset_builder import Builder
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.raw_modanet import draw_jpeg
 from tests.data_prep.raw_product import middle_mask, write_product

@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
-from data_prep.coco.coco_dataset_builder import Builder
+from data_prep.datasets.coco.coco_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import decode
 from tests.data_prep.random_coco import NAMES, random_coco

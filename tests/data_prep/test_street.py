@@ -16,9 +16,9 @@ from pycocotools import mask as coco_mask
 
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
-from data_prep.combined.combined_dataset_builder import Builder as CombinedBuilder
-from data_prep.fgvc6.fgvc6_dataset_builder import Builder as Fgvc6Builder
-from data_prep.modanet.modanet_dataset_builder import Builder
+from data_prep.datasets.combined.combined_dataset_builder import Builder as CombinedBuilder
+from data_prep.datasets.fgvc6.fgvc6_dataset_builder import Builder as Fgvc6Builder
+from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import decode, features
 

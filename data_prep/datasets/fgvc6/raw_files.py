@@ -68,7 +68,7 @@ def find_raw_files(raw_dir: Path | None) -> Fgvc6Paths:
             hint = f" {below} has a train.csv: is that the folder?" if below else ""
             raise ValueError(
                 f"{path}: no such file; expected FGVC6's files in --raw_dir as in "
-                f"data_prep/fgvc6/README.md.{hint}"
+                f"data_prep/datasets/fgvc6/README.md.{hint}"
             )
     if not paths.train_dir.is_dir():
         raise ValueError(f"{paths.train_dir}: no such folder; unpack train.zip there.")

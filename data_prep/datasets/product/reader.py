@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.coco.reader import find_raw_files as find_coco_files
-from data_prep.modanet.reader import CATEGORY_NAMES as MODANET_NAMES
-from data_prep.product.mask_folder import MaskFolder, mask_folder_source
+from data_prep.datasets.coco.reader import find_raw_files as find_coco_files
+from data_prep.datasets.modanet.reader import CATEGORY_NAMES as MODANET_NAMES
+from data_prep.datasets.product.mask_folder import MaskFolder, mask_folder_source
 from data_prep.readers.coco_json import CocoImage, CocoJson
 from data_prep.readers.coco_source import coco_source
 from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter
@@ -44,7 +44,7 @@ def find_raw_files(
     """Finds the folder form in raw_dir, or else a COCO json.
 
     Args:
-        raw_dir: holds photos/ and truth/, or what data_prep.coco takes.
+        raw_dir: holds photos/ and truth/, or what data_prep.datasets.coco takes.
         annotations: the COCO json.
         photos_dir: the photos' folder.
 

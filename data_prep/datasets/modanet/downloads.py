@@ -6,8 +6,8 @@ https://github.com/kyamagu/paperdoll/tree/master/data/chictopia.
 
 from pathlib import Path
 
+from data_prep.datasets.modanet.raw_files import PhotoStore
 from data_prep.download.files import RemoteFile, Unpack
-from data_prep.modanet.raw_files import PhotoStore
 
 _MODANET = "https://github.com/eBay/modanet.git"
 _PAPERDOLL = "https://github.com/kyamagu/paperdoll.git"

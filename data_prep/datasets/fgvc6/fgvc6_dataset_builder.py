@@ -6,8 +6,8 @@ import tensorflow_datasets as tfds
 
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
-from data_prep.fgvc6.raw_files import find_raw_files
-from data_prep.fgvc6.reader import open_raw_dataset
+from data_prep.datasets.fgvc6.raw_files import find_raw_files
+from data_prep.datasets.fgvc6.reader import open_raw_dataset
 from data_prep.readers.raw_dataset import RawDataset
 
 

@@ -6,8 +6,8 @@ import tensorflow_datasets as tfds
 
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
-from data_prep.modanet.raw_files import find_raw_files
-from data_prep.modanet.reader import open_raw_dataset
+from data_prep.datasets.modanet.raw_files import find_raw_files
+from data_prep.datasets.modanet.reader import open_raw_dataset
 from data_prep.readers.raw_dataset import RawDataset
 
 

@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
-from data_prep.combined.reader import CATEGORY_MAP_PATH, find_raw_files, open_raw_dataset
+from data_prep.datasets.combined.reader import CATEGORY_MAP_PATH, find_raw_files, open_raw_dataset
 from data_prep.readers.raw_dataset import RawDataset
 
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.fgvc6 import raw_files as fgvc6_files
-from data_prep.fgvc6 import reader as fgvc6
-from data_prep.modanet import raw_files as modanet_files
-from data_prep.modanet import reader as modanet
+from data_prep.datasets.fgvc6 import raw_files as fgvc6_files
+from data_prep.datasets.fgvc6 import reader as fgvc6
+from data_prep.datasets.modanet import raw_files as modanet_files
+from data_prep.datasets.modanet import reader as modanet
+from data_prep.datasets.product import reader as product
 from data_prep.prepared import CATEGORY_MAP_PATH, category_map
-from data_prep.product import reader as product
 from data_prep.readers.raw_dataset import RawDataset, RawSource
 
 __all__ = ["CATEGORY_MAP_PATH", "CombinedPaths", "find_raw_files", "open_raw_dataset"]

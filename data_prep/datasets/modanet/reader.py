@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from data_prep.modanet.photos_table import read_post_ids
-from data_prep.modanet.raw_files import ModanetPaths, PhotoStore
+from data_prep.datasets.modanet.photos_table import read_post_ids
+from data_prep.datasets.modanet.raw_files import ModanetPaths, PhotoStore
 from data_prep.readers.coco_json import CocoImage, CocoJson
 from data_prep.readers.coco_source import CocoSource, coco_source
 from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter

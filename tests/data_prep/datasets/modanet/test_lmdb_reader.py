@@ -5,8 +5,8 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from data_prep.modanet.lmdb_reader import LmdbDamage, LmdbReader
-from data_prep.modanet.raw_files import PhotoStore
+from data_prep.datasets.modanet.lmdb_reader import LmdbDamage, LmdbReader
+from data_prep.datasets.modanet.raw_files import PhotoStore
 from data_prep.readers.photo_encoding import PhotoError
 from tests.data_prep.raw_modanet import write_lmdb
 

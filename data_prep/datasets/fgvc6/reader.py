@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.fgvc6.raw_files import Fgvc6Paths, read_labels
-from data_prep.fgvc6.train_csv import CsvRecord, TrainCsv
+from data_prep.datasets.fgvc6.raw_files import Fgvc6Paths, read_labels
+from data_prep.datasets.fgvc6.train_csv import CsvRecord, TrainCsv
 from data_prep.readers.photo_conversion import PhotoConverter, RawPhoto, RecordConverter
 from data_prep.readers.photo_folder import PhotoFolder
 from data_prep.readers.raw_dataset import ImageKey, Note, RawDataset, RawSource

@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from data_prep.build.preparation import PrepOptions
-from data_prep.modanet.modanet_dataset_builder import Builder as ModanetBuilder
+from data_prep.datasets.modanet.modanet_dataset_builder import Builder as ModanetBuilder
 from data_prep.sample.raw_sample import SampleFacts, draw_sample
 
 _FACTS = SampleFacts(num_images=400, num_challenge=16, seed=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from data_prep.modanet.lmdb_reader import LmdbDamage, LmdbReader
+from data_prep.datasets.modanet.lmdb_reader import LmdbDamage, LmdbReader
 from data_prep.readers.photo_conversion import RawPhoto
 from data_prep.readers.photo_encoding import PhotoError
 
@@ -77,7 +77,7 @@ def find_raw_files(
         if not path.is_file():
             raise ValueError(
                 f"{path}: no such file; expected ModaNet's and PaperDoll's files below --raw_dir "
-                f"as in data_prep/modanet/README.md, or give {flag}."
+                f"as in data_prep/datasets/modanet/README.md, or give {flag}."
             )
     return paths
 

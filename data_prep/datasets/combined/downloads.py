@@ -5,8 +5,8 @@ FGVC6's come first: a Kaggle token that is missing shows before 40 GB are loaded
 
 from dataclasses import replace
 
-from data_prep.fgvc6.downloads import DOWNLOADS as FGVC6_DOWNLOADS
-from data_prep.modanet.downloads import DOWNLOADS as MODANET_DOWNLOADS
+from data_prep.datasets.fgvc6.downloads import DOWNLOADS as FGVC6_DOWNLOADS
+from data_prep.datasets.modanet.downloads import DOWNLOADS as MODANET_DOWNLOADS
 
 DOWNLOADS = (
     *(replace(files, folder="fgvc6") for files in FGVC6_DOWNLOADS),
