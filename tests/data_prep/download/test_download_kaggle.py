@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 COMPETITION = "imaterialist-fashion-2019-FGVC6"
 TOKEN = "KGAT_a_users_token"
 # The client can ask http://localhost instead; the port is ours.

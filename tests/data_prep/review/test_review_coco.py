@@ -10,7 +10,7 @@ from data_prep.annotations import masks
 from data_prep.auto_mask.store import MaskStore, PhotoMasks, ProductMask
 from data_prep.review.coco import export_coco, import_coco
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 RNG = np.random.default_rng(5)
 
 

@@ -20,7 +20,7 @@ from data_prep.crawl.run import Crawl, read_manifest
 from data_prep.folder_lock import only_one
 from tests.data_prep.hostile_server import hostile_server, jpeg, product_jpeg
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

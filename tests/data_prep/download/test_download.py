@@ -11,11 +11,11 @@ from data_prep.datasets.modanet import downloads as modanet_downloads
 from data_prep.datasets.modanet.raw_files import PhotoStore
 from data_prep.download.data_set import download
 from data_prep.download.files import RemoteFile
+from tests.data_prep.download.test_download_archives import write_tar
 from tests.data_prep.file_server import file_server
 from tests.data_prep.raw_modanet import write_lmdb
-from tests.data_prep.test_download_archives import write_tar
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 SMALL = b'{"images": []}'
 
 

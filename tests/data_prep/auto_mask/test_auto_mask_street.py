@@ -10,7 +10,7 @@ from data_prep.auto_mask import evaluate
 from data_prep.auto_mask.cutout.cut import cut
 from tests.benchmarks import product_photos
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 STREET_DIR = (REPO_DIR / os.environ.get("TFSEG_STREET_DIR", "../shared/street")).resolve()
 
 pytestmark = pytest.mark.skipif(

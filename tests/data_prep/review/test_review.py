@@ -18,7 +18,7 @@ from data_prep.review.session import hints_from_marks
 from tests.browser import chromium_page
 from tests.data_prep import drawn_products, product_folder
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from data_prep.auto_mask import evaluate
 from data_prep.auto_mask.run import run
 from tests.data_prep import product_folder
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 
 
 def square(left, size=100):

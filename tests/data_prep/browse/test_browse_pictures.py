@@ -13,7 +13,7 @@ from data_prep.browse.pictures import (
     category_color,
 )
 from data_prep.browse.records import read_facts
-from tests.data_prep.test_browse_records import write_record
+from tests.data_prep.browse.test_browse_records import write_record
 
 NAMES = ("bag", 'scarf/tie <b>"')
 

@@ -23,7 +23,7 @@ from data_prep.auto_mask.run import read_photo, run
 from data_prep.auto_mask.store import MaskStore, PhotoMasks, ProductMask
 from tests.data_prep import drawn_products, product_folder
 
-REPO_DIR = Path(__file__).resolve().parents[2]
+REPO_DIR = Path(__file__).resolve().parents[3]
 
 
 def auto_mask(*flags):
