@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from serving.client import client_arguments, define_server_flags
-from serving.connection import ImageError, ServingError
-from serving.photos import find_photos
-from serving.segmentation_client import SegmentationClient
+from serving.client.connection import ImageError, ServingError
+from serving.client.flags import client_arguments, define_server_flags
+from serving.client.photo_sources import find_photos
+from serving.client.segmentation_client import SegmentationClient
 
 FLAGS = flags.FLAGS
 

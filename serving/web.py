@@ -12,7 +12,7 @@ import threading
 
 from absl import app, flags
 
-from serving.client import client_arguments, define_server_flags
+from serving.client.flags import client_arguments, define_server_flags
 from serving.web_server import PageServer
 
 FLAGS = flags.FLAGS

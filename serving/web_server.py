@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from serving.bounded_http import BodyError, BoundedHandler, BoundedHttpServer
-from serving.connection import (
+from serving.client.connection import (
     DeadlineExceededError,
     ImageError,
     ModelNotFoundError,
@@ -14,7 +14,7 @@ from serving.connection import (
     ServerUnreachableError,
     ServingError,
 )
-from serving.segmentation_client import SegmentationClient
+from serving.client.segmentation_client import SegmentationClient
 from tfseg.structures.detections import Detections
 
 # What the slider may go down to.

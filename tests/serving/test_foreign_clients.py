@@ -20,7 +20,8 @@ def node_example(tmp_path_factory):
     root = tmp_path_factory.mktemp("node")
     example = root / "serving/examples/node"
     shutil.copytree(REPOSITORY / "serving/examples/node", example)
-    shutil.copy(REPOSITORY / "serving/tf_serving.proto", root / "serving")
+    (root / "serving/protocol").mkdir()
+    shutil.copy(REPOSITORY / "serving/protocol/tf_serving.proto", root / "serving/protocol")
     command = ["npm", "install", "--silent", "--no-audit", "--no-fund"]
     subprocess.run(command, cwd=example, check=True, timeout=300)
     return example

@@ -3,7 +3,7 @@ import subprocess
 import sys
 import time
 
-from serving.connection import ServerBusyError
+from serving.client.connection import ServerBusyError
 from serving.load_test import LoadFigures, measure_load, replica_lines
 from tests.serving.server_process import REPOSITORY
 

@@ -17,7 +17,7 @@ const DEADLINE_MS = 60_000;
 const DT = { FLOAT: 1, INT32: 3, STRING: 7, BOOL: 10 };
 
 const proto = new protobuf.Root();
-proto.loadSync(fileURLToPath(new URL('../../tf_serving.proto', import.meta.url)), { keepCase: true });
+proto.loadSync(fileURLToPath(new URL('../../protocol/tf_serving.proto', import.meta.url)), { keepCase: true });
 const PredictRequest = proto.lookupType('fashion.tf_serving.PredictRequest');
 const PredictResponse = proto.lookupType('fashion.tf_serving.PredictResponse');
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from serving import tf_serving_pb2
 from serving.client import SegmentationClient
-from serving.connection import (
+from serving.client.connection import (
     DeadlineExceededError,
     ImageError,
     ModelNotFoundError,
     RequestRefusedError,
     ServerUnreachableError,
 )
+from serving.protocol import tf_serving_pb2
 from tests.serving.server_process import REPOSITORY
 
 

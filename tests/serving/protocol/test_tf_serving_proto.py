@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import get_model_status_pb2, predict_pb2
 
-from serving import tf_serving_pb2 as ours
+from serving.protocol import tf_serving_pb2 as ours
 
 PAIRS = [
     (ours.TensorProto, tensor_pb2.TensorProto),

@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import tqdm
 
-from serving.connection import (
+from serving.client.connection import (
     DeadlineExceededError,
     ImageError,
     RequestRefusedError,
     ServerBusyError,
     ServingError,
 )
-from serving.photos import Photo, overlay_paths
+from serving.client.photo_sources import Photo, overlay_paths
 from tfseg.structures.cutouts import cut_out, cutout_names
 from tfseg.structures.detections import Detections
 from tfseg.structures.image_decoding import decode_photo

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serving import tf_serving_pb2
-from serving.connection import (
+from serving.client.connection import (
     AsyncConnection,
     Connection,
     ImageError,
@@ -13,7 +12,8 @@ from serving.connection import (
     RequestRefusedError,
     Tls,
 )
-from serving.tensors import array_from_tensor, set_tensor
+from serving.protocol import tf_serving_pb2
+from serving.protocol.tensors import array_from_tensor, set_tensor
 from tfseg.structures.detections import Detections, detections_from_outputs
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -138,7 +138,7 @@ class SegmentationClient:
             after its EXIF orientation; or an ImageError with the reason where it was unusable.
 
         Raises:
-            ServingError: No answer at all; see serving.connection for the kinds.
+            ServingError: No answer at all; see serving.client.connection for the kinds.
         """
         if not images:
             return []

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from serving import tf_serving_pb2 as ours
-from serving.tensors import array_from_tensor, set_tensor
+from serving.protocol import tf_serving_pb2 as ours
+from serving.protocol.tensors import array_from_tensor, set_tensor
 
 DTYPES = ["f4", "f8", "i4", "u1", "i2", "i1", "i8", "?", "u2", "f2", "u4", "u8"]
 

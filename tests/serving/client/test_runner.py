@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from serving.connection import DeadlineExceededError, ServerUnreachableError
-from serving.photo_run import PhotoRun
-from serving.photos import LocalUrl, find_photos, overlay_paths
+from serving.client.connection import DeadlineExceededError, ServerUnreachableError
+from serving.client.photo_sources import LocalUrl, find_photos, overlay_paths
+from serving.client.runner import PhotoRun
 from tfseg.structures.detections import Detections
 
 
