@@ -51,7 +51,7 @@ def define_flags() -> None:
 
 
 def run_from_flags(values, results_path: str | None = None):
-    """Returns the evaluation_run.JudgedRun that define_source_flags' values ask for.
+    """Returns the evaluation_run.EvaluationRun that define_source_flags' values ask for.
 
     Args:
         values: The parsed flags.

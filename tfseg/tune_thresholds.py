@@ -38,7 +38,7 @@ def tune(run, metric: str, min_instances: int, split: str = ""):
     """Tries the NMS choices, and searches thresholds with each.
 
     Args:
-        run: judged_run.JudgedRun with all detections.
+        run: judged_run.EvaluationRun with all detections.
         metric: "f1" or "fgvc6".
         min_instances: Categories with fewer keep the one threshold for all.
         split: What it is tuned on, for the file.

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from serving.model_store import ServedVersion, session_config
+from serving.servables.model_store import ServedVersion, session_config
 from tests.benchmarks import exported_variants
 
 FLAGS = flags.FLAGS

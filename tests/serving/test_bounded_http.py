@@ -6,7 +6,7 @@ import pytest
 
 from serving import bounded_http
 from serving.bounded_http import BoundedHandler, BoundedHttpServer
-from serving.rest_server import RestServer
+from serving.server.rest_server import RestServer
 
 
 class Scene:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from serving.model_config import read_model_config_file
+from serving.servables.model_config import read_model_config_file
 from tests.serving.server_process import REPOSITORY
 
 DEPLOY = REPOSITORY / "serving/deploy"

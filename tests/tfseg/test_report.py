@@ -10,7 +10,7 @@ import pytest
 from tests.browser import chromium_page
 from tests.tfseg import entry_points, perturbed_truth
 from tfseg.evaluation import coco_metrics
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.reporting import training_curves
 from tfseg.reporting.charts import curve_chart
 from tfseg.reporting.page import build_page
@@ -22,7 +22,9 @@ from tfseg.structures.thresholds import Thresholds
 
 def make_run(content, results, name="now.json"):
     ground_truth = coco_metrics.ground_truth_from_content(content)
-    return JudgedRun(name, "truth.json", ground_truth, results, Thresholds({"kind 1": 0.3}, 0.4))
+    return EvaluationRun(
+        name, "truth.json", ground_truth, results, Thresholds({"kind 1": 0.3}, 0.4)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from tfseg.structures.thresholds import Thresholds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class JudgedRun:
+class EvaluationRun:
     """One set of detections and what they are judged by.
 
     Attributes:
@@ -151,7 +151,7 @@ def judge_results(
     results_path: str,
     ground_truth_path: str | Path,
     own_thresholds: Thresholds | None = None,
-) -> JudgedRun:
+) -> EvaluationRun:
     """Opens anyone's COCO results json.
 
     Args:
@@ -164,7 +164,7 @@ def judge_results(
     """
     ground_truth = coco_metrics.load_ground_truth(Path(ground_truth_path))
     coco_results.check_truth(ground_truth, ground_truth_path)
-    return JudgedRun(
+    return EvaluationRun(
         results_path,
         str(ground_truth_path),
         ground_truth,
@@ -180,7 +180,7 @@ def judge_model(
     num_examples: int = 0,
     batch_size: int = 8,
     own_thresholds: Thresholds | None = None,
-) -> JudgedRun:
+) -> EvaluationRun:
     """Runs a model on one split of a prepared data set.
 
     Args:
@@ -211,7 +211,7 @@ def judge_model(
         detector.detect, prepared_set.record_paths(split), num_examples, batch_size
     )
     ground_truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
-    return JudgedRun(
+    return EvaluationRun(
         detector.name,
         f"{prepared_set.name}/{split}",
         ground_truth,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from tfseg.evaluation.competition_metrics import fgvc6_image_score
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.reporting.tables import category_dot, percent
 
 _FIGURES = (
@@ -32,7 +32,7 @@ class PhotoChange:
     now: float
 
 
-def photo_changes(before: JudgedRun, now: JudgedRun) -> list[PhotoChange]:
+def photo_changes(before: EvaluationRun, now: EvaluationRun) -> list[PhotoChange]:
     """Returns all photos that changed, the most improved first.
 
     Args:
@@ -47,7 +47,7 @@ def photo_changes(before: JudgedRun, now: JudgedRun) -> list[PhotoChange]:
     return sorted(changes, key=lambda change: change.before - change.now)
 
 
-def found_counts(before: JudgedRun, now: JudgedRun) -> tuple[int, int, int, int]:
+def found_counts(before: EvaluationRun, now: EvaluationRun) -> tuple[int, int, int, int]:
     """Counts instances found (IoU .5, shown detections): by both, now only, before only, none."""
     both = gained = lost = neither = 0
     for old, new in zip(before.shown_images, now.shown_images, strict=True):

@@ -5,7 +5,7 @@ import html
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.reporting import comparison
 from tfseg.reporting.comparison import PhotoChange
 from tfseg.reporting.pictures import data_uri, photo_row, render, sample_tile, truth_detections
@@ -66,10 +66,10 @@ class _Pictures:
 
 
 def build_page(
-    run: JudgedRun,
+    run: EvaluationRun,
     title: str,
     photos: Photos | None = None,
-    before: JudgedRun | None = None,
+    before: EvaluationRun | None = None,
     extra_sections: Iterable[Section] = (),
 ) -> str:
     """Builds the page.
@@ -125,7 +125,7 @@ def _sample_key(sample: Sample) -> tuple:
     return "sample", sample.image_id, sample.annotation_id, sample.result_index
 
 
-def _want_sample(pictures: _Pictures, run: JudgedRun, sample: Sample) -> None:
+def _want_sample(pictures: _Pictures, run: EvaluationRun, sample: Sample) -> None:
     def draw(image_rgb):
         return sample_tile(run, sample, image_rgb)
 
@@ -133,7 +133,7 @@ def _want_sample(pictures: _Pictures, run: JudgedRun, sample: Sample) -> None:
 
 
 def _want_photo(
-    pictures: _Pictures, kind: str, image_id: int, runs: list[JudgedRun | None]
+    pictures: _Pictures, kind: str, image_id: int, runs: list[EvaluationRun | None]
 ) -> None:
     """Wants a photo drawn with each run's shown detections; None draws the truth."""
 
@@ -163,7 +163,7 @@ def _changes(heading: str, changes: list[PhotoChange], pictures: _Pictures) -> s
     )
 
 
-def _examples(run: JudgedRun, samples: dict[int, CategorySamples], pictures: _Pictures) -> str:
+def _examples(run: EvaluationRun, samples: dict[int, CategorySamples], pictures: _Pictures) -> str:
     blocks = []
     for position, (category_id, chosen) in enumerate(samples.items()):
         name = run.ground_truth.cats[category_id]["name"]
@@ -193,7 +193,7 @@ def _strip(heading: str, samples: tuple[Sample, ...], pictures: _Pictures) -> st
     return f'<h3>{heading}</h3><div class="strip">{figures}</div>'
 
 
-def _worst(run: JudgedRun, ranked: list[tuple[int, float]], pictures: _Pictures) -> str:
+def _worst(run: EvaluationRun, ranked: list[tuple[int, float]], pictures: _Pictures) -> str:
     figures = "".join(
         pictures.figure(
             ("photo", image_id), f"<b>image {image_id}</b> · FGVC6 score {percent(score)}"
@@ -207,7 +207,9 @@ def _worst(run: JudgedRun, ranked: list[tuple[int, float]], pictures: _Pictures)
     )
 
 
-def _layout(title: str, run: JudgedRun, before: JudgedRun | None, sections: list[Section]) -> str:
+def _layout(
+    title: str, run: EvaluationRun, before: EvaluationRun | None, sections: list[Section]
+) -> str:
     links = "".join(f'<a href="#{s.name}">{s.name}</a>' for s in sections)
     bodies = "".join(
         f'<section id="{s.name}"><h2>{html.escape(s.heading)}</h2>{s.body}</section>'

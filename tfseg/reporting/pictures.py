@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import cv2
 import numpy as np
 
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.evaluation.instance_matching import rle_from_segmentation
 from tfseg.reporting.samples import Sample
 from tfseg.structures.detections import Detections, mask_from_rle
@@ -58,7 +58,7 @@ def data_uri(image_rgb: np.ndarray) -> str:
     return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
-def sample_tile(run: JudgedRun, sample: Sample, image_rgb: np.ndarray) -> np.ndarray:
+def sample_tile(run: EvaluationRun, sample: Sample, image_rgb: np.ndarray) -> np.ndarray:
     """Draws one sample's surroundings twice: left the truth, right what was found.
 
     Where a detection is of no instance, the left shows all that is there, thinly.
@@ -167,7 +167,7 @@ def photo_row(image_rgb: np.ndarray, versions: Sequence[Detections], show_scores
     return _beside(*shown)
 
 
-def truth_detections(run: JudgedRun, image_id: int) -> Detections:
+def truth_detections(run: EvaluationRun, image_id: int) -> Detections:
     """Returns an image's instances as detections, to be drawn; their scores are 1."""
     image = run.ground_truth.imgs[image_id]
     size_hw = image["height"], image["width"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfseg.evaluation import error_analysis
 from tfseg.evaluation.competition_metrics import fgvc6_image_score
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.evaluation.instance_matching import ImageMatches
 
 _SHOWN_AT_MOST = 620  # tiles on a page: it stays light with many categories, too
@@ -56,7 +56,7 @@ class CategorySamples:
     wrong: tuple[Sample, ...]
 
 
-def choose_samples(run: JudgedRun) -> dict[int, CategorySamples]:
+def choose_samples(run: EvaluationRun) -> dict[int, CategorySamples]:
     """Chooses each category's tiles, as many as keep the page light.
 
     Args:
@@ -97,7 +97,7 @@ def _first(ranked: list[tuple], count: int) -> tuple[Sample, ...]:
     return tuple(taken)
 
 
-def _instances(run: JudgedRun, image: ImageMatches) -> Iterable[tuple[int, Sample, float]]:
+def _instances(run: EvaluationRun, image: ImageMatches) -> Iterable[tuple[int, Sample, float]]:
     """Gives each instance with the shown detection of its category that covers it best."""
     iou = np.where(image.same_category(), image.iou, 0.0)
     for column, annotation_id in enumerate(image.annotation_ids.tolist()):
@@ -115,7 +115,7 @@ def _instances(run: JudgedRun, image: ImageMatches) -> Iterable[tuple[int, Sampl
         yield int(annotation["category_id"]), sample, float(annotation["area"])
 
 
-def _mistakes(run: JudgedRun, image: ImageMatches) -> Iterable[tuple[int, Sample, float]]:
+def _mistakes(run: EvaluationRun, image: ImageMatches) -> Iterable[tuple[int, Sample, float]]:
     kinds, _, _ = error_analysis.classify(image)
     iou = np.where(image.truth_is_crowd[None, :], 0.0, image.iou)
     for row, kind in enumerate(kinds):
@@ -132,7 +132,7 @@ def _mistakes(run: JudgedRun, image: ImageMatches) -> Iterable[tuple[int, Sample
         yield int(image.category_ids[row]), sample, float(image.scores[row])
 
 
-def rank_photos(run: JudgedRun) -> list[tuple[int, float]]:
+def rank_photos(run: EvaluationRun) -> list[tuple[int, float]]:
     """Returns (image id, FGVC6 score of the shown detections) of all photos, the worst first."""
     scores = [(image.image_id, fgvc6_image_score(image)) for image in run.shown_images]
     return sorted(scores, key=lambda entry: entry[1])

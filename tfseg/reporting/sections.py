@@ -3,13 +3,13 @@
 import html
 
 from tfseg.evaluation import metric_tables
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.reporting import comparison, tables
 from tfseg.reporting.charts import calibration_chart, precision_recall_chart
 from tfseg.reporting.tables import category_dot, percent
 
 
-def figure_cards(run: JudgedRun, before: JudgedRun | None) -> str:
+def figure_cards(run: EvaluationRun, before: EvaluationRun | None) -> str:
     """The few figures that are asked for first, large."""
     metrics = run.all_metrics
     old = before.all_metrics if before else {}
@@ -32,7 +32,7 @@ def figure_cards(run: JudgedRun, before: JudgedRun | None) -> str:
     return f'<div class="figures">{"".join(shown)}</div>'
 
 
-def categories(run: JudgedRun) -> str:
+def categories(run: EvaluationRun) -> str:
     """The table of categories, and COCO's figures."""
     metrics = run.all_metrics
     names = {i: category["name"] for i, category in sorted(run.ground_truth.cats.items())}
@@ -50,7 +50,7 @@ def categories(run: JudgedRun) -> str:
     )
 
 
-def comparison_section(before: JudgedRun, now: JudgedRun, changes: list) -> str:
+def comparison_section(before: EvaluationRun, now: EvaluationRun, changes: list) -> str:
     """Both runs' figures, their categories, and what they find.
 
     Args:
@@ -74,7 +74,7 @@ def comparison_section(before: JudgedRun, now: JudgedRun, changes: list) -> str:
     )
 
 
-def why(run: JudgedRun) -> str:
+def why(run: EvaluationRun) -> str:
     """What each kind of mistake costs."""
     lost = sum(run.errors.lost.values())
     return (
@@ -85,7 +85,7 @@ def why(run: JudgedRun) -> str:
     )
 
 
-def curves(run: JudgedRun) -> str:
+def curves(run: EvaluationRun) -> str:
     """Precision by recall of each category."""
     metrics, all_curves = run.coco
     own = all_curves[run.prefix]
@@ -104,7 +104,7 @@ def curves(run: JudgedRun) -> str:
     )
 
 
-def confusion(run: JudgedRun) -> str:
+def confusion(run: EvaluationRun) -> str:
     """The confusion matrix."""
     table = tables.confusion_table(run.confusion, run.category_names)
     return (
@@ -114,7 +114,7 @@ def confusion(run: JudgedRun) -> str:
     )
 
 
-def calibration(run: JudgedRun) -> str:
+def calibration(run: EvaluationRun) -> str:
     """How often scores are right."""
     error = percent(run.calibration.expected_error)
     return (
@@ -125,7 +125,7 @@ def calibration(run: JudgedRun) -> str:
     )
 
 
-def definitions(run: JudgedRun) -> str:
+def definitions(run: EvaluationRun) -> str:
     """A sentence for each figure, and the values of those that stand nowhere else."""
     rows = {
         "AP (COCO)": "mean precision over 101 recalls, over IoU .50:.05:.95 and over categories "

@@ -57,7 +57,7 @@ def category_table(
     """Lays out the metrics of all and of each category, from the best down; sorted by a click.
 
     Args:
-        metrics: Of JudgedRun.all_metrics.
+        metrics: Of EvaluationRun.all_metrics.
         names: By category id.
         num_instances: Of the ground truth, by category id.
         thresholds: What is shown, thresholds.Thresholds.
@@ -141,7 +141,7 @@ def confusion_table(confusion: Confusion, names: Sequence[str]) -> str:
     """Lays out the confusion matrix, each row shaded by its shares.
 
     Args:
-        confusion: Of JudgedRun.confusion.
+        confusion: Of EvaluationRun.confusion.
         names: In the order of confusion.category_ids.
     """
     columns = [*map(html.escape, names), "not found"]

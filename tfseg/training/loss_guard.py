@@ -12,7 +12,7 @@ LOSS_NAMES = (
 )
 
 
-class LossWatch(tf.Module):
+class LossGuard(tf.Module):
     """Remembers the first bad step and its losses; made within the strategy's scope."""
 
     def __init__(self, limit: float):

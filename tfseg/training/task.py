@@ -16,7 +16,7 @@ from tfseg.dataloaders.augmentation import Augmentation
 from tfseg.modeling import torch_padding
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.ops import nms, sampling
-from tfseg.training.loss_guard import LossWatch
+from tfseg.training.loss_guard import LossGuard
 
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
 MODULES = ("backbone", "decoder", "rpn_head", "detection_head", "mask_head")
@@ -82,7 +82,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     Attributes:
         start_step: The global step that the training input begins at.
-        loss_watch: Notices the first bad step; exists once the model does.
+        loss_guard: Notices the first bad step; exists once the model does.
         initializer: Function that is given the model where a training starts anew.
     """
 
@@ -99,7 +99,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             torch_padding.pad_symmetrically(model.backbone)
             torch_padding.pad_symmetrically(model.decoder)
         self._freeze(model)
-        self.loss_watch = LossWatch(self.task_config.loss_limit)
+        self.loss_guard = LossGuard(self.task_config.loss_limit)
         return model
 
     def _build_for_device(self):
@@ -173,7 +173,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         """Computes the losses; see MaskRCNNTask.build_losses."""
         losses = super().build_losses(outputs, labels, aux_losses)
         step = labels["position"][0] // self.task_config.train_data.global_batch_size + 1
-        self.loss_watch.record(losses, step)
+        self.loss_guard.record(losses, step)
         return losses
 
     def image_ids(self, step: int) -> list[int]:

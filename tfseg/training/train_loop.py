@@ -153,7 +153,7 @@ class _LossAction:
         self._task, self._model_dir = task, model_dir
 
     def __call__(self, output) -> None:
-        problem = self._task.loss_watch.problem()
+        problem = self._task.loss_guard.problem()
         if problem is None:
             return
         step, losses = problem

@@ -8,7 +8,7 @@ import tensorflow as tf
 from data_prep.prepared import PreparedDataset
 from tests.tfseg import perturbed_truth
 from tfseg.evaluation import coco_metrics, evaluation_run
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.inference.detector import Detector
 from tfseg.structures import thresholds
 from tfseg.structures.thresholds import Thresholds
@@ -95,7 +95,7 @@ def test_a_score_threshold_leaves_the_nms(tiny_module):
 def test_shown_detections_are_those_above_their_categorys_threshold():
     content, results = perturbed_truth.make(12, 3, seed=8)
     truth = coco_metrics.ground_truth_from_content(content)
-    run = JudgedRun("r", "t", truth, results, Thresholds({"kind 1": 0.8}, 0.3))
+    run = EvaluationRun("r", "t", truth, results, Thresholds({"kind 1": 0.8}, 0.3))
 
     expected = [
         result
@@ -115,7 +115,7 @@ def test_a_stricter_nms_shows_fewer():
     truth = coco_metrics.ground_truth_from_content(content)
 
     runs = [
-        JudgedRun("r", "t", truth, twice, Thresholds({}, 0.0, nms_iou=nms_iou))
+        EvaluationRun("r", "t", truth, twice, Thresholds({}, 0.0, nms_iou=nms_iou))
         for nms_iou in (None, 0.9)
     ]
 

@@ -6,7 +6,7 @@ import pytest
 from tests.tfseg import entry_points, matches, perturbed_truth
 from tfseg import tune_thresholds
 from tfseg.evaluation import coco_metrics, competition_metrics, threshold_search
-from tfseg.evaluation.evaluation_run import JudgedRun
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.evaluation.instance_matching import match_images
 from tfseg.structures import thresholds
 
@@ -103,7 +103,7 @@ def test_tune_tries_no_other_nms_than_the_one_built_in(built_in, expected):
     content, results = perturbed_truth.make(20, 2, seed=11)
     twice = results + [{**result, "score": 0.9 * result["score"]} for result in results]
     truth = coco_metrics.ground_truth_from_content(content)
-    run = JudgedRun("r", "t", truth, twice, thresholds.DEFAULT, built_in_nms_iou=built_in)
+    run = EvaluationRun("r", "t", truth, twice, thresholds.DEFAULT, built_in_nms_iou=built_in)
 
     assert tune_thresholds.tune(run, "f1", 1).nms_iou == expected
 

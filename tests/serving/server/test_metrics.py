@@ -1,6 +1,6 @@
 import pytest
 
-from serving.metrics import Metrics
+from serving.server.metrics import Metrics
 
 
 def test_text_is_read_by_prometheus_own_parser():

@@ -6,22 +6,22 @@ from pathlib import Path
 import grpc
 import tensorflow as tf
 
-from serving.listening import Limits, check_free, host_text
-from serving.metrics import Metrics
-from serving.model_config import ModelConfig
-from serving.model_store import ModelStore, ServedVersion
-from serving.predictor import Predictor
-from serving.request_queue import RequestQueue
-from serving.rest_server import RestServer
-from serving.services import add_services, set_serving
-from serving.tls import ServerTls
-from serving.version_watcher import VersionWatcher
-from serving.warmup import replay_warmup_records
+from serving.servables.model_config import ModelConfig
+from serving.servables.model_store import ModelStore, ServedVersion
+from serving.servables.version_watcher import VersionWatcher
+from serving.servables.warmup import replay_warmup_records
+from serving.server.grpc_services import add_services, set_serving
+from serving.server.listening import Limits, check_free, host_text
+from serving.server.metrics import Metrics
+from serving.server.predictor import Predictor
+from serving.server.request_queue import RequestQueue
+from serving.server.rest_server import RestServer
+from serving.server.tls import ServerTls
 
 _SHUTDOWN_GRACE_S = 30
 
 
-class RunningServer:
+class EmbeddedServer:
     """Everything behind a bound gRPC server."""
 
     def __init__(

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from absl import app, flags
 
-from serving.listening import Limits, bind
-from serving.model_config import ModelConfig, read_model_config_file
-from serving.tls import ServerTls
-from serving.version_folders import numbered_versions
+from serving.servables.model_config import ModelConfig, read_model_config_file
+from serving.servables.version_folders import numbered_versions
+from serving.server.listening import Limits, bind
+from serving.server.tls import ServerTls
 
 FLAGS = flags.FLAGS
 
@@ -76,8 +76,8 @@ def _start():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
-    from serving.model_store import session_config
-    from serving.running_server import RunningServer
+    from serving.servables.model_store import session_config
+    from serving.server.embedded_server import EmbeddedServer
 
     tf.get_logger().setLevel("ERROR")
     options = session_config(
@@ -85,7 +85,7 @@ def _start():
         FLAGS.tensorflow_intra_op_parallelism,
         FLAGS.tensorflow_inter_op_parallelism,
     )
-    server = RunningServer(grpc_server, limits, read_configs, options, _report)
+    server = EmbeddedServer(grpc_server, limits, read_configs, options, _report)
     server.load()
     if FLAGS.rest_api_port >= 0:
         rest_address = server.add_rest(FLAGS.host, FLAGS.rest_api_port, FLAGS.rest_timeout_s, tls)

@@ -6,9 +6,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.model_store import ServedVersion
-from serving.prediction import predict
-from serving.request_errors import RequestError
+from serving.servables.model_store import ServedVersion
+from serving.servables.prediction import predict
+from serving.servables.request_errors import RequestError
 
 # tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
 WARMUP_PATH = Path("assets.extra") / "tf_serving_warmup_requests"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_config import ModelConfig, read_model_config_file
+from serving.servables.model_config import ModelConfig, read_model_config_file
 
 TEXT = """
 model_config_list {

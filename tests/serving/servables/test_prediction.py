@@ -3,9 +3,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from serving.model_store import ServedVersion
-from serving.prediction import MAX_IMAGES, predict
-from serving.request_errors import RequestError
+from serving.servables.model_store import ServedVersion
+from serving.servables.prediction import MAX_IMAGES, predict
+from serving.servables.request_errors import RequestError
 
 
 def test_predict_refuses_more_images_than_are_taken(export_dir):

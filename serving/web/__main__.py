@@ -13,7 +13,7 @@ import threading
 from absl import app, flags
 
 from serving.client.flags import client_arguments, define_server_flags
-from serving.web_server import PageServer
+from serving.web.page_server import PageServer
 
 FLAGS = flags.FLAGS
 

@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from serving.protocol.tensors import array_from_tensor, set_tensor
-from serving.request_errors import RequestError, invalid_argument
+from serving.servables.request_errors import RequestError, invalid_argument
 
 _BYTES_SUFFIX = "_bytes"  # outputs of such a name are written as base64
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import model_pb2
 
-from serving.model_store import ModelStore, ServedVersion
-from serving.request_errors import RequestError
-from serving.version_folders import numbered_versions
+from serving.servables.model_store import ModelStore, ServedVersion
+from serving.servables.request_errors import RequestError
+from serving.servables.version_folders import numbered_versions
 
 
 def test_numbered_versions_takes_whole_numbers_only(tmp_path):

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving.request_errors import RequestError
-from serving.rest_json import json_from_response, request_from_json
+from serving.servables.request_errors import RequestError
+from serving.server.rest_json import json_from_response, request_from_json
 
 
 def _signature(**dtypes):

@@ -13,9 +13,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.model_store import ModelStore
-from serving.predictor import Predictor
-from serving.request_errors import RequestError, invalid_argument, not_found
+from serving.servables.model_store import ModelStore
+from serving.servables.request_errors import RequestError, invalid_argument, not_found
+from serving.server.predictor import Predictor
 
 _SERVICE_NAMES = (
     "",
@@ -72,7 +72,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @_with_status
     def Predict(self, request, context) -> predict_pb2.PredictResponse:
-        """Runs a signature; see serving.predictor for the statuses."""
+        """Runs a signature; see serving.server.predictor for the statuses."""
         return self._predictor.predict(
             request, "GRPC", context.time_remaining(), still_wanted=context.is_active
         )

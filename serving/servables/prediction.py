@@ -13,9 +13,9 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving.model_store import ServedVersion
 from serving.protocol.tensors import array_from_tensor, set_tensor
-from serving.request_errors import RequestError, invalid_argument
+from serving.servables.model_store import ServedVersion
+from serving.servables.request_errors import RequestError, invalid_argument
 
 DEFAULT_SIGNATURE = "serving_default"
 # A guard for whatever model is served; those of tfseg.export have a lower one of their own.

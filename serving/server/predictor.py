@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import grpc
 from tensorflow_serving.apis import predict_pb2
 
-from serving.metrics import Metrics
-from serving.model_store import ModelStore
-from serving.prediction import predict
-from serving.request_errors import RequestError, invalid_argument
-from serving.request_queue import RequestQueue
+from serving.servables.model_store import ModelStore
+from serving.servables.prediction import predict
+from serving.servables.request_errors import RequestError, invalid_argument
+from serving.server.metrics import Metrics
+from serving.server.request_queue import RequestQueue
 
 
 class Predictor:
@@ -38,7 +38,7 @@ class Predictor:
             still_wanted: Asked when the turn comes: whether the client is still there.
 
         Raises:
-            RequestError: See serving.prediction, serving.request_queue and ModelStore.find.
+            RequestError: See servables.prediction, request_queue and ModelStore.find.
         """
         with self._counted(request.model_spec.name, entrypoint):
             arrival = time.monotonic()

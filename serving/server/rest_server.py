@@ -7,12 +7,12 @@ import grpc
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
-from serving import metrics as prometheus
 from serving.bounded_http import BodyError, BoundedHandler, BoundedHttpServer
-from serving.predictor import Predictor
-from serving.request_errors import RequestError, invalid_argument
-from serving.rest_json import json_from_response, request_from_json
-from serving.services import model_metadata, model_status
+from serving.servables.request_errors import RequestError, invalid_argument
+from serving.server import metrics as prometheus
+from serving.server.grpc_services import model_metadata, model_status
+from serving.server.predictor import Predictor
+from serving.server.rest_json import json_from_response, request_from_json
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving.model_store import ServedVersion
-from serving.warmup import replay_warmup_records
+from serving.servables.model_store import ServedVersion
+from serving.servables.warmup import replay_warmup_records
 
 
 @pytest.fixture

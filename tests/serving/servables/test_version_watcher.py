@@ -2,9 +2,9 @@ import threading
 
 import pytest
 
-from serving.model_config import ModelConfig
-from serving.model_store import ModelStore, State
-from serving.version_watcher import VersionWatcher
+from serving.servables.model_config import ModelConfig
+from serving.servables.model_store import ModelStore, State
+from serving.servables.version_watcher import VersionWatcher
 
 
 class FakeVersion:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import grpc
 
-from serving.model_config import ModelConfig
-from serving.model_store import ModelStore, ServedVersion, State, VersionState
-from serving.version_folders import numbered_versions
+from serving.servables.model_config import ModelConfig
+from serving.servables.model_store import ModelStore, ServedVersion, State, VersionState
+from serving.servables.version_folders import numbered_versions
 
 _Fingerprint = tuple[tuple[str, int, int], ...]
 

@@ -20,7 +20,7 @@ from tfseg.structures.detections import Detections
 # What the slider may go down to.
 LEAST_SCORE = 0.05
 
-_PAGE_DIR = Path(__file__).parent / "web_page"
+_PAGE_DIR = Path(__file__).parent / "page"
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),

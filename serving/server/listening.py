@@ -6,7 +6,7 @@ from concurrent import futures
 
 import grpc
 
-from serving.tls import ServerTls
+from serving.server.tls import ServerTls
 
 # For status, metadata and health calls while every request that may wait does.
 _SPARE_THREADS = 8

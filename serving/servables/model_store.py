@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, rewriter_config_pb2
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
-from serving.request_errors import RequestError, invalid_argument, not_found
+from serving.servables.request_errors import RequestError, invalid_argument, not_found
 
 State = get_model_status_pb2.ModelVersionStatus.State
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from serving.request_errors import RequestError
+from serving.servables.request_errors import RequestError
 
 
 class RequestQueue:

@@ -3,8 +3,8 @@ import threading
 import grpc
 import pytest
 
-from serving.request_errors import RequestError
-from serving.request_queue import RequestQueue
+from serving.servables.request_errors import RequestError
+from serving.server.request_queue import RequestQueue
 
 
 def _wait_until(condition):
