@@ -7,6 +7,11 @@ import pytest
 
 REPO_DIR = Path(__file__).resolve().parents[1]
 ROOMS = ("data_prep", "tfseg", "serving")
+ENTRY_POINTS = {
+    *("train.py", "train_stages.py", "evaluate.py", "predict.py", "export.py", "report.py"),
+    *("tune_thresholds.py", "import_weights.py", "submission_checks.py", "load_test.py"),
+    *("build_tfrecords.py", "extract_photos.py"),
+}
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
 
@@ -70,6 +75,95 @@ def test_rooms_import_only_what_the_rules_allow(room):
             if not is_allowed(room, module)
         ]
     assert forbidden == []
+
+
+# Which folders a folder may import, besides itself and the files beside the folders. A line is a
+# floor: it imports only from lines above it.
+TFSEG_ARROWS = {
+    "structures": set(),
+    "ops": set(),
+    "configs": {"ops"},
+    "modeling": {"configs", "ops"},
+    "dataloaders": {"configs", "ops", "structures"},
+    "checkpoint": {"configs", "modeling"},
+    "inference": {"checkpoint", "modeling", "ops", "structures"},
+    "evaluation": {"structures"},
+    "prediction": {"structures"},
+    "reporting": {"evaluation", "structures"},
+    "training": {
+        *("structures", "ops", "configs", "modeling", "dataloaders"),
+        *("checkpoint", "inference", "evaluation"),
+    },
+}
+SERVING_ARROWS = {
+    "protocol": set(),
+    "client": {"protocol"},
+    "servables": {"protocol"},
+    "server": {"protocol", "servables"},
+    "web": {"client"},
+}
+# What a data set may take of the tools that are packages: what is published, what is drawn.
+BESIDE = {"download", "sample"}
+DATA_PREP_ARROWS = {
+    "annotations": set(),
+    "readers": {"annotations"},
+    "build": {"annotations", "readers"},
+    "datasets": {"annotations", "build", "readers", *BESIDE},
+}
+ARROWS = {"tfseg": TFSEG_ARROWS, "serving": SERVING_ARROWS, "data_prep": DATA_PREP_ARROWS}
+
+
+def folder_imports(room: str, folder: str) -> dict[str, set[str]]:
+    """{name below the room that a folder's modules import: who does}."""
+    imports = {}
+    for path in (REPO_DIR / room / folder).rglob("*.py"):
+        package = ".".join(path.relative_to(REPO_DIR).parent.parts)
+        for module in imported_modules(path.read_text(encoding="utf-8"), package):
+            parts = module.split(".")
+            if parts[0] == room and parts[1] != folder:
+                imports.setdefault(parts[1], set()).add(str(path.relative_to(REPO_DIR)))
+    return imports
+
+
+@pytest.mark.parametrize(
+    ("room", "folder"), [(room, folder) for room, arrows in ARROWS.items() for folder in arrows]
+)
+def test_folders_import_only_along_the_arrows(room, folder):
+    arrows = ARROWS[room]
+    folders = {path.name for path in (REPO_DIR / room).iterdir() if (path / "__init__.py").exists()}
+    assert folder in folders
+    imports = folder_imports(room, folder)
+    forbidden = {
+        f"{who} imports {room}.{name}"
+        for name, modules in imports.items()
+        for who in modules
+        if name not in arrows[folder] and (name in folders or f"{name}.py" in ENTRY_POINTS)
+    }
+    assert forbidden == set()
+
+
+def test_every_folder_of_tfseg_and_serving_has_its_arrows():
+    for room in ("tfseg", "serving"):
+        folders = {p.name for p in (REPO_DIR / room).iterdir() if (p / "__init__.py").exists()}
+        assert folders == set(ARROWS[room])
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_arrows_point_one_way(room):
+    above = set()
+    for folder, targets in ARROWS[room].items():
+        assert targets - above <= BESIDE, folder
+        above.add(folder)
+
+
+def test_nothing_but_entry_points_imports_the_training():
+    importing = {
+        path.relative_to(REPO_DIR).as_posix()
+        for path in modules_of("tfseg")
+        for module in imported_modules(path.read_text(encoding="utf-8"), "tfseg")
+        if module.startswith("tfseg.training") and path.parent.name != "training"
+    }
+    assert importing == {"tfseg/train.py"}
 
 
 def test_no_module_has_a_name_that_says_nothing():

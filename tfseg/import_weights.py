@@ -76,11 +76,11 @@ def import_weights(weights_path: str, model_dir: str) -> list[str]:
 
 def _import_efficientnet(weights, model_dir: str) -> list[str]:
     from tfseg.checkpoint import torch_efficientnet
-    from tfseg.configs import experiment
+    from tfseg.modeling import factory
 
     named, ignored = torch_efficientnet.neutral_names(weights)
     params = imported_params(category_names(1), "efficientnet")
-    model = experiment.build_model(params)
+    model = factory.build_model(params.task)
     importer = torch_efficientnet.EfficientNetImporter(named)
     importer.fill_backbone(model.backbone)
     importer.check_complete(model.backbone.variables)
@@ -93,12 +93,13 @@ def _import_resnet_model(weights, model_dir: str) -> list[str]:
 
     from tfseg.checkpoint import torch_maskrcnn
     from tfseg.configs import experiment
+    from tfseg.modeling import factory
 
     source, named, ignored = torch_maskrcnn.neutral_names(weights)
     heads = "classes.bias" in named
     num_classes = len(named["classes.bias"]) if heads else 2
     params = imported_params(category_names(num_classes - 1), source)
-    model = experiment.build_model(params)
+    model = factory.build_model(params.task)
     importer = torch_maskrcnn.Importer(named, source)
     importer.fill_backbone(model.backbone)
     if heads:
@@ -130,7 +131,7 @@ def imported_params(names: list[str], source: str):
     """The ExperimentConfig whose model computes what the source's does."""
     from official.core import exp_factory
 
-    from tfseg.training.task import EXPERIMENT_NAME
+    from tfseg.configs.maskrcnn import EXPERIMENT_NAME
 
     params = exp_factory.get_exp_config(EXPERIMENT_NAME)
     model = params.task.model

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli, evaluate
+from tfseg import cli, evaluation_flags
 from tfseg.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
@@ -20,7 +20,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    evaluate.define_source_flags()
+    evaluation_flags.define_source_flags()
     flags.DEFINE_string("output_path", None, "The page.", required=True)
     flags.DEFINE_string("title", "Fashion instance segmentation", "Heading of the page.")
     flags.DEFINE_string(
@@ -78,10 +78,10 @@ def main(argv) -> None:
     """Reads the flags and writes the page, whole or not at all."""
     cli.refuse_arguments(argv)
     with cli.one_line_errors():
-        run = evaluate.run_from_flags(FLAGS)
+        run = evaluation_flags.run_from_flags(FLAGS)
         before = None
         if FLAGS.compare_with:
-            before = evaluate.run_from_flags(FLAGS, results_path=FLAGS.compare_with)
+            before = evaluation_flags.run_from_flags(FLAGS, results_path=FLAGS.compare_with)
             before = dataclasses.replace(before, thresholds=run.thresholds)  # alike, to be compared
 
         from tfseg.reporting.page import build_page

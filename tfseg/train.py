@@ -70,9 +70,13 @@ def main(argv) -> None:
             flush=True,
         )
         if FLAGS.preview_input:
+            from official.core import task_factory
+
             from tfseg.dataloaders import input_preview
 
-            input_preview.write_sheet(params, FLAGS.preview_input)
+            input_preview.write_sheet(
+                task_factory.get_task(params.task).train_input(), FLAGS.preview_input
+            )
             print(f"{FLAGS.preview_input}: what the network is given.")
             return
         train_loop.train(

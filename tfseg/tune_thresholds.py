@@ -9,7 +9,7 @@ import dataclasses
 
 from absl import app, flags
 
-from tfseg import cli, evaluate
+from tfseg import cli, evaluation_flags
 
 FLAGS = flags.FLAGS
 _NMS_CHOICES = (None, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -17,7 +17,7 @@ _NMS_CHOICES = (None, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    evaluate.define_source_flags()
+    evaluation_flags.define_source_flags()
     flags.DEFINE_enum(
         "metric", "f1", ["f1", "fgvc6"], "f1: IoU .5, mean over categories; fgvc6: the competition."
     )
@@ -38,7 +38,7 @@ def tune(run, metric: str, min_instances: int, split: str = ""):
     """Tries the NMS choices, and searches thresholds with each.
 
     Args:
-        run: judged_run.EvaluationRun with all detections.
+        run: evaluation_run.EvaluationRun with all detections.
         metric: "f1" or "fgvc6".
         min_instances: Categories with fewer keep the one threshold for all.
         split: What it is tuned on, for the file.
@@ -96,7 +96,7 @@ def main(argv) -> None:
         output_path = FLAGS.output_path or FLAGS.model_dir
         if not output_path:
             raise ValueError("give --output_path: without a --model_dir there is no place for it.")
-        run = evaluate.run_from_flags(FLAGS)
+        run = evaluation_flags.run_from_flags(FLAGS)
         split = FLAGS.ground_truth_path or FLAGS.split
         tuned = tune(run, FLAGS.metric, FLAGS.min_instances, split)
         tuned.save(output_path)

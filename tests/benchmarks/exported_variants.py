@@ -24,10 +24,10 @@ from official.vision.tasks import maskrcnn
 from tfseg import export
 from tfseg.checkpoint import trained_model
 from tfseg.configs import experiment
+from tfseg.configs.maskrcnn import EXPERIMENT_NAME
 from tfseg.inference import serving_module
-from tfseg.modeling import batch_norm_folding
+from tfseg.modeling import batch_norm_folding, factory
 from tfseg.ops import winograd
-from tfseg.training import task
 
 _CATEGORIES = 13
 _DEFAULT_HEAD = {"num_convs": 4, "num_fcs": 1, "fc_dims": 1024}
@@ -65,10 +65,13 @@ def _winograd_allowed(is_allowed: bool):
     return mock.patch.object(winograd, "is_quicker", return_value=False)
 
 
+def _built_by_theirs(task_config):
+    return maskrcnn.MaskRCNNTask(task_config).build_model()
+
+
 def model_gardens_kernels():
     """Has models that are built inside compute as Model Garden's do, not as our task's."""
-    theirs = maskrcnn.MaskRCNNTask.build_model
-    return mock.patch.object(task.FashionMaskRCNNTask, "_build_for_device", theirs)
+    return mock.patch.object(factory, "_build_for_device", _built_by_theirs)
 
 
 def _model(name: str, input_side: int, model_dir: str | None):
@@ -77,7 +80,7 @@ def _model(name: str, input_side: int, model_dir: str | None):
         stock_proposals = {"test_num_proposals": 1000, "test_pre_nms_top_k": 1000}
         trained.model.roi_generator.get_config().update(stock_proposals)
         return trained.params, trained.model, trained.category_names
-    params = exp_factory.get_exp_config(task.EXPERIMENT_NAME)
+    params = exp_factory.get_exp_config(EXPERIMENT_NAME)
     for config in ("r50_512", "modanet_lite0") if "lite0" in name else ("r50_512",):
         content = experiment.read_yaml(f"configs/{config}.yaml")
         hyperparams.override_params_dict(params, content, is_strict=True)
@@ -89,7 +92,7 @@ def _model(name: str, input_side: int, model_dir: str | None):
     }
     hyperparams.override_params_dict(params.task.model, overrides, is_strict=True)
     tf_keras.utils.set_random_seed(7)
-    model = task.FashionMaskRCNNTask(params.task).build_model()
+    model = factory.build_model(params.task)
     return params, model, tuple(f"category {number}" for number in range(1, _CATEGORIES + 1))
 
 

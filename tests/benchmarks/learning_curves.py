@@ -13,7 +13,7 @@ import matplotlib
 import tensorflow as tf
 from absl import app, flags
 
-from tfseg.training.validation import read_history
+from tfseg.evaluation.history import read_history
 
 matplotlib.use("Agg")
 FLAGS = flags.FLAGS

@@ -222,8 +222,8 @@ def test_the_folder_of_a_training_is_refused(tmp_path):
 
 def test_a_resnet_50_alone_becomes_a_backbone_to_start_from(tmp_path):
     from tfseg.checkpoint.transfer import initialise
-    from tfseg.configs import experiment
     from tfseg.import_weights import import_weights, imported_params
+    from tfseg.modeling import factory
 
     shapes = {
         name.removeprefix("backbone.body."): shape
@@ -236,7 +236,7 @@ def test_a_resnet_50_alone_becomes_a_backbone_to_start_from(tmp_path):
 
     assert import_weights(str(path), str(tmp_path / "r50")) == ["fc.weight", "fc.bias"]
 
-    model = experiment.build_model(imported_params(["bag"], "torchvision"))
+    model = factory.build_model(imported_params(["bag"], "torchvision").task)
     transfer = initialise(model, ["bag"], str(tmp_path / "r50"), {})
     assert transfer.loaded == ["backbone (265 weights)"]
     kernel = model.backbone.layers[1].kernel.numpy()

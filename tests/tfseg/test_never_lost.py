@@ -285,11 +285,11 @@ LINE = '{"step": 5, "mask/AP": 0.5, "mask/AP50": 0.6}'
 
 @pytest.mark.parametrize("broken", ["", LINE[:20], "\0" * 9, LINE[:20] + "\n"])
 def test_a_half_written_last_validation_is_left_out(tmp_path, broken):
-    from tfseg.training import validation
+    from tfseg.evaluation import history
 
     (tmp_path / "validation.jsonl").write_text(f"{LINE}\n{broken}")
 
-    assert [line["step"] for line in validation.read_history(tmp_path)] == [5]
+    assert [line["step"] for line in history.read_history(tmp_path)] == [5]
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ def validator(tmp_path, monkeypatch):
         trainer=types.SimpleNamespace(validation_interval=5, train_steps=10)
     )
     monkeypatch.setattr(
-        validation.judged_run,
+        validation,
         "evaluate_model",
         lambda *_: ({"mask/AP": 0.7, "mask/AP50": 0.8}, []),
     )
@@ -317,6 +317,7 @@ def validator(tmp_path, monkeypatch):
 
 
 def test_the_best_is_kept_before_the_history_tells_of_it(tmp_path, validator, monkeypatch):
+    from tfseg.evaluation import history
     from tfseg.training import validation
 
     validate, params = validator
@@ -325,22 +326,23 @@ def test_the_best_is_kept_before_the_history_tells_of_it(tmp_path, validator, mo
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(validation.checkpoints, "keep_best", killed)
+        patch.setattr(validation.recovery, "keep_best", killed)
         with pytest.raises(SystemExit):
             validate()
 
-    assert validation.read_history(tmp_path) == []
+    assert history.read_history(tmp_path) == []
     assert validation.is_due_at_end(params, str(tmp_path), 10)
 
 
 def test_a_validation_ends_the_history_whole_and_keeps_the_best(tmp_path, validator):
+    from tfseg.evaluation import history
     from tfseg.training import validation
 
     (tmp_path / "validation.jsonl").write_text(f'{LINE}\n{{"step": 7, "ma')
     validate, params = validator
     validate()
 
-    assert [line["step"] for line in validation.read_history(tmp_path)] == [5, 10]
+    assert [line["step"] for line in history.read_history(tmp_path)] == [5, 10]
     assert (tmp_path / "best" / "ckpt-10.index").is_file()
     assert not validation.is_due_at_end(params, str(tmp_path), 10)
 

@@ -84,12 +84,13 @@ def test_a_stage_that_fails_ends_all_with_its_exit_code(monkeypatch):
 _SAVES_AT_AN_INTERRUPT = """
 import pathlib, sys, time
 from tfseg import cli
+from tfseg.training.interrupts import interrupts_ignored
 with cli.one_line_errors():
     try:
         pathlib.Path(sys.argv[1], "started").touch()
         time.sleep(60)
     except KeyboardInterrupt:
-        with cli.interrupts_ignored():
+        with interrupts_ignored():
             time.sleep(1.5)
             pathlib.Path(sys.argv[1], "saved").touch()
         raise
@@ -123,10 +124,10 @@ def test_ctrl_c_of_a_terminal_lets_the_stage_save(tmp_path):
 
 
 def test_interrupts_are_ignored_while_a_save_is_under_way():
-    from tfseg import cli
+    from tfseg.training.interrupts import interrupts_ignored
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
-    with cli.interrupts_ignored():
+    with interrupts_ignored():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):

@@ -8,7 +8,8 @@ import tf_keras
 from official.core import config_definitions as cfg
 from official.modeling import optimization
 
-from tfseg.configs.experiment import PARAMS_FILE, build_model, load_params
+from tfseg.configs.experiment import PARAMS_FILE, load_params
+from tfseg.modeling.factory import build_model
 
 
 class TrainedModel(NamedTuple):
@@ -65,7 +66,7 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     params = load_params(model_dir)
     checkpoint_path = find_checkpoint(model_dir, checkpoint_path)
     check_checkpoint_classes(checkpoint_path, params.task.model.num_classes)
-    model = build_model(params)
+    model = build_model(params.task)
     step = tf.Variable(0, dtype=tf.int64)
     items = {"model": model, "global_step": step}
     average = None

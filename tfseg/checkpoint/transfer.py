@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfseg.checkpoint import trained_model
 from tfseg.configs import experiment
-from tfseg.training.task import modules_of
+from tfseg.modeling.factory import modules_of
 
 
 @dataclasses.dataclass

@@ -48,7 +48,7 @@ def add_data_sets(task, mixed: list[Mixed], train_split: str) -> None:
     """Adds data sets to a task config that holds the first one's facts.
 
     Args:
-        task: task.FashionMaskRCNN, changed in place.
+        task: maskrcnn.FashionMaskRCNN, changed in place.
         mixed: What to add.
         train_split: The split of each to train on.
 

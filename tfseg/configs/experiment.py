@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import tf_keras
 import yaml
 from official.core import config_definitions as cfg
 from official.core import exp_factory
@@ -17,8 +16,7 @@ from official.modeling import hyperparams
 
 from data_prep.prepared import PreparedDataset
 from tfseg.atomic_files import write_whole
-from tfseg.configs import dataset_mixture, schedule
-from tfseg.training import task as fashion_task
+from tfseg.configs import dataset_mixture, maskrcnn, schedule
 
 PARAMS_FILE = "params.yaml"
 
@@ -67,10 +65,10 @@ def build_params(
         params = exp_factory.get_exp_config(experiment)
     except LookupError:
         params = None
-    if params is None or not isinstance(params.task, fashion_task.FashionMaskRCNN):
+    if params is None or not isinstance(params.task, maskrcnn.FashionMaskRCNN):
         raise ValueError(
             f"--experiment={experiment}: not a registered experiment of this project; use "
-            f"{fashion_task.EXPERIMENT_NAME}."
+            f"{maskrcnn.EXPERIMENT_NAME}."
         )
     for config_path in config_paths:
         _override(params, read_yaml(config_path), source=config_path)
@@ -169,11 +167,11 @@ def _check(params: cfg.ExperimentConfig) -> None:
             f"task.model.detection_generator.soft_nms_sigma: got {suppression.soft_nms_sigma}, "
             "expected 0 or null: evaluation and export cannot suppress softly."
         )
-    unknown = set(params.task.freeze) - set(fashion_task.MODULES)
+    unknown = set(params.task.freeze) - set(maskrcnn.MODULES)
     if unknown:
         raise ValueError(
             f"task.freeze: got {', '.join(sorted(unknown))}, expected any of "
-            f"{', '.join(fashion_task.MODULES)}."
+            f"{', '.join(maskrcnn.MODULES)}."
         )
     if params.trainer.train_steps <= 0:
         raise ValueError(
@@ -210,12 +208,7 @@ def load_params(model_dir: str) -> cfg.ExperimentConfig:
             f"--model_dir={model_dir}: no {PARAMS_FILE} inside; expected a folder "
             "that tfseg.train wrote."
         )
-    params = exp_factory.get_exp_config(fashion_task.EXPERIMENT_NAME)
+    params = exp_factory.get_exp_config(maskrcnn.EXPERIMENT_NAME)
     _override(params, read_yaml(str(params_path)), source=str(params_path))
     params.lock()
     return params
-
-
-def build_model(params: cfg.ExperimentConfig) -> tf_keras.Model:
-    """Builds the model that params describe, with random weights."""
-    return fashion_task.FashionMaskRCNNTask(params.task).build_model()

@@ -1,42 +1,16 @@
 """Changes to a training photo and its masks, each a function of the photo and a seed.
 
 Photos are uint8 [height, width, 3], masks uint8 [num, height, width] of 0 and 1. Boxes are taken
-from the masks afterwards (input_pipeline), so they follow whatever happens here.
+from the masks afterwards (train_targets), so they follow whatever happens here.
 """
 
-import dataclasses
 import math
 
 import tensorflow as tf
-from official.modeling import hyperparams
+
+from tfseg.configs.maskrcnn import Augmentation
 
 _FILL = 114  # grey, for what a turned photo does not cover
-
-
-@dataclasses.dataclass
-class Augmentation(hyperparams.Config):
-    """What is done to training photos beside Model Garden's flips and scale jitter (`parser`).
-
-    Attributes:
-        brightness: Largest shift of all values, as a share of the full scale.
-        contrast: Largest relative change of the distances from the photo's mean.
-        saturation: Largest relative change of the distances from grey.
-        rotation_degrees: Largest turn about the photo's centre, either way.
-        copy_paste_probability: Share of photos that get instances of another photo pasted
-            (Simple Copy-Paste, 2012.07177).
-        copy_paste_instances: Share of the other photo's instances that are pasted.
-        copy_paste_scale_min: Smallest size of the other photo, relative to the same longest side.
-        copy_paste_scale_max: Largest.
-    """
-
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    rotation_degrees: float = 0.0
-    copy_paste_probability: float = 0.0
-    copy_paste_instances: float = 0.5
-    copy_paste_scale_min: float = 0.5
-    copy_paste_scale_max: float = 1.25
 
 
 def sub_seed(seed: tf.Tensor, number: int) -> tf.Tensor:

@@ -6,30 +6,29 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
-from official.core import task_factory
 from official.vision.ops import preprocess_ops
 from pycocotools import mask as coco_mask
 
+from tfseg.dataloaders.maskrcnn_input import TrainInput
 from tfseg.structures import visualize
 from tfseg.structures.detections import Detections
 
 _COLUMNS, _NUM_EXAMPLES = 6, 24
 
 
-def write_sheet(params, path: str, num_examples: int = _NUM_EXAMPLES) -> None:
+def write_sheet(train_input: TrainInput, path: str, num_examples: int = _NUM_EXAMPLES) -> None:
     """Draws the first examples of a training, with their boxes and masks, into one picture.
 
     Args:
-        params: ExperimentConfig.
+        train_input: Of the training.
         path: A .png or .jpg.
         num_examples: How many.
 
     Raises:
         ValueError: The picture cannot be written there.
     """
-    train_input = task_factory.get_task(params.task).train_input()
     dataset = tf.data.Dataset.range(num_examples).map(train_input.example_at)
-    names = params.task.category_names
+    names = train_input.task_config.category_names
     tiles = [draw_example(image, labels, names) for image, labels in dataset]
     height, width = tiles[0].shape[:2]
     columns = min(_COLUMNS, num_examples)

@@ -26,7 +26,7 @@ class TrainInput:
     """The training input of one data set.
 
     Attributes:
-        task_config: task.FashionMaskRCNN.
+        task_config: configs.maskrcnn.FashionMaskRCNN.
         seed: Of the order and of every draw.
         paths: TFRecord shards.
         shards: int64 [num_examples], each example's shard.

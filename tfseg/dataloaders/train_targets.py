@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from official.vision.ops import anchor, preprocess_ops
 
+from tfseg.configs.maskrcnn import padded_size
 from tfseg.dataloaders import augmentation
 from tfseg.ops import sampling
 
@@ -54,7 +55,7 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor)
         masks: uint8 [num, height, width] of 0 and 1.
         classes: int64 [num] from 1.
         source_id: int64 scalar.
-        task_config: task.FashionMaskRCNN.
+        task_config: configs.maskrcnn.FashionMaskRCNN.
         seed: int32 [2].
 
     Returns:
@@ -116,12 +117,6 @@ def _scale_and_crop(image, scale, offset, shown) -> tf.Tensor:
     return tf.image.crop_and_resize(
         bordered[tf.newaxis], window[tf.newaxis], [0], tf.cast(shown, tf.int32)
     )[0]
-
-
-def padded_size(model_config) -> list[int]:
-    """[height, width] of the network's input: input_size, rounded up to the largest stride."""
-    stride = 2**model_config.max_level
-    return preprocess_ops.compute_padded_size(model_config.input_size[:2], stride)
 
 
 def _instance_labels(boxes, classes, gt_masks, max_num_instances: int) -> dict:

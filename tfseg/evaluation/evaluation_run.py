@@ -220,25 +220,3 @@ def judge_model(
         detector.step,
         detector.built_in_nms_iou,
     )
-
-
-def evaluate_model(
-    module, prepared_set: prepared.PreparedDataset, split: str, num_examples: int = 0, batch_size=8
-) -> tuple[dict[str, float], list[dict]]:
-    """Evaluates a model in memory with COCO's metrics alone, as during a training.
-
-    Args:
-        module: serving_module.ServingModule.
-        prepared_set: Has the module's categories.
-        split: Name of the split.
-        num_examples: The first so many examples only; 0 means all.
-        batch_size: Photos a call.
-
-    Returns:
-        coco_metrics.evaluate_coco's metrics and the COCO results they are of.
-    """
-    from tfseg.inference.detector import Detector
-
-    detector = Detector(module.detect, "the model", module.category_names, None)
-    run = judge_model(detector, prepared_set, split, num_examples, batch_size)
-    return run.coco[0], run.coco_results

@@ -5,7 +5,6 @@ kernel in place of a loop of tensor operations: a tenth of the time.
 """
 
 import tensorflow as tf
-from official.vision.modeling.layers import roi_generator
 from official.vision.ops import box_ops
 
 
@@ -108,28 +107,3 @@ def best_of_classes(
     is_found = tf.sequence_mask(best.valid_detections, num_detections)
     class_ids = tf.where(is_found, tf.cast(best.nmsed_classes, tf.int32) + 1, 0)
     return best.nmsed_boxes, best.nmsed_scores, class_ids
-
-
-class QuickROIGenerator(roi_generator.MultilevelROIGenerator):
-    """Model Garden's layer with this module's kernel, where that can do what the config wants."""
-
-    def call(self, raw_boxes, raw_scores, anchor_boxes, image_shape, training=None):
-        """See MultilevelROIGenerator.call."""
-        prefix = "" if training else "test_"
-        config = self.get_config()
-        if (
-            config["use_batched_nms"]
-            or config[f"{prefix}pre_nms_score_threshold"] > 0
-            or config[f"{prefix}pre_nms_min_size_threshold"] > 0
-            or config[f"{prefix}nms_iou_threshold"] <= 0
-        ):
-            return super().call(raw_boxes, raw_scores, anchor_boxes, image_shape, training)
-        return propose(
-            raw_boxes,
-            raw_scores,
-            anchor_boxes,
-            image_shape,
-            num_proposals=config[f"{prefix}num_proposals"],
-            pre_nms_top_k=config[f"{prefix}pre_nms_top_k"],
-            nms_iou=config[f"{prefix}nms_iou_threshold"],
-        )

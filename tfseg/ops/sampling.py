@@ -6,11 +6,8 @@ with the image (order of the data, step), so a run can be repeated and resumed e
 cheaper: one top-k instead of products with one-hot matrices.
 """
 
-import threading
-
 import numpy as np
 import tensorflow as tf
-from official.vision.modeling.layers import box_sampler
 
 
 def balanced_sample(
@@ -101,46 +98,3 @@ def _moves(anchors: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     sizes, box_sizes = anchors[:, 2:] - anchors[:, :2], boxes[:, 2:] - boxes[:, :2]
     shifts = (boxes[:, :2] + boxes[:, 2:] - anchors[:, :2] - anchors[:, 2:]) / 2
     return tf.concat([shifts / sizes, tf.math.log(box_sizes / sizes)], axis=1)
-
-
-class SeededBoxSampler(box_sampler.BoxSampler):
-    """Draws the proposals that the heads learn from, by the seeds of the images of a batch.
-
-    `seeds` (int32 [batch, 2]) is set before the model is called, in the thread that traces it:
-    under a strategy each replica is traced in a thread of its own.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self._traced = threading.local()
-
-    def set_seeds(self, seeds: tf.Tensor) -> None:
-        """Sets the seeds that the next calls in this thread use."""
-        self._traced.seeds = seeds
-
-    def call(self, positive_matches, negative_matches, ignored_matches):
-        """See BoxSampler.call."""
-        del ignored_matches  # neither positive nor negative
-        num_samples = self._config_dict["num_samples"]
-        fraction = self._config_dict["foreground_fraction"]
-        return tf.stack(
-            [
-                balanced_sample(positives, negatives, num_samples, fraction, seed)[0]
-                for positives, negatives, seed in zip(
-                    tf.unstack(positive_matches),
-                    tf.unstack(negative_matches),
-                    tf.unstack(self._traced.seeds, num=positive_matches.shape[0]),
-                    strict=True,
-                )
-            ]
-        )
-
-
-def seed_roi_samplers(model) -> list[SeededBoxSampler]:
-    """Replaces the box samplers of a Mask R-CNN by seeded ones, and returns these."""
-    samplers = []
-    for roi_sampler in model.roi_sampler:
-        sampler = SeededBoxSampler(**roi_sampler._sampler.get_config())
-        roi_sampler._sampler = sampler
-        samplers.append(sampler)
-    return samplers

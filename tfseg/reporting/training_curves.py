@@ -42,7 +42,7 @@ def read_metrics(model_dir: str) -> dict[str, list[tuple[int, float]]]:
     Returns:
         (step, percent) points by name, AP50 of boxes and masks; empty where nothing was evaluated.
     """
-    from tfseg.training.validation import read_history
+    from tfseg.evaluation.history import read_history
 
     history = read_history(model_dir)
     return {

@@ -1,79 +1,15 @@
 """Our Mask R-CNN task: Model Garden's, plus what a fashion data set needs."""
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
-from official.core import config_definitions as cfg
-from official.core import exp_factory, task_factory
-from official.modeling import optimization
-from official.vision.configs import maskrcnn as maskrcnn_cfg
+from official.core import task_factory
 from official.vision.tasks import maskrcnn
 
-from tfseg.configs import schedule
+from tfseg.configs.maskrcnn import FashionMaskRCNN
 from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
-from tfseg.dataloaders.augmentation import Augmentation
-from tfseg.modeling import torch_padding
-from tfseg.modeling.batch_norm_folding import BATCH_NORMS
-from tfseg.ops import nms, sampling
+from tfseg.modeling import factory
+from tfseg.modeling.box_sampler import seeded_samplers
 from tfseg.training.loss_guard import LossGuard
-
-EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
-MODULES = ("backbone", "decoder", "rpn_head", "detection_head", "mask_head")
-
-
-@dataclasses.dataclass
-class TrainData(maskrcnn_cfg.DataConfig):
-    """Training input config.
-
-    Attributes:
-        augmentation: What is done to photos beside the parser's flips and scale jitter.
-        repeat_factor_threshold: Photos with categories that fewer than this share of the photos
-            have come more than once an epoch (example_order.repeat_factors); 0 for none.
-        path_weights: How often the photos of each shard come (mixing); empty for all alike.
-    """
-
-    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
-    repeat_factor_threshold: float = 0.0
-    path_weights: list[float] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass
-class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
-    """Task config.
-
-    Attributes:
-        category_names: Names by category id - 1; a fact of the prepared data set.
-        data_fingerprint: Which prepared data set; a fact of it.
-        num_train_examples: Train on the first so many examples only; 0 means all.
-        bfloat16_on_cpu: Let oneDNN compute convolutions and products in bfloat16 where the
-            processor can (AVX512_BF16, AMX). Weights stay float32.
-        freeze: Modules that keep their weights: backbone, decoder, rpn_head, detection_head,
-            mask_head.
-        freeze_batch_norm: Use batch normalization's statistics as they are and keep its weights;
-            what Detectron2 and torchvision do when they fine-tune.
-        loss_limit: A larger total loss ends the training.
-        symmetric_padding: Pad as PyTorch does, for weights that come from there (torch_layout).
-        stride_in_1x1: Stride in a block's first convolution, as Detectron2's ResNet-50 does.
-    """
-
-    train_data: TrainData = dataclasses.field(default_factory=lambda: TrainData(is_training=True))
-    category_names: list[str] = dataclasses.field(default_factory=list)
-    data_fingerprint: str = ""
-    num_train_examples: int = 0
-    bfloat16_on_cpu: bool = False
-    freeze: list[str] = dataclasses.field(default_factory=list)
-    freeze_batch_norm: bool = False
-    loss_limit: float = 1000.0
-    symmetric_padding: bool = False
-    stride_in_1x1: bool = False
-
-
-def modules_of(model) -> dict[str, tf.Module]:
-    """The parts of a Mask R-CNN, by MODULES' names."""
-    heads = (model.rpn_head, model.detection_head[0], model.mask_head)
-    parts = (model.backbone, model.decoder, *heads)
-    return {name: part for name, part in zip(MODULES, parts, strict=True) if part is not None}
 
 
 @task_factory.register_task_cls(FashionMaskRCNN)
@@ -91,40 +27,10 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     def build_model(self):
         """Builds the model; its draws follow from the seeds of the images."""
-        model = self._build_for_device()
-        self._samplers = sampling.seed_roi_samplers(model)
-        if self.task_config.stride_in_1x1:
-            torch_padding.stride_in_first_convolution(model.backbone)
-        if self.task_config.symmetric_padding:
-            torch_padding.pad_symmetrically(model.backbone)
-            torch_padding.pad_symmetrically(model.decoder)
-        self._freeze(model)
+        model = factory.build_model(self.task_config)
+        self._samplers = seeded_samplers(model)
         self.loss_guard = LossGuard(self.task_config.loss_limit)
         return model
-
-    def _build_for_device(self):
-        """Model Garden's model for the padded input, on a CPU of kernels that are quicker there."""
-        given, on_cpu = self._task_config, not tf.config.list_physical_devices("GPU")
-        model_config = {"input_size": [*train_targets.padded_size(given.model), 3]}
-        if on_cpu and tf.distribute.get_strategy().num_replicas_in_sync == 1:
-            # Nothing to synchronise: fused normalization does the same, but that the variance it
-            # keeps is the unbiased one.
-            model_config["norm_activation"] = {"use_sync_bn": False}
-        self._task_config = given.replace(model=model_config)
-        model = super().build_model()
-        self._task_config = given
-        if on_cpu:
-            model.roi_generator = nms.QuickROIGenerator(**model.roi_generator.get_config())
-        return model
-
-    def _freeze(self, model) -> None:
-        modules = modules_of(model)
-        for name in self.task_config.freeze:
-            modules[name].trainable = False
-        if self.task_config.freeze_batch_norm:
-            for layer in model._flatten_layers():
-                if isinstance(layer, BATCH_NORMS):
-                    layer.trainable = False
 
     def initialize(self, model) -> None:
         """Takes over other weights, where a training starts anew and is told to."""
@@ -198,48 +104,3 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             sampler.set_seeds(labels["sampling_seed"])
         labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
         return super().train_step((images, labels), model, optimizer, metrics)
-
-
-@exp_factory.register_config_factory(EXPERIMENT_NAME)
-def maskrcnn_resnetfpn_fashion() -> cfg.ExperimentConfig:
-    """Mask R-CNN ResNet-50-FPN with the paper's box head; sizes and lengths come from configs/."""
-    base = maskrcnn_cfg.maskrcnn_resnetfpn_coco()
-    model = maskrcnn_cfg.MaskRCNN(
-        num_classes=0,  # set from the prepared data set
-        input_size=[512, 512, 3],
-        detection_head=maskrcnn_cfg.DetectionHead(num_convs=0, num_fcs=2, fc_dims=1024),
-    )
-    return cfg.ExperimentConfig(
-        runtime=cfg.RuntimeConfig(mixed_precision_dtype="float32"),
-        task=FashionMaskRCNN(
-            model=model,
-            losses=base.task.losses,
-            train_data=TrainData(
-                is_training=True,
-                global_batch_size=4,
-                dtype="float32",
-                parser=maskrcnn_cfg.Parser(aug_rand_hflip=True),
-            ),
-        ),
-        trainer=schedule.Trainer(
-            epochs=1.0,
-            steps_per_loop=10,
-            summary_interval=10,
-            checkpoint_interval=100,
-            max_to_keep=3,
-            optimizer_config=optimization.OptimizationConfig(
-                {
-                    "optimizer": {"type": "sgd", "sgd": {"momentum": 0.9}},
-                    "learning_rate": {
-                        "type": "cosine",
-                        "cosine": {"initial_learning_rate": 0.02, "decay_steps": 1},
-                    },
-                    "warmup": {
-                        "type": "linear",
-                        "linear": {"warmup_steps": 100, "warmup_learning_rate": 0.001},
-                    },
-                }
-            ),
-        ),
-        restrictions=["task.train_data.is_training != None"],
-    )

@@ -11,10 +11,10 @@ import tf_keras
 from absl import logging
 from official.core import task_factory, train_lib
 
-from tfseg import cli
 from tfseg.checkpoint import recovery, trained_model
 from tfseg.configs import experiment
 from tfseg.training import preflight, strategy, validation
+from tfseg.training.interrupts import interrupts_ignored
 from tfseg.training.progress import ProgressAction
 
 
@@ -188,7 +188,7 @@ def _run(runner, params, model_dir: str, progress) -> None:
     try:
         runner.run()
     except KeyboardInterrupt:
-        with cli.interrupts_ignored():
+        with interrupts_ignored():
             try:
                 _save_now(runner, params)
             except (tf.errors.OpError, OSError) as error:

@@ -13,42 +13,20 @@ import numpy as np
 import tensorflow as tf
 from official.modeling import optimization
 
-from tfseg import cli
+from data_prep import prepared
 from tfseg.atomic_files import write_whole
 from tfseg.checkpoint import recovery
 from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
+from tfseg.evaluation.history import HISTORY_FILE, read_history
+from tfseg.inference.detector import Detector
 from tfseg.inference.serving_module import ServingModule
 from tfseg.structures import image_decoding, mask_geometry, visualize
 from tfseg.structures.detections import detections_from_coco_results
+from tfseg.training.interrupts import interrupts_deferred
 
 BEST_METRIC = "mask/AP"
-_HISTORY = "validation.jsonl"
 _PICTURE_SCORE, _PICTURE_SIDE = 0.5, 800
-
-
-def read_history(model_dir: str | Path) -> list[dict]:
-    """The validations of a training, the last one last: step and metrics of each.
-
-    A last line that a kill or a full disk left half written is left out.
-
-    Raises:
-        ValueError: A line before the last is not readable.
-    """
-    path = Path(model_dir) / _HISTORY
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    history = []
-    for number, line in enumerate(lines, 1):
-        try:
-            history.append(json.loads(line))
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise ValueError(
-                    f"{path}: line {number} is not JSON ({line[:40]!r}); remove it."
-                ) from None
-    return history
 
 
 def is_due_at_end(params, model_dir: str, step: int) -> bool:
@@ -105,7 +83,7 @@ class Validation:
             return
         self._last_step = step
         with self._averaged_weights():
-            metrics, coco_results = evaluation_run.evaluate_model(
+            metrics, coco_results = evaluate_model(
                 self._serving_module(), self._prepared, self._split
             )
         # What has no ground truth has no figure; that of the best is 0 then.
@@ -120,7 +98,7 @@ class Validation:
         # After the best: what the history tells of has been kept.
         lines = [*read_history(self._model_dir), line]
         text = "".join(json.dumps(one) + "\n" for one in lines)
-        write_whole(self._model_dir / _HISTORY, text)
+        write_whole(self._model_dir / HISTORY_FILE, text)
         self.note = _note(line)
         self._summarize(metrics, coco_results, step)
 
@@ -135,7 +113,7 @@ class Validation:
         def swap() -> None:
             nonlocal is_swapped
             # Half swapped, what an interrupt saves would be neither weights nor averages.
-            with self._trainer.strategy.scope(), cli.interrupts_deferred():
+            with self._trainer.strategy.scope(), interrupts_deferred():
                 optimizer.swap_weights()
                 is_swapped = not is_swapped
 
@@ -222,3 +200,23 @@ def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: in
     return np.concatenate(
         [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows], axis=0
     )
+
+
+def evaluate_model(
+    module, prepared_set: prepared.PreparedDataset, split: str, num_examples: int = 0, batch_size=8
+) -> tuple[dict[str, float], list[dict]]:
+    """Evaluates a model in memory with COCO's metrics alone, as during a training.
+
+    Args:
+        module: serving_module.ServingModule.
+        prepared_set: Has the module's categories.
+        split: Name of the split.
+        num_examples: The first so many examples only; 0 means all.
+        batch_size: Photos a call.
+
+    Returns:
+        coco_metrics.evaluate_coco's metrics and the COCO results they are of.
+    """
+    detector = Detector(module.detect, "the model", module.category_names, None)
+    run = evaluation_run.judge_model(detector, prepared_set, split, num_examples, batch_size)
+    return run.coco[0], run.coco_results

@@ -96,14 +96,14 @@ def write(weights, path):
 
 def test_a_start_from_imported_weights_computes_what_pytorch_does(weights, tmp_path):
     from tfseg.checkpoint import transfer
-    from tfseg.configs import experiment
     from tfseg.import_weights import import_weights, imported_params
+    from tfseg.modeling import factory
 
     path = write(weights, tmp_path / "lite0.pth")
     ignored = import_weights(path, str(tmp_path / "start"))
     assert sorted(ignored) == ["_bn0.num_batches_tracked", "_fc.bias", "_fc.weight"]
 
-    model = experiment.build_model(imported_params(["dress"], "efficientnet"))
+    model = factory.build_model(imported_params(["dress"], "efficientnet").task)
     transfer = transfer.initialise(model, ["dress"], str(tmp_path / "start"), {})
     assert [one.split()[0] for one in transfer.loaded] == ["backbone"]
 

@@ -10,11 +10,11 @@ from tests.tfseg import small_experiment
 
 
 def make_model(names, *overrides):
-    from tfseg.configs import experiment
+    from tfseg.modeling import factory
 
     prepared = small_experiment.open_written(small_experiment.Path("prepared"), names=names)
     params = small_experiment.build(prepared, "trainer.train_steps=1", *overrides)
-    return params, experiment.build_model(params)
+    return params, factory.build_model(params.task)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def frozen_dirs(tmp_path_factory):
 
     from tfseg.checkpoint import recovery, transfer
     from tfseg.configs import experiment
-    from tfseg.training import task
+    from tfseg.modeling import factory
 
     random = np.random.default_rng(3)
     dirs = {}
@@ -110,7 +110,7 @@ def frozen_dirs(tmp_path_factory):
         folder = tmp_path_factory.mktemp("frozen")
         params, model = make_model(("bag",), *overrides)
         truth = {}
-        for name, module in task.modules_of(model).items():
+        for name, module in factory.modules_of(model).items():
             found = transfer.variables_by_path(module)
             assert {id(one) for one in found.values()} == {id(one) for one in module.variables}
             for path, variable in found.items():
@@ -128,15 +128,16 @@ def frozen_dirs(tmp_path_factory):
 @pytest.mark.parametrize("after", FREEZES)
 def test_every_weight_is_taken_over_whatever_was_and_is_frozen(frozen_dirs, after):
     from tfseg.checkpoint import transfer
-    from tfseg.training import task
+    from tfseg.configs import maskrcnn
+    from tfseg.modeling import factory
 
     _, model = make_model(("bag",), *FREEZES[after])
     for before, (folder, truth) in frozen_dirs.items():
         transfer = transfer.initialise(model, ("bag",), str(folder), {})
 
-        assert [item.split()[0] for item in transfer.loaded] == list(task.MODULES), before
+        assert [item.split()[0] for item in transfer.loaded] == list(maskrcnn.MODULES), before
         assert transfer.new == []
-        for name, module in task.modules_of(model).items():
+        for name, module in factory.modules_of(model).items():
             for path, variable in transfer.variables_by_path(module).items():
                 np.testing.assert_array_equal(variable, truth[name, path], f"{before} {path}")
 
@@ -228,7 +229,7 @@ def test_an_archive_that_is_cut_short_is_named(tmp_path):
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics(tmp_path):
     from tfseg.checkpoint import trained_model
-    from tfseg.configs import experiment
+    from tfseg.modeling import factory
     from tfseg.training import train_loop
 
     prepared = small_experiment.write_prepared(tmp_path / "prepared")
@@ -240,7 +241,7 @@ def test_a_frozen_backbone_keeps_its_weights_and_statistics(tmp_path):
     import tf_keras
 
     tf_keras.utils.set_random_seed(1)
-    untrained = experiment.build_model(params)
+    untrained = factory.build_model(params.task)
     for ours, before in zip(trained.backbone.weights, untrained.backbone.weights, strict=True):
         np.testing.assert_array_equal(ours, before)
     assert not np.allclose(

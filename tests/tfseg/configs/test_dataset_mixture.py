@@ -73,6 +73,7 @@ def test_weights_change_how_often_photos_come(tmp_path):
     """Shards of 4 photos each; those of the second come half as often."""
     import tensorflow as tf
 
+    from tfseg.configs import maskrcnn
     from tfseg.training import task
 
     paths = [str(tmp_path / name) for name in ("a", "b")]
@@ -80,7 +81,7 @@ def test_weights_change_how_often_photos_come(tmp_path):
         with tf.io.TFRecordWriter(path) as writer:
             for _ in range(4):
                 writer.write(b"photo")
-    config = task.FashionMaskRCNN(category_names=["bag"])
+    config = maskrcnn.FashionMaskRCNN(category_names=["bag"])
     config.train_data.input_path = ",".join(paths)
     config.train_data.path_weights = [1.0, 0.5]
 

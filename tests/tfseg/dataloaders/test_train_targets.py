@@ -6,23 +6,24 @@ from tests.tfseg.drawn_examples import mask
 
 
 def task_config(input_size=(64, 64), **parser):
-    from official.vision.configs import maskrcnn
 
-    from tfseg.training import task
+    from official.vision.configs import maskrcnn as maskrcnn_cfg
 
-    return task.FashionMaskRCNN(
-        model=maskrcnn.MaskRCNN(
+    from tfseg.configs import maskrcnn
+
+    return maskrcnn.FashionMaskRCNN(
+        model=maskrcnn_cfg.MaskRCNN(
             num_classes=4,
             input_size=[*input_size, 3],
             min_level=3,
             max_level=4,
-            anchor=maskrcnn.Anchor(anchor_size=3.0),
+            anchor=maskrcnn_cfg.Anchor(anchor_size=3.0),
         ),
-        train_data=task.TrainData(
+        train_data=maskrcnn.TrainData(
             is_training=True,
             global_batch_size=4,
             dtype="float32",
-            parser=maskrcnn.Parser(
+            parser=maskrcnn_cfg.Parser(
                 **{"max_num_instances": 5, "rpn_batch_size_per_im": 10_000, **parser}
             ),
         ),

@@ -4,7 +4,8 @@ import tensorflow as tf
 from official.vision.modeling.layers import roi_generator
 from official.vision.ops import anchor
 
-from tfseg.ops.nms import QuickROIGenerator, best_of_classes, propose
+from tfseg.modeling.roi_generator import QuickROIGenerator
+from tfseg.ops.nms import best_of_classes, propose
 from tfseg.structures import thresholds
 
 IMAGE_SHAPE = tf.constant([[64.0, 96.0], [50.0, 70.0]])

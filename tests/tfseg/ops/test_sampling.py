@@ -88,7 +88,7 @@ def test_rpn_targets_are_model_gardens_where_nothing_is_left_to_draw(boxes):
 def test_seeded_box_sampler_draws_by_image_not_by_place_in_the_batch():
     import tensorflow as tf
 
-    from tfseg.ops.sampling import SeededBoxSampler
+    from tfseg.modeling.box_sampler import SeededBoxSampler
 
     sampler = SeededBoxSampler(num_samples=6, foreground_fraction=0.5)
     positives = tf.constant([[True] * 10 + [False] * 10] * 2)

@@ -10,12 +10,12 @@ def test_one_device_learns_as_with_synchronised_normalization(tmp_path):
     import tensorflow as tf
     from official.vision.tasks import maskrcnn
 
-    from tfseg.configs import experiment
+    from tfseg.modeling import factory
 
     params = small_experiment.build(
         small_experiment.open_written(Path("prepared")), "trainer.train_steps=1"
     )
-    ours = experiment.build_model(params)
+    ours = factory.build_model(params.task)
     theirs = maskrcnn.MaskRCNNTask(params.task).build_model()
     path = tf.train.Checkpoint(model=theirs).write(str(tmp_path / "weights"))
     tf.train.Checkpoint(model=ours).read(path).assert_consumed()
@@ -36,12 +36,12 @@ def test_one_device_learns_as_with_synchronised_normalization(tmp_path):
 def test_an_input_size_that_is_no_multiple_of_the_stride_is_padded():
     import tensorflow as tf
 
-    from tfseg.configs import experiment
+    from tfseg.modeling import factory
 
     params = small_experiment.build(
         small_experiment.open_written(Path("prepared")), "task.model.input_size=[50,70,3]"
     )
-    model = experiment.build_model(params)
+    model = factory.build_model(params.task)
     stride = 2**params.task.model.max_level
     padded = [-(-side // stride) * stride for side in (50, 70)]
     outputs = model(

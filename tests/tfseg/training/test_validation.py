@@ -87,11 +87,12 @@ def test_an_interrupt_leaves_no_weights_half_swapped(tmp_path, interrupted_swap)
 def test_a_category_without_ground_truth_has_no_figure(tmp_path, monkeypatch):
     import types
 
+    from tfseg.evaluation import history
     from tfseg.training import validation
 
     metrics = {"mask/AP": 0.7, "mask/AP50": 0.8, "mask/AP50/scarf": math.nan}
-    monkeypatch.setattr(validation.judged_run, "evaluate_model", lambda *_: (metrics, []))
-    monkeypatch.setattr(validation.checkpoints, "keep_best", lambda *_: None)
+    monkeypatch.setattr(validation, "evaluate_model", lambda *_: (metrics, []))
+    monkeypatch.setattr(validation.recovery, "keep_best", lambda *_: None)
     monkeypatch.setattr(validation.Validation, "_serving_module", lambda self: None)
     monkeypatch.setattr(validation.Validation, "_summarize", lambda *_: None)
     params = types.SimpleNamespace(
@@ -101,4 +102,4 @@ def test_a_category_without_ground_truth_has_no_figure(tmp_path, monkeypatch):
 
     validation.Validation(params, trainer, None, "val", str(tmp_path))("ckpt-10", 10)
 
-    assert validation.read_history(tmp_path) == [{"step": 10, "mask/AP": 0.7, "mask/AP50": 0.8}]
+    assert history.read_history(tmp_path) == [{"step": 10, "mask/AP": 0.7, "mask/AP50": 0.8}]

@@ -1,0 +1,78 @@
+"""What is judged, and by which ground truth: flags that several commands share."""
+
+from absl import flags
+
+
+def define_source_flags() -> None:
+    """Defines what is judged and by which ground truth; tfseg.report and others share these."""
+    flags.DEFINE_string("model_dir", None, "Judge a model: folder written by tfseg.train.")
+    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    flags.DEFINE_string("saved_model", None, "Judge a model: folder written by tfseg.export.")
+    flags.DEFINE_string("results_path", None, "Judge detections: a COCO results json.")
+    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.")
+    flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
+    flags.DEFINE_string("split", "val", "Split to evaluate on.")
+    flags.DEFINE_string(
+        "ground_truth_path", None, "COCO ground truth for --results_path, in place of --data_dir."
+    )
+    flags.DEFINE_string(
+        "thresholds_path", None, "thresholds.json; the model's own by default, else 0.5 for all."
+    )
+    flags.DEFINE_integer(
+        "num_examples", 0, "Evaluate on the first so many examples only; 0 for all.", 0
+    )
+    flags.DEFINE_integer("batch_size", 8, "Photos a call.", 1)
+    flags.DEFINE_bool("bfloat16", False, "Judge the model as tfseg.predict --bfloat16 runs it.")
+
+
+def run_from_flags(values, results_path: str | None = None):
+    """Returns the evaluation_run.EvaluationRun that define_source_flags' values ask for.
+
+    Args:
+        values: The parsed flags.
+        results_path: Judge these COCO results, in place of what the flags say.
+
+    Raises:
+        ValueError: They contradict each other, or what they name does not work.
+    """
+    from data_prep import prepared
+
+    given = [flag for flag in ("model_dir", "saved_model", "results_path") if values[flag].value]
+    if len(given) != 1:
+        raise ValueError("give one of --model_dir, --saved_model and --results_path.")
+    results_path = results_path or values.results_path
+    from_file = values.ground_truth_path
+    if bool(from_file) == bool(values.data_dir) or (from_file and not results_path):
+        raise ValueError(
+            "give --data_dir, a prepared data set; or --ground_truth_path, a COCO json, together "
+            "with --results_path."
+        )
+    if values.checkpoint_path and not values.model_dir:
+        raise ValueError("--checkpoint_path goes with --model_dir alone.")
+    prepared_set = None
+    if values.data_dir:
+        prepared_set = prepared.open_prepared(values.data_dir, values.dataset)
+        prepared_set.num_examples(values.split)  # raises before TensorFlow's slow import
+
+    from tfseg.evaluation import evaluation_run
+    from tfseg.structures import thresholds
+
+    own = thresholds.load(values.thresholds_path) if values.thresholds_path else None
+    if results_path:
+        if values.num_examples:
+            raise ValueError("--num_examples works with a model, not with --results_path.")
+        path = from_file or prepared_set.ground_truth_path(values.split)
+        return evaluation_run.judge_results(results_path, path, own)
+
+    from tfseg.inference import detector
+
+    if values.bfloat16:
+        detector.use_bfloat16()
+    found = (
+        detector.detector_from_model_dir(values.model_dir, values.checkpoint_path)
+        if values.model_dir
+        else detector.detector_from_saved_model(values.saved_model, all_scores=True)
+    )
+    return evaluation_run.judge_model(
+        found, prepared_set, values.split, values.num_examples, values.batch_size, own
+    )

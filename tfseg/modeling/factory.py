@@ -1,0 +1,58 @@
+"""Model Garden's Mask R-CNN, built and adapted as a task config says."""
+
+import tensorflow as tf
+import tf_keras
+from official.vision.tasks import maskrcnn
+
+from tfseg.configs.maskrcnn import MODULES, FashionMaskRCNN, padded_size
+from tfseg.modeling import torch_padding
+from tfseg.modeling.batch_norm_folding import BATCH_NORMS
+from tfseg.modeling.box_sampler import seed_roi_samplers
+from tfseg.modeling.roi_generator import QuickROIGenerator
+
+
+def build_model(task_config: FashionMaskRCNN) -> tf_keras.Model:
+    """Builds the model that a task config describes, with random weights.
+
+    Its box samplers are seeded ones (box_sampler.seeded_samplers finds them).
+    """
+    model = _build_for_device(task_config)
+    seed_roi_samplers(model)
+    if task_config.stride_in_1x1:
+        torch_padding.stride_in_first_convolution(model.backbone)
+    if task_config.symmetric_padding:
+        torch_padding.pad_symmetrically(model.backbone)
+        torch_padding.pad_symmetrically(model.decoder)
+    _freeze(model, task_config)
+    return model
+
+
+def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
+    """Model Garden's model for the padded input, on a CPU of kernels that are quicker there."""
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    model_config = {"input_size": [*padded_size(task_config.model), 3]}
+    if on_cpu and tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        # Nothing to synchronise: fused normalization does the same, but that the variance it
+        # keeps is the unbiased one.
+        model_config["norm_activation"] = {"use_sync_bn": False}
+    model = maskrcnn.MaskRCNNTask(task_config.replace(model=model_config)).build_model()
+    if on_cpu:
+        model.roi_generator = QuickROIGenerator(**model.roi_generator.get_config())
+    return model
+
+
+def _freeze(model: tf_keras.Model, task_config: FashionMaskRCNN) -> None:
+    modules = modules_of(model)
+    for name in task_config.freeze:
+        modules[name].trainable = False
+    if task_config.freeze_batch_norm:
+        for layer in model._flatten_layers():
+            if isinstance(layer, BATCH_NORMS):
+                layer.trainable = False
+
+
+def modules_of(model) -> dict[str, tf.Module]:
+    """The parts of a Mask R-CNN, by MODULES' names."""
+    heads = (model.rpn_head, model.detection_head[0], model.mask_head)
+    parts = (model.backbone, model.decoder, *heads)
+    return {name: part for name, part in zip(MODULES, parts, strict=True) if part is not None}
