@@ -6,6 +6,7 @@ from absl import flags
 def define_source_flags() -> None:
     """Defines what is judged and by which ground truth; tfseg.report and others share these."""
     flags.DEFINE_string("model_dir", None, "Judge a model: folder written by tfseg.train.")
+    flags.DEFINE_string("model", None, "Judge a model in the box, as fashion_lite.")
     flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
     flags.DEFINE_string("saved_model", None, "Judge a model: folder written by tfseg.export.")
     flags.DEFINE_string("results_path", None, "Judge detections: a COCO results json.")
@@ -37,9 +38,9 @@ def run_from_flags(values, results_path: str | None = None):
     """
     from data_prep import prepared
 
-    given = [flag for flag in ("model_dir", "saved_model", "results_path") if values[flag].value]
-    if len(given) != 1:
-        raise ValueError("give one of --model_dir, --saved_model and --results_path.")
+    sources = ("model", "model_dir", "saved_model", "results_path")
+    if sum(bool(values[flag].value) for flag in sources) != 1:
+        raise ValueError("give one of --model, --model_dir, --saved_model and --results_path.")
     results_path = results_path or values.results_path
     from_file = values.ground_truth_path
     if bool(from_file) == bool(values.data_dir) or (from_file and not results_path):
@@ -69,8 +70,8 @@ def run_from_flags(values, results_path: str | None = None):
     if values.bfloat16:
         detector.use_bfloat16()
     found = (
-        detector.detector_from_model_dir(values.model_dir, values.checkpoint_path)
-        if values.model_dir
+        detector.detector_from_model_dir(values.model or values.model_dir, values.checkpoint_path)
+        if values.model or values.model_dir
         else detector.detector_from_saved_model(values.saved_model, all_scores=True)
     )
     return evaluation_run.judge_model(

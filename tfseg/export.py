@@ -19,13 +19,15 @@ from tfseg import cli
 from tfseg.inference import model_card
 from tfseg.inference.warmup_records import WARMUP_FILE, write_warmup_records
 from tfseg.structures import thresholds
+from tfseg.zoo import packaged_models
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.", required=True)
+    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.")
+    flags.DEFINE_string("model", None, "A model in the box, as fashion_lite, in its place.")
     flags.DEFINE_string("export_dir", None, "Folder of the numbered versions.", required=True)
     flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
     flags.DEFINE_float(
@@ -142,16 +144,25 @@ def _rename_to_next_version(partial: Path, export_dir: Path) -> Path:
 
 def _export_trained():
     """Exports what the flags name; returns the version's folder and the TrainedModel."""
-    metrics = model_card.read_metrics(FLAGS.metrics_path, FLAGS.model_dir)
+    if bool(FLAGS.model) == bool(FLAGS.model_dir):
+        raise ValueError("give --model_dir, or --model: a model in the box.")
+    if FLAGS.model and (FLAGS.checkpoint_path or not packaged_models.folder(FLAGS.model)):
+        raise ValueError(
+            f"--model={FLAGS.model}: expected a model in the box, one of "
+            f"{', '.join(packaged_models.names())}; --checkpoint_path goes with --model_dir."
+        )
+    source = FLAGS.model or FLAGS.model_dir
+    folder = packaged_models.folder(source) or Path(source)
+    metrics = model_card.read_metrics(FLAGS.metrics_path, str(folder))
     tuned = None
-    if FLAGS.score_threshold is None and Path(FLAGS.model_dir).is_dir():
-        tuned = thresholds.load(FLAGS.model_dir)
+    if FLAGS.score_threshold is None and folder.is_dir():
+        tuned = thresholds.load(folder)
 
     from tfseg.checkpoint import trained_model
     from tfseg.configs import experiment
     from tfseg.inference import serving_module
 
-    trained = trained_model.load_trained(FLAGS.model_dir, FLAGS.checkpoint_path)
+    trained = trained_model.load_trained(source, FLAGS.checkpoint_path)
     if tuned is None:
         by_hand = FLAGS.score_threshold
         tuned = thresholds.Thresholds({}, _DEFAULT_SCORE_THRESHOLD if by_hand is None else by_hand)

@@ -11,13 +11,15 @@ from pathlib import Path
 from absl import app, flags
 
 from tfseg import cli
+from tfseg.zoo import packaged_models
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("saved_model", None, "Folder written by tfseg.export.")
+    flags.DEFINE_string("model", None, "A model in the box: fashion_lite, the default.")
+    flags.DEFINE_string("saved_model", None, "Folder written by tfseg.export, in its place.")
     flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train, in its place.")
     flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
     flags.DEFINE_string("input_dir", None, "Photos: a folder, with all folders below it.")
@@ -74,17 +76,20 @@ def given_thresholds():
 
 def load_detector(all_scores: bool):
     """Returns the model the flags ask for, as detector.Detector."""
-    if bool(FLAGS.saved_model) == bool(FLAGS.model_dir):
-        raise ValueError("give --saved_model or --model_dir.")
+    if sum(map(bool, (FLAGS.model, FLAGS.saved_model, FLAGS.model_dir))) > 1:
+        raise ValueError("give one of --model, --saved_model and --model_dir, or none.")
     if FLAGS.checkpoint_path and not FLAGS.model_dir:
         raise ValueError("--checkpoint_path goes with --model_dir alone.")
     from tfseg.inference import detector
 
     if FLAGS.bfloat16 or (FLAGS.bfloat16 is None and detector.has_fast_bfloat16()):
         detector.use_bfloat16()
-    if FLAGS.saved_model:
-        return detector.detector_from_saved_model(FLAGS.saved_model, all_scores)
-    return detector.detector_from_model_dir(FLAGS.model_dir, FLAGS.checkpoint_path)
+    if FLAGS.model_dir:
+        return detector.detector_from_model_dir(FLAGS.model_dir, FLAGS.checkpoint_path)
+    path = FLAGS.saved_model or packaged_models.saved_model(
+        FLAGS.model or packaged_models.DEFAULT_MODEL
+    )
+    return detector.detector_from_saved_model(str(path), all_scores)
 
 
 def submission_class_ids(detector) -> dict[int, int] | None:

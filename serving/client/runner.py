@@ -156,7 +156,7 @@ class PhotoRun:
         if CUTOUTS in self._kinds and len(detections):
             folder = self._output_dir / "cutouts"
             folder.mkdir(exist_ok=True)
-            for name, rle in zip(cutout_names(detections), detections.masks, strict=True):
+            for name, rle in zip(cutout_names(detections), detections.rles, strict=True):
                 cutout = cv2.cvtColor(cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA)
                 _write_picture(folder / f"{overlay.stem}_{name}.png", cutout)
             written.append(folder)

@@ -8,8 +8,10 @@ import tf_keras
 from official.core import config_definitions as cfg
 from official.modeling import optimization
 
+from tfseg.checkpoint import weight_files
 from tfseg.configs.experiment import PARAMS_FILE, load_params
 from tfseg.modeling.factory import build_model
+from tfseg.zoo import packaged_models
 
 
 class TrainedModel(NamedTuple):
@@ -56,13 +58,16 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     """Builds the model that model_dir's params describe and loads a checkpoint's weights.
 
     Args:
-        model_dir: A folder written by tfseg.train.
+        model_dir: A folder written by tfseg.train, or the name of a model in the box.
         checkpoint_path: A checkpoint prefix; None means the latest in model_dir.
 
     Raises:
         ValueError: model_dir, its params or its checkpoint is missing, or the checkpoint holds
             another number of categories than the params.
     """
+    packaged = packaged_models.folder(model_dir)
+    if packaged and not checkpoint_path:
+        return _load_packaged(packaged)
     params = load_params(model_dir)
     checkpoint_path = find_checkpoint(model_dir, checkpoint_path)
     check_checkpoint_classes(checkpoint_path, params.task.model.num_classes)
@@ -88,6 +93,15 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     return TrainedModel(
         params, model, tuple(params.task.category_names), int(step.numpy()), checkpoint_path
     )
+
+
+def _load_packaged(folder: Path) -> TrainedModel:
+    params = load_params(str(folder))
+    model = build_model(params.task)
+    path = folder / packaged_models.WEIGHTS_FILE
+    facts = weight_files.load_weights(model, path)
+    names = tuple(params.task.category_names)
+    return TrainedModel(params, model, names, int(facts.get("step", 0)), str(path))
 
 
 def check_checkpoint_classes(checkpoint_path: str, num_classes: int) -> None:

@@ -4,7 +4,6 @@ Everything is taken over but the output layers that know the categories; of thos
 categories that both data sets share, by name or by a map of names.
 """
 
-import collections
 import dataclasses
 import tarfile
 import tempfile
@@ -17,8 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfseg.checkpoint import trained_model
+from tfseg.checkpoint.variables import variables_by_path
 from tfseg.configs import experiment
 from tfseg.modeling.factory import modules_of
+from tfseg.zoo import packaged_models
 
 
 @dataclasses.dataclass
@@ -50,8 +51,8 @@ def initialise(model, category_names, init_from: str, category_map: dict[str, st
     Args:
         model: The Mask R-CNN to start.
         category_names: Its categories, by category id - 1.
-        init_from: A model_dir of ours, or a checkpoint in one; or a checkpoint, folder, .tar.gz
-            or URL of one that Model Garden published.
+        init_from: A model in the box by name; a model_dir of ours, or a checkpoint in one; or a
+            checkpoint, folder, .tar.gz or URL of one that Model Garden published.
         category_map: Source category -> category of ours, for names that differ.
 
     Returns:
@@ -61,6 +62,9 @@ def initialise(model, category_names, init_from: str, category_map: dict[str, st
         ValueError: There is no such checkpoint, nothing of it fits, or its backbone is of the
             same type and does not fit.
     """
+    if packaged_models.folder(init_from):
+        trained = trained_model.load_trained(init_from)
+        return _from_trained(model, tuple(category_names), trained, category_map)
     path = Path(init_from)
     of_ours = path if (path / experiment.PARAMS_FILE).is_file() else path.parent
     if (of_ours / experiment.PARAMS_FILE).is_file():
@@ -115,26 +119,6 @@ def _values(module, source, rows) -> list[tuple[tf.Variable, np.ndarray]] | None
         return None
     values = [(variable, _value(variable, theirs[path], rows)) for path, variable in ours.items()]
     return None if any(value is None for _, value in values) else values
-
-
-def variables_by_path(module) -> dict[str, tf.Variable]:
-    """The weights of a module by their way in the object graph, as checkpoints name them.
-
-    Unlike the order of `module.variables`, it does not depend on which layers are trainable.
-    """
-    view = tf.train.TrackableView(module)
-    found, waiting, seen = {}, collections.deque([("", module)]), {id(module)}
-    while waiting:
-        path, parent = waiting.popleft()
-        for name, child in view.children(parent).items():
-            if id(child) in seen:
-                continue
-            seen.add(id(child))
-            if isinstance(child, tf.Variable):
-                found[f"{path}{name}"] = child
-            else:
-                waiting.append((f"{path}{name}/", child))
-    return found
 
 
 def category_rows(category_names, source_names, category_map) -> list[list[int]]:

@@ -58,7 +58,7 @@ def draw_example(image, labels, category_names) -> np.ndarray:
         scores=np.ones(len(boxes), np.float32),
         category_ids=class_ids[shown],
         category_names=tuple(category_names[one - 1] for one in class_ids[shown]),
-        masks=tuple(
+        rles=tuple(
             _rle_of_crop(crop, box, pixels.shape[:2])
             for crop, box in zip(masks, boxes, strict=True)
         ),

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.structures import thresholds
 from tfseg.structures.thresholds import Thresholds
+from tfseg.zoo import packaged_models
 
 _OUTPUTS = ("ok", "error", "num_detections", "boxes_yxyx", "class_ids", "mask_rle")
 _NAMES_FILE = "assets/category_names.txt"
@@ -37,9 +39,16 @@ class Detector:
         own_thresholds: Thresholds | None,
         step: int | None = None,
         built_in_nms_iou: float | None = None,
+        detect_above=None,
     ):
-        """Wraps a function from string [batch] to ServingModule's outputs, as tensors."""
-        self._detect = detect
+        """Wraps functions to ServingModule's outputs, as tensors.
+
+        Args:
+            detect: From image_bytes, string [batch].
+            detect_above: From image_bytes and score_threshold, float32 [batch]; None where the
+                model cannot be asked for other thresholds.
+        """
+        self._detect, self._detect_above = detect, detect_above
         self.name = name
         self.category_names = tuple(category_names)
         self.thresholds = own_thresholds
@@ -73,9 +82,25 @@ class Detector:
         own = self.thresholds or thresholds.DEFAULT
         return own if score_threshold is None else Thresholds({}, score_threshold, own.nms_iou)
 
-    def detect(self, image_bytes: Sequence[bytes]) -> dict[str, np.ndarray]:
-        """Returns serving_module.ServingModule's outputs as numpy arrays."""
-        outputs = self._detect(tf.constant(list(image_bytes), tf.string))
+    def detect(
+        self, image_bytes: Sequence[bytes], score_threshold: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """Returns serving_module.ServingModule's outputs as numpy arrays.
+
+        Args:
+            image_bytes: Encoded photos.
+            score_threshold: In place of the thresholds built in, for all categories.
+
+        Raises:
+            ValueError: The model cannot be asked for another threshold.
+        """
+        photos = tf.constant(list(image_bytes), tf.string)
+        if score_threshold is None:
+            outputs = self._detect(photos)
+        elif self._detect_above is None:
+            raise ValueError(f"{self.name}: has its score thresholds built in; export it anew.")
+        else:
+            outputs = self._detect_above(photos, tf.fill(tf.shape(photos), float(score_threshold)))
         return {name: value.numpy() for name, value in outputs.items()}
 
 
@@ -105,9 +130,33 @@ def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) 
     trained = trained_model.load_trained(model_dir, checkpoint_path)
     module = serving_module.module_from_trained(trained, max_images=2**31 - 1)  # no stranger's
     name = f"{model_dir} at step {trained.step}"
+    own = thresholds.load(packaged_models.folder(model_dir) or model_dir)
     return Detector(
-        module.detect, name, trained.category_names, thresholds.load(model_dir), trained.step
+        module.detect,
+        name,
+        trained.category_names,
+        own,
+        trained.step,
+        detect_above=module.detect_above,
     )
+
+
+def open_detector(model: str) -> Detector:
+    """Loads a model in the box by its name, or from a folder: an export's or a training's.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if packaged_models.folder(model):
+        return detector_from_saved_model(str(packaged_models.saved_model(model)))
+    if (Path(model) / PARAMS_FILE).is_file():
+        return detector_from_model_dir(model)
+    if not Path(model).is_dir():
+        raise ValueError(
+            f"{model}: no such folder, and no model in the box; there are: "
+            f"{', '.join(packaged_models.names())}."
+        )
+    return detector_from_saved_model(model)
 
 
 def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
@@ -129,7 +178,7 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
         raise ValueError(f"{version_dir}: cannot load the SavedModel ({reason}).") from None
     signatures = {_input_names(s): s for s in loaded.signatures.values() if _has_masks(s)}
     plain = signatures.get(("image_bytes",))
-    above = signatures.get(("image_bytes", "score_threshold")) if all_scores else None
+    above = signatures.get(("image_bytes", "score_threshold"))
     names_path = version_dir / _NAMES_FILE
     if plain is None or not names_path.is_file():
         raise ValueError(
@@ -139,14 +188,24 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
 
     # `loaded` is kept: a signature alone does not keep its variables alive.
     def detect(image_bytes, _loaded=loaded):
-        if above is None:
+        if above is None or not all_scores:
             return plain(image_bytes=image_bytes)
         return above(image_bytes=image_bytes, score_threshold=tf.zeros(tf.shape(image_bytes)))
+
+    def detect_above(image_bytes, score_threshold, _loaded=loaded):
+        return above(image_bytes=image_bytes, score_threshold=score_threshold)
 
     names = names_path.read_text(encoding="utf-8").splitlines()
     own = thresholds.load(version_dir)
     nms_iou = own.nms_iou if own else None
-    return Detector(detect, str(version_dir), names, own, built_in_nms_iou=nms_iou)
+    return Detector(
+        detect,
+        str(version_dir),
+        names,
+        own,
+        built_in_nms_iou=nms_iou,
+        detect_above=detect_above if above else None,
+    )
 
 
 def _input_names(signature) -> tuple[str, ...]:

@@ -171,7 +171,7 @@ class PhotoPrediction:
             self._write(overlay_path, drawn, cv2.COLOR_RGB2BGR, options)
         if self._choices.cutouts:
             options = [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION]
-            for rle, path in zip(with_pixels(detections).masks, cutout_paths, strict=True):
+            for rle, path in zip(with_pixels(detections).rles, cutout_paths, strict=True):
                 self._write(path, cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA, options)
 
     def _picture_paths(self, detections: Detections, name: str) -> list[Path]:

@@ -74,7 +74,7 @@ def fgvc6_rows(
     separate = remove_overlaps(resized, overlap_order)
     rows = [
         (image_id, encoded_pixels(mask_from_rle(rle)), str(class_ids[int(category_id)]))
-        for rle, category_id in zip(separate.masks, separate.category_ids, strict=True)
+        for rle, category_id in zip(separate.rles, separate.category_ids, strict=True)
     ]
     return rows or [(image_id, *_FGVC6_FILLER)]
 

@@ -180,7 +180,7 @@ def truth_detections(run: EvaluationRun, image_id: int) -> Detections:
         scores=np.ones(len(annotations), np.float32),
         category_ids=np.array([a["category_id"] for a in annotations], np.int32),
         category_names=tuple(run.ground_truth.cats[a["category_id"]]["name"] for a in annotations),
-        masks=tuple(
+        rles=tuple(
             _as_text(rle_from_segmentation(a["segmentation"], *size_hw)) for a in annotations
         ),
         image_size_hw=size_hw,

@@ -28,7 +28,7 @@ class Detections:
         scores: float32 [num_detections], 0..1.
         category_ids: int32 [num_detections], from 1.
         category_names: A name for each detection.
-        masks: A COCO RLE for each detection, {"size": [height, width], "counts": str}, compressed,
+        rles: A COCO RLE for each detection, {"size": [height, width], "counts": str}, compressed,
             at the photo's full size.
         image_size_hw: The photo's height and width.
     """
@@ -37,7 +37,7 @@ class Detections:
     scores: np.ndarray
     category_ids: np.ndarray
     category_names: tuple[str, ...]
-    masks: tuple[dict, ...]
+    rles: tuple[dict, ...]
     image_size_hw: tuple[int, int]
 
     def __post_init__(self):
@@ -46,7 +46,7 @@ class Detections:
             len(self.scores),
             len(self.category_ids),
             len(self.category_names),
-            len(self.masks),
+            len(self.rles),
         ]
         if len(set(lengths)) > 1 or np.shape(self.boxes_yxyx) != (lengths[0], 4):
             raise ValueError(
@@ -57,6 +57,11 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @property
+    def masks(self) -> np.ndarray:
+        """bool [num_detections, height, width], true inside the garment; decoded at each call."""
+        return self.decode_masks() > 0
+
     def decode_masks(self) -> np.ndarray:
         """Returns uint8 [num_detections, height, width], 1 inside the garment.
 
@@ -64,7 +69,7 @@ class Detections:
             ValueError: An RLE is damaged.
         """
         decoded = np.zeros((len(self), *self.image_size_hw), np.uint8)
-        for mask, rle in zip(decoded, self.masks, strict=True):
+        for mask, rle in zip(decoded, self.rles, strict=True):
             mask[...] = mask_from_rle(rle)
         return decoded
 
@@ -81,12 +86,64 @@ class Detections:
             scores=self.scores[chosen],
             category_ids=self.category_ids[chosen],
             category_names=tuple(self.category_names[i] for i in chosen),
-            masks=tuple(self.masks[i] for i in chosen),
+            rles=tuple(self.rles[i] for i in chosen),
         )
 
     def keep(self, score_threshold: float) -> "Detections":
         """Returns the detections that score at least `score_threshold`."""
         return self.select(self.scores >= score_threshold)
+
+    def draw(self, photo, **choices) -> np.ndarray:
+        """Draws masks, contours, boxes and names over the photo they were found in.
+
+        Args:
+            photo: As photo_pixels.pixels_of takes it.
+            **choices: visualize.draw_detections'.
+
+        Returns:
+            uint8 [k * height, k * width, 3] RGB; small photos are enlarged (k > 1).
+        """
+        from tfseg.structures import photo_pixels, visualize
+
+        return visualize.draw_detections(photo_pixels.pixels_of(photo), self, **choices)
+
+    def cutouts(self, photo) -> dict[str, np.ndarray]:
+        """Cuts each garment out of the photo.
+
+        Args:
+            photo: As photo_pixels.pixels_of takes it.
+
+        Returns:
+            By name ("dress", or "footwear-1", "footwear-2" where several), uint8
+            [rows, columns, 4] RGBA around the mask, its edge soft.
+        """
+        from tfseg.structures import cutouts, mask_geometry, photo_pixels
+
+        pixels, found = photo_pixels.pixels_of(photo), mask_geometry.with_pixels(self)
+        names = cutouts.cutout_names(found)
+        return {
+            name: cutouts.cut_out(pixels, rle) for name, rle in zip(names, found.rles, strict=True)
+        }
+
+    def to_supervision(self):
+        """Returns the same as supervision.Detections: xyxy, bool masks, scores, class_id from 0.
+
+        Raises:
+            ImportError: The package supervision is not installed.
+        """
+        import supervision
+
+        return supervision.Detections(
+            xyxy=self.boxes_yxyx[:, [1, 0, 3, 2]].astype(np.float32),
+            mask=self.masks,
+            confidence=self.scores.astype(np.float32),
+            class_id=self.category_ids.astype(int) - 1,
+            data={"class_name": np.array(self.category_names, dtype=str)},
+        )
+
+    def to_coco(self, image_id: int = 1) -> list[dict]:
+        """Returns one entry per detection in COCO's results format; see to_coco_results."""
+        return self.to_coco_results(image_id)
 
     def to_coco_results(self, image_id: int) -> list[dict]:
         """Returns one entry per detection in COCO's results format, plus its category's name.
@@ -94,7 +151,7 @@ class Detections:
         Format: https://cocodataset.org/#format-results; bbox is [x, y, width, height].
         """
         results = []
-        for index, rle in enumerate(self.masks):
+        for index, rle in enumerate(self.rles):
             ymin, xmin, ymax, xmax = (float(edge) for edge in self.boxes_yxyx[index])
             results.append(
                 {
@@ -193,7 +250,7 @@ def detections_from_outputs(outputs: Mapping[str, np.ndarray], index: int) -> De
         scores=np.asarray(outputs["scores"][index][:num_detections], np.float32),
         category_ids=np.asarray(outputs["class_ids"][index][:num_detections], np.int32),
         category_names=tuple(map(_text, outputs["class_names"][index][:num_detections])),
-        masks=tuple(
+        rles=tuple(
             {"size": [height, width], "counts": _text(counts)}
             for counts in outputs["mask_rle"][index][:num_detections]
         ),
@@ -237,7 +294,7 @@ def detections_from_coco_results(
         scores=np.array([result["score"] for result in results], np.float32),
         category_ids=np.array([result["category_id"] for result in results], np.int32),
         category_names=tuple(names),
-        masks=tuple(
+        rles=tuple(
             {**result["segmentation"], "counts": _text(result["segmentation"]["counts"])}
             for result in results
         ),

@@ -26,13 +26,13 @@ def resize_detections(detections: Detections, size_hw: tuple[int, int]) -> Detec
     scale_yx = size_hw[0] / height, size_hw[1] / width
     interpolation = cv2.INTER_AREA if min(scale_yx) < 1 else cv2.INTER_LINEAR
     masks = []
-    for rle in detections.masks:
+    for rle in detections.rles:
         covered = cv2.resize(255 * mask_from_rle(rle), size_hw[::-1], interpolation=interpolation)
         masks.append(_encode(covered >= 128))
     return dataclasses.replace(
         detections,
         boxes_yxyx=detections.boxes_yxyx * np.array([*scale_yx, *scale_yx], np.float32),
-        masks=tuple(masks),
+        rles=tuple(masks),
         image_size_hw=tuple(size_hw),
     )
 
@@ -52,7 +52,7 @@ def with_pixels(detections: Detections) -> Detections:
     """Returns the detections whose mask has a pixel: a doubtful one can be below 0.5 everywhere."""
     if not len(detections):
         return detections
-    return detections.select(coco_mask.area(list(detections.masks)) > 0)
+    return detections.select(coco_mask.area(list(detections.rles)) > 0)
 
 
 def remove_overlaps(detections: Detections, order: str) -> Detections:
@@ -73,10 +73,10 @@ def remove_overlaps(detections: Detections, order: str) -> Detections:
         raise ValueError(f"overlaps: got {order!r}, expected one of {', '.join(OVERLAP_ORDERS)}.")
     if not len(detections):
         return detections
-    areas = coco_mask.area(list(detections.masks)).astype(np.float64)
+    areas = coco_mask.area(list(detections.rles)).astype(np.float64)
     ranks = areas if order == "smaller_first" else -detections.scores.astype(np.float64)
     taken = np.zeros(detections.image_size_hw, bool)
-    masks, boxes = list(detections.masks), detections.boxes_yxyx.copy()
+    masks, boxes = list(detections.rles), detections.boxes_yxyx.copy()
     kept = np.zeros(len(detections), bool)
     for index in np.argsort(ranks, kind="stable"):
         own = mask_from_rle(masks[index]).astype(bool)
@@ -87,7 +87,7 @@ def remove_overlaps(detections: Detections, order: str) -> Detections:
             boxes[index] = (y, x, y + height, x + width)
         taken |= own
         kept[index] = own.any()
-    return dataclasses.replace(detections, boxes_yxyx=boxes, masks=tuple(masks)).select(kept)
+    return dataclasses.replace(detections, boxes_yxyx=boxes, rles=tuple(masks)).select(kept)
 
 
 def _encode(mask: np.ndarray) -> dict:

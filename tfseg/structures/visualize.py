@@ -97,11 +97,11 @@ def draw_detections(
     canvas = cv2.resize(image_rgb, size, interpolation=cv2.INTER_CUBIC)
     canvas = canvas.copy() if canvas is image_rgb else canvas
     style = _Style.for_canvas(*canvas.shape[:2])
-    areas = [int(coco_mask.area(rle)) for rle in detections.masks]
+    areas = [int(coco_mask.area(rle)) for rle in detections.rles]
     order = sorted(range(len(areas)), key=lambda index: -areas[index])
     for index in order:  # large ones first, so that a belt stays visible on its dress
         color = category_color(int(detections.category_ids[index]))
-        _draw_mask(canvas, detections.masks[index], factor, color, mask_opacity, style)
+        _draw_mask(canvas, detections.rles[index], factor, color, mask_opacity, style)
     boxes = np.rint(np.asarray(detections.boxes_yxyx, dtype=np.float64) * factor).astype(int)
     if show_boxes:
         for index in order:

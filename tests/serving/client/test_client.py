@@ -52,7 +52,7 @@ def test_detect_finds_boxes_masks_and_names(server_address, png_of_blocks):
     assert tuple(detections.image_size_hw) == (20, 33)
     expected = np.zeros((20, 33), np.uint8)
     expected[3:9, 5:20] = 1
-    assert np.array_equal(coco_mask.decode(detections.masks[0]), expected)
+    assert np.array_equal(coco_mask.decode(detections.rles[0]), expected)
 
 
 def test_detect_mixed_batch_keeps_the_order(server_address, png_of_blocks):

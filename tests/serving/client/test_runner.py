@@ -26,7 +26,7 @@ def _detections(height, width):
         scores=np.array([0.75], np.float32),
         category_ids=np.array([6], np.int32),
         category_names=("dress",),
-        masks=({"size": [height, width], "counts": rle["counts"].decode()},),
+        rles=({"size": [height, width], "counts": rle["counts"].decode()},),
         image_size_hw=(height, width),
     )
 

@@ -54,8 +54,8 @@ def test_detections_from_outputs_reads_one_photo():
     assert detections.scores.tolist() == [0.75, 0.25]
     assert detections.boxes_yxyx.tolist() == [[1, 1, 3, 4], [3, 4, 4, 5]]
     assert detections.image_size_hw == (4, 5)
-    assert detections.masks[0]["size"] == [4, 5]
-    assert isinstance(detections.masks[0]["counts"], str)
+    assert detections.rles[0]["size"] == [4, 5]
+    assert isinstance(detections.rles[0]["counts"], str)
 
 
 def test_detections_from_outputs_cuts_padding_off():

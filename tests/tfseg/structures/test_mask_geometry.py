@@ -17,7 +17,7 @@ def detections_of(*rows, size_hw=(8, 10)):
         scores=np.array([row[0] for row in rows], np.float32),
         category_ids=np.arange(1, len(rows) + 1, dtype=np.int32),
         category_names=tuple("abcdefg"[: len(rows)]),
-        masks=tuple({"size": rle["size"], "counts": rle["counts"].decode()} for rle in rles),
+        rles=tuple({"size": rle["size"], "counts": rle["counts"].decode()} for rle in rles),
         image_size_hw=size_hw,
     )
 
@@ -56,7 +56,7 @@ def test_remove_overlaps_leaves_separate_ones_as_they_are():
 
     separate = remove_overlaps(apart, "smaller_first")
 
-    assert separate.masks == apart.masks
+    assert separate.rles == apart.rles
     assert len(remove_overlaps(apart.select(np.zeros(2, bool)), "score")) == 0
 
 
@@ -82,7 +82,7 @@ def test_resize_detections_keeps_what_is_half_covered():
     expected = np.zeros((16, 20), np.uint8)
     expected[4:12, 4:14] = 1
     np.testing.assert_array_equal(larger.decode_masks()[0], expected)
-    assert smaller.image_size_hw == (4, 5) and smaller.masks[0]["size"] == [4, 5]
+    assert smaller.image_size_hw == (4, 5) and smaller.rles[0]["size"] == [4, 5]
 
 
 def test_resize_detections_of_none_and_to_the_same_size():

@@ -15,7 +15,7 @@ def detections_of(*rows):
         scores=np.array([row[2] for row in rows], np.float32),
         category_ids=np.array([row[1] for row in rows], np.int32),
         category_names=tuple(row[0] for row in rows),
-        masks=tuple({"size": [100, 100], "counts": "PPm0"} for _ in rows),
+        rles=tuple({"size": [100, 100], "counts": "PPm0"} for _ in rows),
         image_size_hw=(100, 100),
     )
 

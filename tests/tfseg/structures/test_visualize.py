@@ -22,7 +22,7 @@ def _rectangles(height, width, *boxes_yxyx, category_ids=None, name="dress"):
         scores=np.full(len(masks), 0.93, np.float32),
         category_ids=np.array(ids, np.int32),
         category_names=(name,) * len(masks),
-        masks=tuple(masks),
+        rles=tuple(masks),
         image_size_hw=(height, width),
     )
 

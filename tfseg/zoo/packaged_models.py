@@ -1,0 +1,102 @@
+"""The models that come with the package, and the SavedModels made of them on first use.
+
+A model is a folder tfseg/zoo/<name>/ with params.yaml (what builds it), weights.safetensors,
+thresholds.json, metrics.json and model_card.md. Its SavedModel is 100 times the size of what it
+adds, so it is made on the user's machine, once, in the user's cache folder.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+DEFAULT_MODEL = "fashion_lite"
+WEIGHTS_FILE = "weights.safetensors"
+_FOLDER = Path(__file__).parent
+_CACHE_VARIABLE = "TFSEG_CACHE_DIR"
+
+
+def names() -> tuple[str, ...]:
+    """The models there are."""
+    return tuple(sorted(path.parent.name for path in _FOLDER.glob(f"*/{WEIGHTS_FILE}")))
+
+
+def folder(name: str | os.PathLike) -> Path | None:
+    """The folder of a model by its name; None where there is none, or a folder of the user's."""
+    name = str(name)
+    if name not in names() or Path(name).is_dir():
+        return None
+    return _FOLDER / name
+
+
+def cache_dir() -> Path:
+    """Where SavedModels are kept: $TFSEG_CACHE_DIR, else the user's cache folder."""
+    given = os.environ.get(_CACHE_VARIABLE)
+    return Path(given).expanduser() if given else platformdirs.user_cache_path("tfseg")
+
+
+def saved_model(name: str = DEFAULT_MODEL) -> Path:
+    """Returns the folder of a model's numbered SavedModel versions, made where it is missing.
+
+    Several processes may ask at once: one makes it, the others wait. It is made anew when the
+    model's files or TensorFlow's version are others.
+
+    Raises:
+        ValueError: There is no such model, or it cannot be made.
+    """
+    source = folder(name)
+    if source is None:
+        raise ValueError(f"no model {name!r} in the box; there are: {', '.join(names())}.")
+    versions_dir = cache_dir() / f"{name}-{_digest(source)}"
+    if _is_there(versions_dir):
+        return versions_dir
+    try:
+        versions_dir.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(f"{versions_dir}.lock"):
+            if not _is_there(versions_dir):
+                _make(name, versions_dir)
+    except OSError as error:
+        raise ValueError(
+            f"{versions_dir}: cannot keep the model there ({error.strerror}); set "
+            f"{_CACHE_VARIABLE} to a folder that can be written."
+        ) from None
+    return versions_dir
+
+
+def _is_there(versions_dir: Path) -> bool:
+    return (versions_dir / "1" / "saved_model.pb").is_file()  # an export appears whole
+
+
+def _make(name: str, versions_dir: Path) -> None:
+    print(f"making the SavedModel of {name}, once, in {versions_dir} ...", file=sys.stderr)
+    command = [sys.executable, "-m", "tfseg.export", f"--model={name}"]
+    root = str(_FOLDER.parents[1])  # where it is imported from, installed or not
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [*command, f"--export_dir={versions_dir}"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode or not _is_there(versions_dir):
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ValueError(f"the SavedModel of {name} cannot be made: {reason}")
+
+
+def _digest(source: Path) -> str:
+    """Names what the SavedModel follows from: the model's files and TensorFlow's version."""
+    digest = hashlib.sha256()
+    for package in ("tensorflow", "tensorflow-cpu"):
+        try:
+            digest.update(f"{package} {metadata.version(package)}".encode())
+        except metadata.PackageNotFoundError:
+            continue
+    for path in sorted(source.iterdir()):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
