@@ -30,6 +30,9 @@ def define_flags() -> None:
     flags.DEFINE_string("data_dir", None, "Where to write.", required=True)
     for flag, help_text in _raw_path_flags(names).items():
         flags.DEFINE_string(flag, None, help_text)
+    for name in names:
+        for flag, (values, help_text) in dataset_registry.choice_flags(name).items():
+            flags.DEFINE_enum(flag, None, values, f"{help_text} {values[0]} by default.")
     flags.DEFINE_integer(
         "max_side", None, "Longest side to keep, pixels; larger photos are shrunk.", lower_bound=1
     )
@@ -79,11 +82,25 @@ def _raw_paths(dataset: str) -> dict[str, Path]:
     return paths
 
 
+def _choices(dataset: str) -> dict[str, str]:
+    own_flags = dataset_registry.choice_flags(dataset)
+    others = {
+        flag: name
+        for name in dataset_registry.dataset_names()
+        for flag in dataset_registry.choice_flags(name)
+    }
+    for flag, name in others.items():
+        if FLAGS[flag].value is not None and flag not in own_flags:
+            raise ValueError(f"--{flag}: a choice of --dataset={name}, not of '{dataset}'.")
+    given = {flag: FLAGS[flag].value for flag in own_flags}
+    return {flag: v for flag, v in given.items() if v not in (None, own_flags[flag][0][0])}
+
+
 def _raw_dir(dataset: str, raw_paths: dict[str, Path]) -> Path:
     if FLAGS.raw_dir is None and "annotations" not in raw_paths:
         raise ValueError(
             f"--raw_dir is missing; expected the folder of the raw files, as in "
-            f"data_prep/{dataset}/README.md."
+            f"data_prep/datasets/{dataset}/README.md."
         )
     return Path(FLAGS.raw_dir or raw_paths["annotations"].parent)
 
@@ -113,6 +130,7 @@ def main(argv: list[str]) -> None:
                 num_shards=FLAGS.num_shards,
                 num_workers=FLAGS.num_workers or os.cpu_count() or 1,
                 raw_paths=raw_paths,
+                choices=_choices(FLAGS.dataset),
                 beam_options=None if FLAGS.beam_options is None else tuple(FLAGS.beam_options),
             ),
             overwrite=FLAGS.overwrite,

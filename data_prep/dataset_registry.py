@@ -2,7 +2,8 @@
 
 A new data set is one such folder. Its package may have RAW_PATH_FLAGS, {flag: help}: the flags
 that name a raw file which does not lie in its usual place below --raw_dir. They reach the builder
-as prep_options.raw_paths, by the same names. The folder may have a downloads.py with DOWNLOADS, the
+as prep_options.raw_paths, by the same names. CHOICE_FLAGS, {flag: (values, help)}, are its choices;
+they reach it as prep_options.choices. The folder may have a downloads.py with DOWNLOADS, the
 raw files that are published.
 """
 
@@ -21,6 +22,11 @@ def dataset_names() -> tuple[str, ...]:
 def raw_path_flags(name: str) -> dict[str, str]:
     """A data set's own flags and their help; imports its package, not its builder."""
     return getattr(importlib.import_module(f"data_prep.datasets.{name}"), "RAW_PATH_FLAGS", {})
+
+
+def choice_flags(name: str) -> dict[str, tuple[tuple[str, ...], str]]:
+    """A data set's own choices: {flag: (values, the default first, help)}; as raw_path_flags."""
+    return getattr(importlib.import_module(f"data_prep.datasets.{name}"), "CHOICE_FLAGS", {})
 
 
 def builder_class(name: str) -> type:

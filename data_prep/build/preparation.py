@@ -30,6 +30,7 @@ class PrepOptions:
         num_shards: per split; None leaves it to TFDS.
         num_workers: processes; the output does not depend on it.
         raw_paths: places of raw files by the data set's own names, instead of the usual ones.
+        choices: the data set's own choices by flag, where they are not the first of its values.
         beam_options: "name=value" for Apache Beam; None: the build runs in processes of its own.
     """
 
@@ -39,6 +40,7 @@ class PrepOptions:
     num_shards: int | None = None
     num_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     raw_paths: dict[str, Path] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
     beam_options: tuple[str, ...] | None = None
 
     def as_json(self) -> dict:
@@ -50,6 +52,7 @@ class PrepOptions:
             "max_side": self.max_side,
             **asdict(self.split_plan),
             "num_shards": self.num_shards,
+            **self.choices,
         }
 
 

@@ -49,6 +49,7 @@ class RawPhoto:
         instances: the annotations that can be read.
         dropped: those that cannot.
         unusable_reason: the report's key, where the photo is known to be unusable.
+        repairs: what was put right while the annotations were read.
     """
 
     image_id: int
@@ -57,6 +58,7 @@ class RawPhoto:
     instances: tuple[RawInstance, ...] = ()
     dropped: tuple[Note, ...] = ()
     unusable_reason: str | None = None
+    repairs: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class PhotoConverter:
             photo = prepare_photo(photo_bytes, self.max_side, raw.annotated_hw)
         except PhotoError as error:
             return left_out(raw, error.reason)
-        conversion = Conversion(raw.file_name, dropped=list(raw.dropped))
+        conversion = Conversion(raw.file_name, dropped=list(raw.dropped), repairs=list(raw.repairs))
         conversion.repairs += [Note(c, raw.image_id, raw.file_name) for c in photo.changes]
         instances = []
         for raw_instance in raw.instances:
