@@ -85,11 +85,28 @@ class LabelledRecord(NamedTuple):
 def label_masks(
     labels: np.ndarray, rules: tuple[LabelRule | None, ...]
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Yields each label of a label picture (uint8 [height, width]) with its instances' masks."""
+    """Yields the labels of a label picture, those of one category as one, with their masks.
+
+    Where a photo has a blazer and a sweater, nobody can tell whether the wearer's outer garment is
+    one or two: they are one instance.
+
+    Args:
+        labels: uint8 [height, width].
+        rules: by label; None for "null".
+
+    Yields:
+        The smallest label of a category (a label that is left out stands alone), and masks as
+        instance_masks'.
+    """
+    groups: dict[str | int, list[int]] = {}
     for label in np.flatnonzero(np.bincount(labels.ravel(), minlength=len(rules))).tolist():
         rule = rules[label]
-        if rule is not None:  # null
-            yield label, instance_masks(labels == label, rule.num_instances)
+        if rule is not None:
+            groups.setdefault(rule.category or label, []).append(label)
+    for group in groups.values():
+        rule = rules[group[0]]
+        assert rule is not None
+        yield group[0], instance_masks(np.isin(labels, group), rule.num_instances)
 
 
 def instance_masks(mask: np.ndarray, num_instances: int) -> list[np.ndarray]:
@@ -219,4 +236,4 @@ def _num_annotations(path: Path, rules: tuple[LabelRule | None, ...]) -> int:
 
 
 def _keys(numbers: list[int]) -> list[ImageKey]:
-    return [ImageKey(FIRST_ID + number, f"photo {number:04d}") for number in numbers]
+    return [ImageKey(FIRST_ID + number, f"photo {number:04d}.jpg") for number in numbers]
