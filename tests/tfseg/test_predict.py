@@ -339,7 +339,10 @@ def test_two_photos_of_one_name_are_refused_for_the_submission():
     ("arguments", "expected"),
     [
         (("--saved_model=m",), "give one of --input_dir, --input_glob and --input_list"),
-        (("--input_dir=.",), "give --saved_model or --model_dir"),
+        (
+            ("--input_dir=.", "--saved_model=m", "--model_dir=d"),
+            "give one of --model, --saved_model",
+        ),
         (
             ("--input_dir=.", "--saved_model=m", "--checkpoint_path=c"),
             "--checkpoint_path goes with --model_dir alone",

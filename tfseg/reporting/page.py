@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tfseg.evaluation.evaluation_run import EvaluationRun
-from tfseg.reporting import comparison
+from tfseg.reporting import comparison, sections
 from tfseg.reporting.comparison import PhotoChange
 from tfseg.reporting.pictures import data_uri, photo_row, render, sample_tile, truth_detections
 from tfseg.reporting.samples import CategorySamples, Sample, choose_samples, rank_photos
@@ -100,12 +100,12 @@ def build_page(
     if pictures.wanted:
         render(photos(), pictures.wanted)
 
-    sections = []
+    parts = []
     if before:
         body = sections.comparison_section(before, run, changes)
         body += _changes("Better now", better, pictures) + _changes("Worse now", worse, pictures)
-        sections.append(Section("Compared", "Against the run before", body))
-    sections += [
+        parts.append(Section("Compared", "Against the run before", body))
+    parts += [
         Section("Categories", "Categories", sections.categories(run)),
         Section("Why", "Why it is not higher", sections.why(run)),
         Section("Curves", "Precision and recall", sections.curves(run)),
@@ -114,11 +114,11 @@ def build_page(
     ]
     if photos:
         examples, photo_body = _examples(run, samples, pictures), _worst(run, worst, pictures)
-        sections.append(Section("Examples", "Examples by category", examples))
-        sections.append(Section("Photos", "Photos that went worst", photo_body))
+        parts.append(Section("Examples", "Examples by category", examples))
+        parts.append(Section("Photos", "Photos that went worst", photo_body))
     sentences = sections.definitions(run)
     definitions = Section("Figures", "Every figure in a sentence", sentences)
-    return _layout(title, run, before, [*sections, *extra_sections, definitions])
+    return _layout(title, run, before, [*parts, *extra_sections, definitions])
 
 
 def _sample_key(sample: Sample) -> tuple:
@@ -208,12 +208,11 @@ def _worst(run: EvaluationRun, ranked: list[tuple[int, float]], pictures: _Pictu
 
 
 def _layout(
-    title: str, run: EvaluationRun, before: EvaluationRun | None, sections: list[Section]
+    title: str, run: EvaluationRun, before: EvaluationRun | None, parts: list[Section]
 ) -> str:
-    links = "".join(f'<a href="#{s.name}">{s.name}</a>' for s in sections)
+    links = "".join(f'<a href="#{s.name}">{s.name}</a>' for s in parts)
     bodies = "".join(
-        f'<section id="{s.name}"><h2>{html.escape(s.heading)}</h2>{s.body}</section>'
-        for s in sections
+        f'<section id="{s.name}"><h2>{html.escape(s.heading)}</h2>{s.body}</section>' for s in parts
     )
     num_instances = sum(not a["iscrowd"] for a in run.ground_truth.anns.values())
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")

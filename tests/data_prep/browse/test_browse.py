@@ -107,7 +107,7 @@ def test_page_explains_every_reason_the_code_can_give():
 
 def test_command_writes_the_page_into_the_data_set_folder(prepared, page_text, tmp_path):
     data_dir = tmp_path / "data"
-    shutil.copytree(prepared.path.parents[2], data_dir)
+    shutil.copytree(prepared.path.parents[1], data_dir)
 
     ended = run(f"--data_dir={data_dir}")
 
@@ -119,7 +119,7 @@ def test_command_writes_the_page_into_the_data_set_folder(prepared, page_text, t
 
 def test_command_names_a_damaged_shard_and_leaves_no_page(prepared, tmp_path):
     data_dir = tmp_path / "data"
-    shutil.copytree(prepared.path.parents[2], data_dir)
+    shutil.copytree(prepared.path.parents[1], data_dir)
     (shard,) = data_dir.rglob("*train.tfrecord*")
     shard.write_bytes(shard.read_bytes()[:-30])
 
@@ -134,7 +134,7 @@ def test_command_names_a_damaged_shard_and_leaves_no_page(prepared, tmp_path):
 @pytest.mark.parametrize("key", ["sources", "fingerprint", "options"])
 def test_command_names_a_report_of_another_version(prepared, tmp_path, key):
     data_dir = tmp_path / "data"
-    shutil.copytree(prepared.path.parents[2], data_dir)
+    shutil.copytree(prepared.path.parents[1], data_dir)
     (path,) = data_dir.rglob("prep_report.json")
     report = json.loads(path.read_text())
     report[key] = [{"name": "train json"}] if key == "sources" else None

@@ -100,7 +100,8 @@ def frozen_dirs(tmp_path_factory):
     """model_dirs that were trained with each freeze, and the weights of each by path."""
     import tensorflow as tf
 
-    from tfseg.checkpoint import recovery, transfer
+    from tfseg.checkpoint import recovery
+    from tfseg.checkpoint.variables import variables_by_path
     from tfseg.configs import experiment
     from tfseg.modeling import factory
 
@@ -111,7 +112,7 @@ def frozen_dirs(tmp_path_factory):
         params, model = make_model(("bag",), *overrides)
         truth = {}
         for name, module in factory.modules_of(model).items():
-            found = transfer.variables_by_path(module)
+            found = variables_by_path(module)
             assert {id(one) for one in found.values()} == {id(one) for one in module.variables}
             for path, variable in found.items():
                 variable.assign(random.normal(size=variable.shape))
@@ -127,18 +128,19 @@ def frozen_dirs(tmp_path_factory):
 
 @pytest.mark.parametrize("after", FREEZES)
 def test_every_weight_is_taken_over_whatever_was_and_is_frozen(frozen_dirs, after):
-    from tfseg.checkpoint import transfer
+    from tfseg.checkpoint.transfer import initialise
+    from tfseg.checkpoint.variables import variables_by_path
     from tfseg.configs import maskrcnn
     from tfseg.modeling import factory
 
     _, model = make_model(("bag",), *FREEZES[after])
     for before, (folder, truth) in frozen_dirs.items():
-        transfer = transfer.initialise(model, ("bag",), str(folder), {})
+        transfer = initialise(model, ("bag",), str(folder), {})
 
         assert [item.split()[0] for item in transfer.loaded] == list(maskrcnn.MODULES), before
         assert transfer.new == []
         for name, module in factory.modules_of(model).items():
-            for path, variable in transfer.variables_by_path(module).items():
+            for path, variable in variables_by_path(module).items():
                 np.testing.assert_array_equal(variable, truth[name, path], f"{before} {path}")
 
 

@@ -41,9 +41,9 @@ def prepared_set(tmp_path_factory):
 
 
 def test_a_model_in_memory_is_evaluated(tiny_module, prepared_set):
-    metrics, results = evaluation_run.evaluate_model(
-        tiny_module, prepared_set, "val", num_examples=2
-    )
+    from tfseg.training.validation import evaluate_model
+
+    metrics, results = evaluate_model(tiny_module, prepared_set, "val", num_examples=2)
 
     assert {result["image_id"] for result in results} == {100, 101}
     truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path("val"), [100, 101])
