@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
-from official.modeling import optimization
 
 from data_prep import prepared
 from tfseg.atomic_files import write_whole
 from tfseg.checkpoint import recovery
+from tfseg.checkpoint.optimizers import averages_of
 from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
 from tfseg.evaluation.history import HISTORY_FILE, read_history
@@ -104,8 +104,8 @@ class Validation:
 
     @contextlib.contextmanager
     def _averaged_weights(self):
-        optimizer = self._trainer.optimizer
-        if not isinstance(optimizer, optimization.ExponentialMovingAverage):
+        optimizer = averages_of(self._trainer.optimizer)
+        if optimizer is None:
             yield
             return
         is_swapped = False
