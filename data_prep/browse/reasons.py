@@ -40,6 +40,9 @@ EXPLANATIONS = {
     "mask_of_another_size": "The mask picture has another size than the photo.",
     "segmentation_of_unknown_form": "The mask is neither polygons nor run lengths.",
     "empty_mask": "The mask covers no pixel.",
+    "labels_unreadable": "The file of the pixels' labels is missing or damaged.",
+    "labels_malformed": "The label picture has labels that the list of labels does not know.",
+    "under_60_pixels": "The label covers fewer than 60 pixels: a slip of the labelling.",
     "empty_mask_at_this_size": "The mask covers no pixel of the photo as it was shrunk.",
     "duplicate_merged": "The same mask twice in one category: one instance.",
     # put right or noticed
@@ -48,6 +51,8 @@ EXPLANATIONS = {
     "polygon_under_3_points": "Polygons of fewer than three points were dropped, the rest of the "
     "instance kept.",
     "clipped_to_photo": "The mask reached past the photo's edge and was cut off there.",
+    "label_picture_resized": "The label picture was of another size than its photo and was scaled "
+    "to it.",
     "photo_resized": "The photo and its masks were shrunk to the longest side asked for.",
     "photo_rotated_as_exif_says": "The camera's orientation was applied to the pixels.",
     "photo_exif_rotation_removed": "The masks are drawn on the stored pixels, so the camera's "

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+_MAX_DIGITS = 18  # a version is an int64 in TensorFlow Serving's messages
+
 
 def numbered_versions(base_path: Path) -> dict[int, Path]:
     """Finds the version folders: sub-folders of base_path with a whole number as name.
+
+    A number that is no int64 is passed over, as TensorFlow Serving does.
 
     Raises:
         ValueError: base_path is missing, or has no such folder.
@@ -14,7 +18,8 @@ def numbered_versions(base_path: Path) -> dict[int, Path]:
     versions = {
         int(path.name): path
         for path in sorted(base_path.iterdir())
-        if path.is_dir() and path.name.isascii() and path.name.isdigit()
+        if path.name.isascii() and path.name.isdigit() and path.is_dir()
+        if len(path.name.lstrip("0")) <= _MAX_DIGITS
     }
     if not versions:
         hint = "run tfseg.export with it as --export_dir"

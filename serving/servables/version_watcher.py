@@ -5,6 +5,7 @@ is named and passed over until its files change; what was served before is serve
 moves only to a version that is loaded. A model that the configuration no longer names is retired.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ class VersionWatcher:
         self._store = store
         self._read_configs = read_configs
         self._load_version = load_version
-        self._report = report
+        self._operator = report
         self._damaged: dict[tuple[str, int], _Fingerprint] = {}
         self._last_complaint = ""
         self._stopping = threading.Event()
@@ -64,6 +65,11 @@ class VersionWatcher:
                 if complaint != self._last_complaint:
                     self._last_complaint = complaint
                     self._report(f"error: {complaint} What is loaded is served on.")
+
+    def _report(self, line: str) -> None:
+        """Tells the operator; a closed stderr or a full disk behind it ends nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            self._operator(line)
 
     def update(self) -> None:
         """One round: loads what is wanted and retires what is not.

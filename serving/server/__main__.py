@@ -135,6 +135,9 @@ def main(argv: list[str]) -> None:
     is_serving = True
     stop.wait()
     server.stop()
+    # A thread that was given up in a decoder cannot be stopped, and Python would wait for it.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

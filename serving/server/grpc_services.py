@@ -15,8 +15,10 @@ from tensorflow_serving.apis import (
 
 from serving.servables.model_store import ModelStore
 from serving.servables.request_errors import RequestError, invalid_argument, not_found
+from serving.server.cancellation import Cancellation
 from serving.server.predictor import Predictor
 
+_LONGEST_DEADLINE_S = 10 * 365 * 86_400.0
 _SERVICE_NAMES = (
     "",
     "tensorflow.serving.PredictionService",
@@ -73,9 +75,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     @_with_status
     def Predict(self, request, context) -> predict_pb2.PredictResponse:
         """Runs a signature; see serving.server.predictor for the statuses."""
-        return self._predictor.predict(
-            request, "GRPC", context.time_remaining(), still_wanted=context.is_active
-        )
+        cancellation = Cancellation()
+        if not context.add_callback(cancellation.set):
+            cancellation.set()
+        return self._predictor.predict(request, "GRPC", _seconds_left(context), cancellation)
 
     @_with_status
     def GetModelMetadata(self, request, context):
@@ -90,6 +93,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             if field != "signature_def":
                 raise invalid_argument(f"Metadata field {field} is not supported")
         return model_metadata(self._predictor.store, request)
+
+
+def _seconds_left(context: grpc.ServicerContext) -> float | None:
+    """Until a call's deadline; None where it has none, which gRPC gives as some 292 years."""
+    seconds_left = context.time_remaining()
+    return None if seconds_left is None or seconds_left > _LONGEST_DEADLINE_S else seconds_left
 
 
 def model_metadata(store: ModelStore, request) -> get_model_metadata_pb2.GetModelMetadataResponse:

@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent import futures
 
 import grpc
 from tensorflow_serving.apis import predict_pb2
@@ -10,8 +11,12 @@ from tensorflow_serving.apis import predict_pb2
 from serving.servables.model_store import ModelStore
 from serving.servables.prediction import predict
 from serving.servables.request_errors import RequestError, invalid_argument
+from serving.server.cancellation import Cancellation
 from serving.server.metrics import Metrics
 from serving.server.request_queue import RequestQueue
+
+_LATEST_S = 0.5  # after the deadline, within which TensorFlow has usually stopped the graph
+_MAX_THREADS = 64  # those given up among them; when all are, requests end by their deadlines
 
 
 class Predictor:
@@ -21,13 +26,14 @@ class Predictor:
         self.store = store
         self._queue = queue
         self._metrics = metrics
+        self._threads = futures.ThreadPoolExecutor(_MAX_THREADS, "predict")
 
     def predict(
         self,
         request: predict_pb2.PredictRequest,
         entrypoint: str,
         seconds_left: float | None,
-        still_wanted: Callable[[], bool] = lambda: True,
+        cancellation: Cancellation | None = None,
     ) -> predict_pb2.PredictResponse:
         """Runs a request when its turn comes.
 
@@ -35,7 +41,7 @@ class Predictor:
             request: Of TensorFlow Serving.
             entrypoint: "GRPC" or "REST", for the metrics.
             seconds_left: Until the deadline; None for no deadline.
-            still_wanted: Asked when the turn comes: whether the client is still there.
+            cancellation: Set where the client goes away.
 
         Raises:
             RequestError: See servables.prediction, request_queue and ModelStore.find.
@@ -44,12 +50,38 @@ class Predictor:
             arrival = time.monotonic()
             if not request.HasField("model_spec"):
                 raise invalid_argument("Missing ModelSpec")
-            with self.store.find(request.model_spec) as served, self._queue.turn(seconds_left):
-                if not still_wanted():
+            with self.store.find(request.model_spec):
+                pass  # what does not exist need not wait
+            with self._queue.turn(seconds_left, cancellation):
+                if cancellation and cancellation.is_set:
                     raise RequestError(grpc.StatusCode.CANCELLED, "the client is gone")
                 if seconds_left is not None:
                     seconds_left -= time.monotonic() - arrival
+                return self._run(request, seconds_left)
+
+    def _run(
+        self, request: predict_pb2.PredictRequest, seconds_left: float | None
+    ) -> predict_pb2.PredictResponse:
+        """Runs a request; comes back soon after the deadline whatever the graph does.
+
+        TensorFlow stops a graph between its operations: one that decodes a hostile file goes on,
+        in a thread that is given up here, and its answer is thrown away.
+        """
+
+        def run():
+            with self.store.find(request.model_spec) as served:
                 return predict(served, request, seconds_left)
+
+        if seconds_left is None:
+            return run()
+        running = self._threads.submit(run)
+        try:
+            return running.result(max(seconds_left, 0) + _LATEST_S)
+        except futures.TimeoutError:
+            running.cancel()
+            raise RequestError(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the graph ran"
+            ) from None
 
     @contextlib.contextmanager
     def _counted(self, model_name: str, entrypoint: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import grpc
 
 from serving.servables.request_errors import RequestError
+from serving.server.cancellation import Cancellation
 
 
 class RequestQueue:
@@ -31,23 +32,28 @@ class RequestQueue:
         return len(self._turns)
 
     @contextlib.contextmanager
-    def turn(self, seconds_left: float | None) -> Iterator[None]:
+    def turn(
+        self, seconds_left: float | None, cancellation: Cancellation | None = None
+    ) -> Iterator[None]:
         """Waits until the request may run, and holds its place while it does.
 
         Args:
             seconds_left: Until the request's deadline; None where it has none.
+            cancellation: Set where the client goes away, whose place is free at once then.
 
         Raises:
             RequestError: RESOURCE_EXHAUSTED where the queue is full, DEADLINE_EXCEEDED where the
-                deadline passes first.
+                deadline passes first, CANCELLED where the client is gone first.
         """
-        self._enter(seconds_left)
+        self._enter(seconds_left, cancellation or Cancellation())
         try:
             yield
         finally:
             self._leave()
 
-    def _enter(self, seconds_left: float | None) -> None:
+    def _enter(self, seconds_left: float | None, cancellation: Cancellation) -> None:
+        if cancellation.is_set:
+            raise _gone()
         with self._lock:
             if self._num_free:
                 self._num_free -= 1
@@ -60,11 +66,25 @@ class RequestQueue:
                 )
             turn = threading.Event()
             self._turns.append(turn)
+        has_left = False
+
+        def leave_the_queue() -> None:
+            nonlocal has_left
+            with self._lock:
+                if turn in self._turns:
+                    self._turns.remove(turn)
+                    has_left = True
+            turn.set()
+
+        cancellation.on_set(leave_the_queue)
         limit = threading.TIMEOUT_MAX
-        if turn.wait(limit if seconds_left is None else min(max(seconds_left, 0), limit)):
+        came = turn.wait(limit if seconds_left is None else min(max(seconds_left, 0), limit))
+        if has_left:
+            raise _gone()
+        if came:
             return
         with self._lock:
-            if turn.is_set():  # in this very moment
+            if turn not in self._turns:  # it came in this very moment
                 return
             self._turns.remove(turn)
         raise RequestError(
@@ -77,3 +97,7 @@ class RequestQueue:
                 self._turns.popleft().set()
             else:
                 self._num_free += 1
+
+
+def _gone() -> RequestError:
+    return RequestError(grpc.StatusCode.CANCELLED, "the client is gone")

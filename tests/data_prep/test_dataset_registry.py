@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_prep import masks
+from data_prep.annotations import masks
 from data_prep.annotations.annotated_image import AnnotatedImage, Instance
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.readers.raw_dataset import Conversion, ImageKey, RawDataset, RawSource
@@ -68,7 +68,7 @@ def repo_copy(tmp_path) -> Path:
     shutil.copytree(
         REPO_DIR / "data_prep", copy / "data_prep", ignore=shutil.ignore_patterns("__pycache__")
     )
-    folder = copy / "data_prep" / "toy"
+    folder = copy / "data_prep" / "datasets" / "toy"
     folder.mkdir()
     (folder / "__init__.py").write_text(TOY_INIT)
     (folder / "toy_dataset_builder.py").write_text(TOY_BUILDER)
@@ -88,7 +88,7 @@ def build(repo_copy, *flags):
 
 
 def test_dataset_names_are_the_folders_with_a_builder():
-    expected = ("coco", "combined", "fgvc6", "modanet", "product", "sample")
+    expected = ("ccp", "coco", "combined", "fgvc6", "modanet", "product", "sample")
     assert dataset_registry.dataset_names() == expected
 
 

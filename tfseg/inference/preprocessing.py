@@ -13,6 +13,8 @@ from official.vision.ops import preprocess_ops
 
 from tfseg.ops.image_headers import read_headers
 
+_MAX_SCANS = 100  # of a JPEG; encoders write about ten
+
 
 class InputLayout(NamedTuple):
     """How an image is laid out in the network input.
@@ -98,9 +100,33 @@ def inputs_from_bytes(
     error = _header_error(image_bytes, headers, max_pixels)
 
     def decode(encoded, orientation):
-        return tf.io.decode_image(encoded, channels=0, expand_animations=False), orientation
+        allowed = _refused_by_decoder(encoded, max_pixels)
+        with tf.control_dependencies([allowed]):
+            image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+        return image, orientation
 
     return _inputs(error, (image_bytes, headers.orientation), decode, layout)
+
+
+def _refused_by_decoder(encoded: tf.Tensor, max_pixels: int) -> tf.Operation:
+    """Fails for a JPEG whose decoding would take long, asking the decoder itself for its size.
+
+    The header walk and libjpeg may disagree on a file made to deceive; libjpeg is right. Every scan
+    of a progressive JPEG goes over all its pixels, whatever it holds.
+    """
+    is_jpeg = tf.strings.substr(encoded, 0, 2) == b"\xff\xd8"
+
+    def check():
+        shape = tf.cast(tf.io.extract_jpeg_shape(encoded), tf.int64)
+        num_pixels = shape[0] * shape[1]
+        # A marker's bytes do not occur within a scan.
+        num_scans = tf.size(tf.strings.split(encoded, b"\xff\xda"), tf.int64) - 1
+        is_bounded = (num_scans <= _MAX_SCANS) & (num_scans * num_pixels <= 10 * max_pixels)
+        checked = tf.debugging.Assert((num_pixels <= max_pixels) & is_bounded, ["too long"])
+        with tf.control_dependencies([checked]):
+            return tf.constant(True)
+
+    return tf.cond(is_jpeg, check, lambda: tf.constant(True)).op
 
 
 def inputs_from_pixels(images: tf.Tensor, layout: InputLayout, max_pixels: int) -> NetworkInputs:

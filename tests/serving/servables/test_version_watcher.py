@@ -211,3 +211,23 @@ def test_start_watches_until_stopped(scene):
     scene.watcher.stop()
 
     assert scene.store.versions("fashion") == [1]
+
+
+def test_a_number_that_is_no_version_is_passed_over(tmp_path):
+    from serving.servables.version_folders import numbered_versions
+
+    for name in ("1", "9999999999999999999", "007", "-3", "1e3"):
+        (tmp_path / name).mkdir()
+    assert sorted(numbered_versions(tmp_path)) == [1, 7]
+
+
+def test_an_operator_who_cannot_be_told_does_not_end_the_watching(tmp_path):
+    scene = Scene(tmp_path)
+
+    def closed(line):
+        raise BrokenPipeError(line)
+
+    scene.watcher._operator = closed
+    (tmp_path / "1").mkdir()
+    scene.watcher.update()
+    assert list(scene.versions) == [1]

@@ -4,6 +4,7 @@ import grpc
 import pytest
 
 from serving.servables.request_errors import RequestError
+from serving.server.cancellation import Cancellation
 from serving.server.request_queue import RequestQueue
 
 
@@ -55,5 +56,37 @@ def test_turn_is_given_back_after_a_failure():
     with pytest.raises(ZeroDivisionError), queue.turn(None):
         raise ZeroDivisionError
 
+    with queue.turn(0):
+        pass
+
+
+def test_a_client_that_goes_away_frees_its_place_at_once():
+    queue = RequestQueue(max_running=1, max_waiting=1)
+    cancellation, errors = Cancellation(), []
+
+    def wait():
+        try:
+            with queue.turn(None, cancellation):
+                errors.append("ran")
+        except RequestError as error:
+            errors.append(error.code)
+
+    with queue.turn(None):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        _wait_until(lambda: queue.num_waiting == 1)
+        cancellation.set()
+        thread.join(5)
+        assert errors == [grpc.StatusCode.CANCELLED] and queue.num_waiting == 0
+    with queue.turn(0):  # nobody's turn was lost
+        pass
+
+
+def test_a_client_that_was_gone_before_is_not_queued():
+    queue, cancellation = RequestQueue(max_running=1, max_waiting=1), Cancellation()
+    cancellation.set()
+    with pytest.raises(RequestError) as caught, queue.turn(None, cancellation):
+        pass
+    assert caught.value.code is grpc.StatusCode.CANCELLED
     with queue.turn(0):
         pass

@@ -384,3 +384,45 @@ def gif_of(*frame_sizes, screen=(1, 1), extension=b"\x21\xf9\x04" + bytes(5)):
 )
 def test_network_inputs_gif_is_judged_by_its_frames(gif, error):
     assert error in prepare([gif])["error"][0].decode()
+
+
+def _segment(marker: int, payload: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def _frame_header(height: int, width: int) -> bytes:
+    return _segment(0xC0, struct.pack(">BHHB", 8, height, width, 3) + bytes(9))
+
+
+@pytest.mark.parametrize("hidden_by", ["fill bytes", "stray bytes", "a comment"])
+def test_a_jpeg_whose_real_size_is_hidden_is_refused(hidden_by):
+    """libjpeg passes over what stands between markers; a false frame header may stand there."""
+    encoded = encode(make_image(120, 160), ".jpg")
+    start = encoded.index(b"\xff\xe0")
+    false = _frame_header(8, 8)
+    inserted = {
+        "fill bytes": b"\xff" * 3000,
+        "stray bytes": b"\x00" * 7 + false,
+        "a comment": b"\x00\x01" + _segment(0xFE, false),
+    }[hidden_by]
+    deceiving = encoded[:start] + inserted + encoded[start:]
+    honest = encode(make_image(30, 40), ".jpg")
+
+    inputs = prepare([deceiving, honest], max_pixels=120 * 160 - 1)
+
+    assert inputs["error"][0] != b"" and inputs["error"][1] == b""
+    assert inputs["image_index"].tolist() == [1]
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_and_an_ordinary_progressive_one_is_not():
+    progressive = encode(make_image(48, 64), ".jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
+    num_scans = progressive.count(b"\xff\xda")
+    assert num_scans > 5
+    # One more scan of one component's lowest bit of no coefficient costs a few bytes.
+    empty_scan = b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1, 0, 1, 1, 0)
+    bomb = progressive[:-2] + empty_scan * 1500 + progressive[-2:]
+
+    inputs = prepare([bomb, progressive])
+
+    assert inputs["error"].tolist()[0].startswith(b"the image is damaged")
+    assert inputs["error"][1] == b"" and inputs["image_index"].tolist() == [1]
