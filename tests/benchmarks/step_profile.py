@@ -31,7 +31,7 @@ FLAGS = flags.FLAGS
 
 # The first pattern that is found in an operation's name, without gradient_tape/, names its part.
 PARTS = {
-    r"^mask_rcnn_model/res_net/": "backbone",
+    r"^mask_rcnn_model/(res|efficient)_net/": "backbone",
     r"^mask_rcnn_model/fpn/": "pyramid",
     r"^mask_rcnn_model/rpn_head/": "region head",
     r"^mask_rcnn_model/\w*roi_generator": "regions: decoding, NMS",

@@ -68,6 +68,8 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
             processor can (AVX512_BF16, AMX). Weights stay float32.
         freeze: Modules that keep their weights: backbone, decoder, rpn_head, detection_head,
             mask_head.
+        freeze_backbone_level: The backbone's layers up to the features of this level, and their
+            batch normalization's statistics, stay as they are (Detectron2's FREEZE_AT); 0: none.
         freeze_batch_norm: Use batch normalization's statistics as they are and keep its weights;
             what Detectron2 and torchvision do when they fine-tune.
         loss_limit: A larger total loss ends the training.
@@ -81,6 +83,7 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
     num_train_examples: int = 0
     bfloat16_on_cpu: bool = False
     freeze: list[str] = dataclasses.field(default_factory=list)
+    freeze_backbone_level: int = 0
     freeze_batch_norm: bool = False
     loss_limit: float = 1000.0
     symmetric_padding: bool = False

@@ -53,10 +53,23 @@ def _freeze(model: tf_keras.Model, task_config: FashionMaskRCNN) -> None:
     modules = modules_of(model)
     for name in task_config.freeze:
         modules[name].trainable = False
+    if task_config.freeze_backbone_level:
+        _freeze_up_to_level(model.backbone, task_config.freeze_backbone_level)
     if task_config.freeze_batch_norm:
         for layer in model._flatten_layers():
             if isinstance(layer, BATCH_NORMS):
                 layer.trainable = False
+
+
+def _freeze_up_to_level(backbone: tf_keras.Model, level: int) -> None:
+    features = backbone.output
+    if str(level) not in features:
+        raise ValueError(
+            f"task.freeze_backbone_level={level}: the backbone has the levels "
+            f"{', '.join(sorted(features))}; expected one of them, or 0 to freeze none."
+        )
+    for layer in tf_keras.Model(backbone.input, features[str(level)]).layers:
+        layer.trainable = False
 
 
 def modules_of(model) -> dict[str, tf.Module]:

@@ -10,6 +10,7 @@ from tfseg.configs.maskrcnn import FashionMaskRCNN
 from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
 from tfseg.modeling import factory
 from tfseg.modeling.box_sampler import seeded_samplers
+from tfseg.modeling.depthwise_gradients import use_quick_gradients
 from tfseg.training.loss_guard import LossGuard
 
 
@@ -97,6 +98,8 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     def train_step(self, inputs, model, optimizer, metrics=None):
         """Does one step; see MaskRCNNTask.train_step."""
+        if not tf.config.list_physical_devices("GPU"):
+            use_quick_gradients(model.backbone)
         images, labels = inputs
         batch = tf.shape(images)[0]
         anchors = {

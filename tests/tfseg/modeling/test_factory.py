@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tfseg import small_experiment
+
+EFFICIENTNET = (
+    "task.model.backbone.type=efficientnet",
+    "task.model.backbone.efficientnet.model_id=b0",
+    "task.model.backbone.efficientnet.se_ratio=0.0",
+)
+
+
+def _build(*overrides):
+    from tfseg.modeling import factory
+
+    prepared = small_experiment.open_written(Path("prepared"))
+    params = small_experiment.build(prepared, "task.model.min_level=2", *overrides)
+    return factory.build_model(params.task)
+
+
+@pytest.mark.parametrize("backbone", [(), EFFICIENTNET], ids=["resnet", "efficientnet"])
+def test_a_backbone_frozen_up_to_a_level_does_not_change_those_features(backbone):
+    import tensorflow as tf
+
+    model = _build("task.freeze_backbone_level=2", *backbone)
+    images = tf.random.stateless_normal([2, 64, 64, 3], [1, 2])
+    trained = model.backbone.trainable_variables
+    before = model.backbone(images, training=False)
+
+    with tf.GradientTape() as tape:
+        features = model.backbone(images, training=True)
+        loss = tf.add_n([tf.reduce_sum(tf.square(one)) for one in features.values()])
+    for variable, gradient in zip(trained, tape.gradient(loss, trained), strict=True):
+        if gradient is not None:
+            variable.assign_sub(0.01 * tf.sign(gradient))
+
+    after = model.backbone(images, training=False)
+    assert 0 < len(trained) < len(_build(*backbone).backbone.trainable_variables)
+    np.testing.assert_array_equal(after["2"], before["2"])
+    assert np.abs(after["3"] - before["3"]).max() > 0
+    assert all(layer.trainable for layer in model.decoder.layers)
+
+
+def test_a_level_that_the_backbone_does_not_have_is_refused():
+    with pytest.raises(ValueError, match=r"task.freeze_backbone_level=9: the backbone has .* 2, 3"):
+        _build("task.freeze_backbone_level=9")
