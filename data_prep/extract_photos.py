@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import app, flags
 
 from data_prep import cli, prepared
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -52,7 +53,7 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
                     f"{path}: two photos of the split have this name; expected image/filename to "
                     "differ in its last part, build the data set again."
                 )
-            path.write_bytes(example["image/encoded"].numpy())
+            write_whole(path, example["image/encoded"].numpy(), "a photo")
             paths[path] = None
     except tf.errors.OpError as error:
         reason = " ".join((error.message or type(error).__name__).split())

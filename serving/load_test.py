@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import app, flags
@@ -22,6 +21,7 @@ from serving.client.connection import ImageError, ServingError
 from serving.client.flags import client_arguments, define_server_flags
 from serving.client.photo_sources import find_photos
 from serving.client.segmentation_client import SegmentationClient
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -142,7 +142,7 @@ def main(argv: list[str]) -> None:
     print("\n".join(replica_lines(figures)))
     if FLAGS.json_path:
         content = json.dumps([dataclasses.asdict(one) for one in figures], indent=1)
-        Path(FLAGS.json_path).write_text(content + "\n", encoding="utf-8")
+        write_whole(FLAGS.json_path, content + "\n", "the figures")
     failures = [failure for one in figures for failure in one.failures]
     if failures:
         sys.exit(f"error: {len(failures)} requests failed, the first with {failures[0]}")

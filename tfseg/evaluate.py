@@ -13,8 +13,8 @@ from pathlib import Path
 from absl import app, flags
 
 from tfseg import cli
-from tfseg.atomic_files import write_whole
 from tfseg.evaluation_flags import define_source_flags, run_from_flags
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -32,7 +32,7 @@ def define_flags() -> None:
 def write_metrics(path: str | Path, metrics: dict[str, float], **facts) -> None:
     """Writes metrics as json, which has no NaN: a category without ground truth is null."""
     nullable = {k: None if math.isnan(v) else round(v, 6) for k, v in metrics.items()}
-    write_whole(path, json.dumps({**facts, **nullable}, indent=1) + "\n")
+    write_whole(path, json.dumps({**facts, **nullable}, indent=1) + "\n", "the metrics")
 
 
 def main(argv) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags
 
 from tfseg import cli, evaluation_flags
-from tfseg.atomic_files import write_whole
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -87,7 +87,7 @@ def main(argv) -> None:
         from tfseg.reporting.page import build_page
 
         page = build_page(run, FLAGS.title, photo_source(run), before, extra_sections())
-        write_whole(FLAGS.output_path, page)
+        write_whole(FLAGS.output_path, page, "the report")
         print(f"{FLAGS.output_path}: written, {len(page.encode()) / 1e6:.1f} MB")
 
 

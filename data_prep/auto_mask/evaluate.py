@@ -145,9 +145,10 @@ def main(argv: list[str]) -> None:
         for one in judged[: FLAGS.num_worst]:
             print(f"  {one.file_name}: IoU {one.iou:.3f}, confidence {one.confidence:.2f}")
         if FLAGS.metrics_path:
-            from data_prep.auto_mask.store import write_aside
+            from tfseg.io.atomic_files import write_whole
 
-            write_aside(Path(FLAGS.metrics_path), json.dumps([asdict(one) for one in judged]))
+            metrics = json.dumps([asdict(one) for one in judged])
+            write_whole(FLAGS.metrics_path, metrics, "the metrics")
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:

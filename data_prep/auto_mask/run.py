@@ -19,6 +19,7 @@ from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks,
 from data_prep.folder_lock import only_one
 from data_prep.ordered_pool import OrderedPool
 from data_prep.readers.photo_encoding import PhotoError, prepare_photo
+from tfseg.io.atomic_files import write_whole
 
 OVERLAYS_NAME = "overlays"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -191,9 +192,8 @@ def write_overlay(photo: np.ndarray, products: list[np.ndarray], path: Path) -> 
         outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(drawn, outlines, -1, color, max(1, max(mask.shape) // 500))
     path = path.with_name(f"{path.name}.jpg")
-    path.parent.mkdir(parents=True, exist_ok=True)
     encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    path.write_bytes(encoded.tobytes())
+    write_whole(path, encoded.tobytes(), "an overlay")
 
 
 def _is_done(store: MaskStore, input_dir: Path, name: str, label: str) -> bool:

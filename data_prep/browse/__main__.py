@@ -12,6 +12,7 @@ from absl import app, flags
 from data_prep import cli
 from data_prep.browse.compose import browse_page
 from data_prep.prepared import open_prepared
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -30,10 +31,7 @@ def main(argv: list[str]) -> None:
         prepared = open_prepared(FLAGS.data_dir, FLAGS.dataset)
         output_path = Path(FLAGS.output_path or Path(FLAGS.data_dir) / "browse.html")
         page = browse_page(prepared)
-        part = output_path.with_name(output_path.name + ".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(output_path)
+        write_whole(output_path, page, "the page")
         print(f"{output_path}: {prepared.name}, {len(page.encode()) / 1e6:.1f} MB")
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import tqdm
 
+from tfseg.io.atomic_files import write_whole
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, output_names
 from tfseg.structures.cutouts import cut_out, cutout_names
@@ -180,8 +181,5 @@ class PhotoPrediction:
         return [self._output_dir / path for path in (f"overlays/{name}.jpg", *cutouts)]
 
     def _write(self, path: Path, pixels: np.ndarray, conversion: int, options: list[int]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, conversion), options)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(encoded.tobytes())
-        partial.replace(path)
+        write_whole(path, encoded.tobytes(), "a picture")
