@@ -15,9 +15,9 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli
 from tfseg.inference import model_card
 from tfseg.inference.warmup_records import WARMUP_FILE, write_warmup_records
+from tfseg.io import command_line
 from tfseg.structures import thresholds
 from tfseg.zoo import packaged_models
 
@@ -26,10 +26,10 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.")
+    command_line.define_path("model_dir", None, "Folder written by tfseg.train.")
     flags.DEFINE_string("model", None, "A model in the box, as fashion_lite, in its place.")
-    flags.DEFINE_string("export_dir", None, "Folder of the numbered versions.", required=True)
-    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    command_line.define_path("export_dir", None, "Folder of the numbered versions.", required=True)
+    command_line.define_path("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
     flags.DEFINE_float(
         "score_threshold",
         None,
@@ -44,7 +44,7 @@ def define_flags() -> None:
         "max_pixels", 100_000_000, "Refuse larger photos before they are decoded.", 1
     )
     flags.DEFINE_integer("max_images", 64, "Refuse requests of more photos.", 1)
-    flags.DEFINE_string(
+    command_line.define_path(
         "metrics_path", None, "Metrics for the model card; model_dir/metrics.json by default."
     )
     flags.DEFINE_integer("keep", 0, "Delete all but so many newest versions; 0 keeps all.", 0)
@@ -187,8 +187,8 @@ def _export_trained():
 
 def main(argv) -> None:
     """Reads the flags, exports and prints the new version's folder."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         version_dir, trained = _export_trained()
         print(f"exported {trained.checkpoint_path} (step {trained.step}) to {version_dir}")
 

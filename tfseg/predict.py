@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli
+from tfseg.io import command_line
 from tfseg.zoo import packaged_models
 
 FLAGS = flags.FLAGS
@@ -19,24 +19,24 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     flags.DEFINE_string("model", None, "A model in the box: fashion_lite, the default.")
-    flags.DEFINE_string("saved_model", None, "Folder written by tfseg.export, in its place.")
-    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train, in its place.")
-    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
-    flags.DEFINE_string("input_dir", None, "Photos: a folder, with all folders below it.")
-    flags.DEFINE_string("input_glob", None, "Photos: a pattern, as 'shots/**/*_front.jpg'.")
-    flags.DEFINE_string("input_list", None, "Photos: a text file with a path a line.")
-    flags.DEFINE_string("output_dir", None, "Where everything is written.", required=True)
+    command_line.define_path("saved_model", None, "Folder written by tfseg.export, in its place.")
+    command_line.define_path("model_dir", None, "Folder written by tfseg.train, in its place.")
+    command_line.define_path("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    command_line.define_path("input_dir", None, "Photos: a folder, with all folders below it.")
+    command_line.define_path("input_glob", None, "Photos: a pattern, as 'shots/**/*_front.jpg'.")
+    command_line.define_path("input_list", None, "Photos: a text file with a path a line.")
+    command_line.define_path("output_dir", None, "Where everything is written.", required=True)
     flags.DEFINE_bool("overlays", True, "Write overlays/: masks, boxes, names, scores.")
     flags.DEFINE_bool("cutouts", False, "Write cutouts/: each garment as a transparent PNG.")
     flags.DEFINE_bool("challenge", False, "Write challenge.json for ModaNet's challenge.")
     flags.DEFINE_bool("submission", False, "Write submission.csv for FGVC6's competition.")
-    flags.DEFINE_string(
+    command_line.define_path(
         "label_descriptions_path", None, "FGVC6's: finds its categories by their names."
     )
     flags.DEFINE_float(
         "score_threshold", None, "One for all, in place of the model's; its second NMS stays.", 0, 1
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "thresholds_path",
         None,
         "thresholds.json, in place of the model's; an export that has a second NMS built in takes "
@@ -108,8 +108,8 @@ def submission_class_ids(detector) -> dict[int, int] | None:
 
 def main(argv) -> None:
     """Reads the flags, predicts, and writes the files asked for."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors("to go on"):
         from tfseg.prediction import output_files
         from tfseg.prediction.journal import PredictionJournal, remove_earlier_run
         from tfseg.prediction.runner import PhotoPrediction, PictureChoices
