@@ -4,6 +4,8 @@ from absl import flags
 
 from tfseg.io import command_line
 
+flags.disclaim_key_flags()  # --help lists them as the command's own
+
 
 def define_source_flags() -> None:
     """Defines what is judged and by which ground truth; tfseg.report and others share these."""

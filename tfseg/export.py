@@ -18,6 +18,7 @@ from absl import app, flags
 from tfseg.inference import model_card
 from tfseg.inference.warmup_records import WARMUP_FILE, write_warmup_records
 from tfseg.io import command_line
+from tfseg.io.version_folders import version_folders
 from tfseg.structures import thresholds
 from tfseg.zoo import packaged_models
 
@@ -92,7 +93,7 @@ def export_module(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     if keep:
-        for _, old_version_dir in _versions(export_dir)[:-keep]:
+        for old_version_dir in list(version_folders(export_dir).values())[:-keep]:
             # Half a version must not be found under its number.
             shutil.rmtree(old_version_dir.rename(export_dir / f".pruned-{old_version_dir.name}"))
     return version_dir
@@ -124,22 +125,17 @@ def save_module(module, saved_model_dir: Path) -> None:
         )
 
 
-def _versions(export_dir: Path) -> list[tuple[int, Path]]:
-    """Returns the versions, ascending: what a server would take, by the number that it reads."""
-    paths = [path for path in export_dir.iterdir() if path.name.isascii()]
-    return sorted((int(path.name), path) for path in paths if path.name.isdigit())
-
-
 def _rename_to_next_version(partial: Path, export_dir: Path) -> Path:
+    number = max(version_folders(export_dir), default=0)
     while True:
-        newest = max((number for number, _ in _versions(export_dir)), default=0)
-        version_dir = export_dir / str(newest + 1)
+        number += 1
+        version_dir = export_dir / str(number)
         try:
             return partial.rename(version_dir)
         except OSError:
             if not version_dir.exists():
                 raise
-            # Another export has just taken the number: try the next one.
+            # Another export has just taken the number, or a file has it: try the next one.
 
 
 def _export_trained():

@@ -8,6 +8,7 @@ from serving.client.connection import Tls
 from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
+flags.disclaim_key_flags()  # --help lists them as the command's own
 
 
 def define_server_flags() -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 from absl import app, flags
 
 from serving.servables.model_config import ModelConfig, read_model_config_file
-from serving.servables.version_folders import numbered_versions
 from serving.server.listening import Limits, bind
 from serving.server.tls import ServerTls
 from tfseg.io import command_line
+from tfseg.io.version_folders import numbered_versions
 
 FLAGS = flags.FLAGS
 

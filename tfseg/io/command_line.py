@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from absl import flags, logging
 
+flags.disclaim_key_flags()  # --help lists them as the command's own
+
 
 def quiet_libraries() -> None:
     """Hides the libraries' log lines and vain warnings; call it before TensorFlow is imported.

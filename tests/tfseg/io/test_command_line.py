@@ -107,6 +107,16 @@ def test_path_flags_expand_the_home_folder(tmp_path):
     ], ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "flag"),
+    [("tfseg.submission_checks", "val_json"), ("serving.client", "server")],
+)
+def test_help_lists_path_flags_and_shared_ones(module, flag):
+    ended = run(f"import runpy; runpy.run_module({module!r}, run_name='__main__')", "--helpshort")
+
+    assert f"--{flag}:" in ended.stdout
+
+
 def test_every_flag_that_names_a_place_expands_it():
     """A flag called dir, path, file or folder is one of command_line's."""
     plain = [
