@@ -106,42 +106,51 @@ def submission_class_ids(detector) -> dict[int, int] | None:
     return class_ids
 
 
+def predict(photos, output_dir: Path) -> int:
+    """Predicts and writes the files asked for; returns how many photos failed."""
+    from tfseg.prediction import output_files
+    from tfseg.prediction.journal import PredictionJournal, remove_earlier_run
+    from tfseg.prediction.runner import PhotoPrediction, PictureChoices
+
+    given = given_thresholds()
+    detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
+    shown = detector.thresholds_with(given, FLAGS.score_threshold)
+    class_ids = submission_class_ids(detector)
+    order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
+    choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
+    settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
+    if FLAGS.overwrite:
+        remove_earlier_run(output_dir)
+    with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
+        run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
+        run.run(photos, journal, FLAGS.batch_size)
+        output_files.write_detections(output_dir / "detections.json", journal, photos)
+        if FLAGS.challenge:
+            output_files.write_challenge(output_dir / "challenge.json", journal, photos)
+        if FLAGS.submission:
+            path = output_dir / "submission.csv"
+            output_files.write_submission(path, journal, photos, class_ids, order)
+        return sum(photo.name in journal.errors for photo in photos)
+
+
 def main(argv) -> None:
-    """Reads the flags, predicts, and writes the files asked for."""
+    """Reads the flags and predicts, alone in the output folder."""
     command_line.refuse_arguments(argv)
     with command_line.one_line_errors("to go on"):
+        from tfseg.io.folder_lock import only_one
         from tfseg.prediction import output_files
-        from tfseg.prediction.journal import PredictionJournal, remove_earlier_run
-        from tfseg.prediction.runner import PhotoPrediction, PictureChoices
 
         photos = find_photos()
         if FLAGS.challenge:
             output_files.refuse_unnumbered(photos)
         if FLAGS.submission:
             output_files.refuse_repeated(photos)
-        given = given_thresholds()
-        detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
-        shown = detector.thresholds_with(given, FLAGS.score_threshold)
-        class_ids = submission_class_ids(detector)
-        order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
-        choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
         output_dir = Path(FLAGS.output_dir)
-        settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
-        if FLAGS.overwrite:
-            remove_earlier_run(output_dir)
-        with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
-            run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
-            run.run(photos, journal, FLAGS.batch_size)
-            output_files.write_detections(output_dir / "detections.json", journal, photos)
-            if FLAGS.challenge:
-                output_files.write_challenge(output_dir / "challenge.json", journal, photos)
-            if FLAGS.submission:
-                path = output_dir / "submission.csv"
-                output_files.write_submission(path, journal, photos, class_ids, order)
-            failed = [photo for photo in photos if photo.name in journal.errors]
-        done = len(photos) - len(failed)
-        print(f"{output_dir}: {done} of {len(photos)} photos, {len(failed)} skipped")
-        if len(failed) == len(photos):
+        with only_one(output_dir / ".predict.lock", "another tfseg.predict", "--output_dir"):
+            num_failed = predict(photos, output_dir)
+        done = len(photos) - num_failed
+        print(f"{output_dir}: {done} of {len(photos)} photos, {num_failed} skipped")
+        if not done:
             sys.exit("error: no photo could be used.")
 
 

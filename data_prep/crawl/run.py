@@ -17,8 +17,8 @@ from tqdm import tqdm
 from data_prep.crawl.checks import NearDuplicates, UnusableError, check_photo
 from data_prep.crawl.engines import Candidate
 from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
-from data_prep.folder_lock import only_one
 from tfseg.io.atomic_files import write_whole
+from tfseg.io.folder_lock import only_one
 
 MANIFEST_NAME = "manifest.jsonl"
 KEPT = "kept"

@@ -13,8 +13,8 @@ from absl import app, flags
 from data_prep import dataset_registry
 from data_prep.download.data_set import download, name_of
 from data_prep.download.files import RemoteFile
-from data_prep.folder_lock import only_one
 from tfseg.io import command_line
+from tfseg.io.folder_lock import only_one
 
 FLAGS = flags.FLAGS
 

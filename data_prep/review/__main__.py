@@ -30,8 +30,8 @@ def main(argv: list[str]) -> None:
     command_line.refuse_arguments(argv)
     with command_line.one_line_errors("to go on"):
         from data_prep.auto_mask.store import JOURNAL_NAME, LOCK_NAME, MaskStore
-        from data_prep.folder_lock import only_one
         from data_prep.review import coco
+        from tfseg.io.folder_lock import only_one
 
         masks_dir = Path(FLAGS.dir)
         if not (masks_dir / JOURNAL_NAME).is_file():

@@ -22,7 +22,7 @@ from serving.client.photo_sources import Photo, overlay_paths
 from tfseg.io.atomic_files import write_whole
 from tfseg.structures.cutouts import cut_out, cutout_names
 from tfseg.structures.detections import Detections
-from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 from tfseg.structures.visualize import draw_detections
 
 OVERLAYS, JSON, CUTOUTS = KINDS = ("overlays", "json", "cutouts")
@@ -113,11 +113,14 @@ class PhotoRun:
         images, answers = [], []
         for _, photo, _ in jobs:
             try:
-                images.append(photo.read_bytes())
+                images.append(readable_by_the_model(photo.read_bytes()))
                 answers.append(None)
             except OSError as error:
                 images.append(None)
                 answers.append(ServingError(error.strerror or str(error)))
+            except ValueError as error:
+                images.append(None)
+                answers.append(ServingError(str(error)))
         try:
             found = iter(self._detect([encoded for encoded in images if encoded is not None]))
         except (DeadlineExceededError, RequestRefusedError, ServerBusyError) as error:
