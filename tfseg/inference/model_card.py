@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfseg.atomic_files import write_whole
+from tfseg.io.atomic_files import write_whole
 
 _HEADLINES = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
 
@@ -89,8 +89,8 @@ def model_card(trained, module, metrics: Mapping | None, thresholds_text: str) -
 
 def write_card(card: Mapping, extras_dir: Path) -> None:
     """Writes model_card.json and, for people, model_card.md."""
-    write_whole(extras_dir / "model_card.json", json.dumps(card, indent=1) + "\n")
-    write_whole(extras_dir / "model_card.md", card_text(card))
+    write_whole(extras_dir / "model_card.json", json.dumps(card, indent=1) + "\n", "the model card")
+    write_whole(extras_dir / "model_card.md", card_text(card), "the model card")
 
 
 def card_text(card: Mapping) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep import prepared
-from tfseg.atomic_files import write_whole
 from tfseg.checkpoint import recovery
 from tfseg.checkpoint.optimizers import averages_of
 from tfseg.configs.experiment import PARAMS_FILE
@@ -21,6 +20,7 @@ from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
 from tfseg.evaluation.history import HISTORY_FILE, read_history
 from tfseg.inference.detector import Detector
 from tfseg.inference.serving_module import ServingModule
+from tfseg.io.atomic_files import write_whole
 from tfseg.structures import image_decoding, mask_geometry, visualize
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.training.interrupts import interrupts_deferred
@@ -98,7 +98,7 @@ class Validation:
         # After the best: what the history tells of has been kept.
         lines = [*read_history(self._model_dir), line]
         text = "".join(json.dumps(one) + "\n" for one in lines)
-        write_whole(self._model_dir / HISTORY_FILE, text)
+        write_whole(self._model_dir / HISTORY_FILE, text, "the validation history", sync=True)
         self.note = _note(line)
         self._summarize(metrics, coco_results, step)
 
