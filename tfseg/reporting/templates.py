@@ -38,7 +38,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(name: str, **values) -> Markup:
+def render(name: str, /, **values) -> Markup:
     """Fills a template in.
 
     Args:
