@@ -56,22 +56,17 @@ def photo_source(run):
 
 
 def extra_sections():
-    """Returns the sections that the flags add, as report_page.Section."""
+    """Returns the sections that the flags add, as page.Section."""
     from tfseg.reporting import training_curves
     from tfseg.reporting.page import Section
 
     sections = []
     if FLAGS.pictures_dir:
         figures = training_curves.picture_figures(FLAGS.pictures_dir)
-        body = f'<div class="card large">{figures}</div>'
-        sections.append(Section("Unseen", "Photos the model has never seen", body))
+        sections.append(Section("Unseen", "Photos the model has never seen", figures))
     if FLAGS.training_dir:
-        losses = training_curves.loss_chart(training_curves.read_losses(FLAGS.training_dir))
-        metrics = training_curves.metric_chart(training_curves.read_metrics(FLAGS.training_dir))
-        body = f'<div class="card">{losses}</div>'
-        if metrics:
-            body += f'<h3>AP50 on the val split</h3><div class="card">{metrics}</div>'
-        sections.append(Section("Training", "Training loss", body))
+        charts = training_curves.training_charts(FLAGS.training_dir)
+        sections.append(Section("Training", "Training loss", charts))
     return sections
 
 

@@ -126,5 +126,17 @@ def card_text(card: Mapping) -> str:
         "| metric | value |",
         "|---|---|",
     ]
-    shown = [name for name in _HEADLINES if isinstance(metrics.get(name), int | float)]
-    return "\n".join([*lines, *(f"| {n} | {100 * metrics[n]:.1f} |" for n in shown), ""])
+    return "\n".join(
+        [*lines, *(f"| {name} | {100 * metrics[name]:.1f} |" for name in _of_all(metrics)), ""]
+    )
+
+
+def _of_all(metrics: Mapping) -> list[str]:
+    """The metrics of all categories: their keys have one slash, those of a category have more."""
+    return [
+        key
+        for key, value in metrics.items()
+        if key.count("/") == 1
+        and isinstance(value, int | float)
+        and not key.startswith("lost_AP50/")  # of the report: what AP50 is lost to
+    ]
