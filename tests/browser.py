@@ -42,3 +42,32 @@ def chromium_page(width: int = 1280, height: int = 900, **context_options) -> It
             assert errors == []
         finally:
             browser.close()
+
+
+def distance_after_jump(page, selector: str) -> float:
+    """Clicks a link within a page and waits until nothing moves any more.
+
+    Args:
+        page: of chromium_page.
+        selector: of the link.
+
+    Returns:
+        How far its target's top is from where it belongs, CSS pixels; 0 also where the page ends
+        before the target can get up there.
+    """
+    page.locator(selector).first.evaluate("link => link.click()")
+    place, still = None, 0
+    while still < 4:
+        page.wait_for_timeout(100)
+        now = page.evaluate("[scrollY, document.documentElement.scrollHeight]")
+        place, still = now, still + 1 if now == place else 0
+    return page.evaluate(
+        """() => {
+          const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+          const root = document.documentElement;
+          const padding = parseFloat(getComputedStyle(root).scrollPaddingTop);
+          const off = target.getBoundingClientRect().top - padding;
+          const isAtEnd = scrollY + innerHeight >= root.scrollHeight - 2;
+          return isAtEnd && off > 0 ? 0 : Math.abs(off);
+        }"""
+    )

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.browser import chromium_page
+from tests.browser import chromium_page, distance_after_jump
 from tests.tfseg import entry_points, perturbed_truth
 from tfseg.evaluation import coco_metrics
 from tfseg.evaluation.evaluation_run import EvaluationRun
@@ -112,6 +112,66 @@ def test_a_link_to_a_category_opens_its_examples(page_path):
         page.locator(f'#Categories a[href="#{details.get_attribute("id")}"]').click()
 
         assert details.evaluate("element => element.open")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_links_land_on_their_targets_at_once(page_path, width):
+    with chromium_page(width, 800, offline=True) as page:
+        page.goto(page_path.as_uri())
+        links = page.locator("nav a").evaluate_all("links => links.map(a => a.hash)")
+        assert links[-3:] == ["#Photos", "#Unseen", "#Figures"]
+        for link in (*links[-3:], "#Confusion", "#Examples"):
+            page.goto("about:blank")
+            page.goto(page_path.as_uri())  # nothing is decoded yet
+            assert distance_after_jump(page, f'nav a[href="{link}"]') < 2, link
+
+        page.goto("about:blank")
+        page.goto(page_path.as_uri())
+        page.locator("details").last.evaluate("details => { details.open = false }")
+        link = page.locator("#Categories td a").last.get_attribute("href")
+        assert distance_after_jump(page, f'#Categories td a[href="{link}"]') < 2
+
+
+def test_pictures_have_their_sizes_before_they_are_decoded(page_path):
+    with chromium_page(1280, 900, offline=True) as page:
+        page.goto(page_path.as_uri())
+        wrong = """async () => {
+          for (const image of document.images) image.loading = "eager";  // else some never load
+          await Promise.all([...document.images].map(image => image.decode()));
+          return [...document.images].filter(image => image.naturalWidth !== Number(
+            image.getAttribute("width")) || image.naturalHeight !== Number(
+            image.getAttribute("height"))).length;
+        }"""
+        assert page.evaluate(wrong) == 0
+
+
+HOSTILE = "\"'><script>window.hacked = 1</script><img src=x onerror='window.hacked=1'>&amp;\udcff"
+
+
+def test_hostile_names_are_text(folder, tmp_path):
+    content = json.loads((folder / "truth.json").read_text())
+    content["categories"][1]["name"] = HOSTILE
+    photos = [
+        (image["id"], (folder / "photos" / image["file_name"]).read_bytes())
+        for image in content["images"]
+    ]
+    results = json.loads((folder / "now.json").read_text())
+    now, before = make_run(content, results, HOSTILE), make_run(content, results[::2], HOSTILE)
+    path = tmp_path / "page.html"
+
+    path.write_text(build_page(now, HOSTILE, lambda: photos, before), encoding="utf-8")
+
+    shown = HOSTILE.replace("\udcff", "\\udcff")
+    with chromium_page(1280, 900, offline=True) as page:
+        page.goto(path.as_uri())
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("script").count() == 1
+        assert page.title() == page.locator("h1").inner_text() == shown
+        assert shown in page.locator("#Categories td:first-child").all_inner_texts()
+        assert page.locator("#Confusion th", has_text=shown).count() == 2
+        assert page.locator("#Compared code").inner_text() == shown
+        titles = page.locator("#Confusion td").evaluate_all("cells => cells.map(c => c.title)")
+        assert any(title.startswith(f"{shown} taken for kind 1: ") for title in titles)
 
 
 def test_figures_on_the_page_are_the_metrics(folder, page_path):

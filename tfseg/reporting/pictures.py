@@ -13,7 +13,7 @@ from tfseg.reporting.samples import Sample
 from tfseg.structures.detections import Detections, mask_from_rle
 from tfseg.structures.image_decoding import decode_photo
 from tfseg.structures.mask_geometry import resize_detections
-from tfseg.structures.visualize import category_color, draw_detections
+from tfseg.structures.visualize import category_color, draw_detections, draw_outline
 
 _TILE_HW = (200, 150)
 _DRAWN_HEIGHT = 540  # names are drawn at this size, and stay legible when shrunk
@@ -154,9 +154,7 @@ def _tint(tile: np.ndarray, rle: dict, window, category_id: int, opacity: float 
     colour = np.array(category_color(category_id), np.float32)
     tile[mask] = np.rint(tile[mask] * (1 - opacity) + colour * opacity).astype(np.uint8)
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    dark, line = tuple(int(c) // 3 for c in colour), 2 if opacity else 1
-    cv2.drawContours(tile, contours, -1, dark, line + 2, cv2.LINE_AA)
-    cv2.drawContours(tile, contours, -1, tuple(int(c) for c in colour), line, cv2.LINE_AA)
+    draw_outline(tile, contours, category_color(category_id), 1)
 
 
 def photo_row(image_rgb: np.ndarray, versions: Sequence[Detections], show_scores) -> np.ndarray:

@@ -149,9 +149,24 @@ def _draw_mask(
     tinted = region[inside] * (1 - opacity) + np.array(color, dtype=np.float32) * opacity
     region[inside] = np.rint(tinted).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
+    draw_outline(canvas, contours, color, style.line)
+
+
+def draw_outline(
+    canvas: np.ndarray, contours: Sequence[np.ndarray], color: tuple[int, int, int], line: int
+) -> None:
+    """Draws contours as a light line on a dark one: one of the two shows on any garment.
+
+    Args:
+        canvas: uint8 [height, width, 3] RGB; drawn on.
+        contours: From cv2.findContours.
+        color: The category's, which both lines take their hue from.
+        line: Width of the light one, pixels; the dark one is wider by two on each side.
+    """
     dark = tuple(channel // 3 for channel in color)
-    cv2.drawContours(canvas, contours, -1, dark, style.line + 2, cv2.LINE_AA)
-    cv2.drawContours(canvas, contours, -1, color, style.line, cv2.LINE_AA)
+    light = tuple((channel + 255) // 2 for channel in color)
+    cv2.drawContours(canvas, contours, -1, dark, line + 4, cv2.LINE_AA)
+    cv2.drawContours(canvas, contours, -1, light, line, cv2.LINE_AA)
 
 
 def _draw_box(
@@ -168,12 +183,11 @@ def _font() -> cv2.FontFace:
 
 
 def _label_texts(detections: Detections, show_scores: bool) -> list[str]:
+    # Half a surrogate pair, which a name from json may hold, ends OpenCV with a crash.
+    names = [n.encode("utf-8", "backslashreplace").decode() for n in detections.category_names]
     if detections.scores is None or not show_scores:
-        return list(detections.category_names)
-    return [
-        f"{name} {score:.2f}"
-        for name, score in zip(detections.category_names, detections.scores, strict=True)
-    ]
+        return names
+    return [f"{name} {score:.2f}" for name, score in zip(names, detections.scores, strict=True)]
 
 
 def _draw_labels(

@@ -12,7 +12,7 @@ from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 from data_prep.prepared import open_prepared
-from tests.browser import chromium_page
+from tests.browser import chromium_page, distance_after_jump
 
 REPO_DIR = Path(__file__).resolve().parents[3]
 OPTIONS = PrepOptions(max_bad_percent=30, num_workers=1)
@@ -115,6 +115,68 @@ def test_command_writes_the_page_into_the_data_set_folder(prepared, page_text, t
     assert (data_dir / "browse.html").read_text() == page_text
     assert ended.stdout.startswith(f"{data_dir}/browse.html: modanet, 0.")
     assert open_prepared(data_dir).splits == ("train", "val", "challenge")
+
+
+def test_each_of_several_data_sets_has_its_own_page(prepared, page_text, tmp_path):
+    data_dir = tmp_path / "data"
+    shutil.copytree(prepared.path, data_dir / "modanet" / "1.0.0")
+    assert run(f"--data_dir={data_dir}").returncode == 0
+    shutil.copytree(prepared.path, data_dir / "other" / "1.0.0")
+    for path in (data_dir / "other" / "1.0.0").iterdir():
+        path.rename(path.with_name(path.name.replace("modanet-", "other-")))
+    info_path = data_dir / "other" / "1.0.0" / "dataset_info.json"
+    info_path.write_text(info_path.read_text().replace('"name": "modanet"', '"name": "other"'))
+
+    ended = [run(f"--data_dir={data_dir}", f"--dataset={name}") for name in ("modanet", "other")]
+
+    assert [done.returncode for done in ended] == [0, 0], ended
+    assert ended[1].stdout.startswith(f"{data_dir}/browse-other.html: other, ")
+    pages = {path.name: path.read_text() for path in data_dir.glob("*.html")}
+    assert sorted(pages) == ["browse-modanet.html", "browse-other.html", "browse.html"]
+    assert pages["browse-modanet.html"] == pages["browse.html"] == page_text
+    assert "<h1>other</h1>" in pages["browse-other.html"]
+
+
+HOSTILE = "\"'><script>window.hacked = 1</script><img src=x onerror='window.hacked=1'>&amp;\udcff"
+
+
+def test_hostile_names_are_text(prepared, tmp_path):
+    data_dir = tmp_path / "data"
+    shutil.copytree(prepared.path.parents[1], data_dir)
+    (path,) = data_dir.rglob("prep_report.json")
+    report = json.loads(path.read_text())
+    report["category_names"][10] = HOSTILE  # skirt
+    report["sources"][0]["name"] = HOSTILE
+    report["raw_files"][0]["name"] = HOSTILE
+    missing = report["sources"][0]["photos"]["left_out"]["photo_missing"]
+    missing["example_files"] = [HOSTILE for _ in missing["example_files"]]
+    path.write_text(json.dumps(report))
+    page_path = tmp_path / "page.html"
+
+    page_path.write_text(browse_page(open_prepared(data_dir)), encoding="utf-8")
+
+    shown = HOSTILE.replace("\udcff", "\\udcff")
+    with chromium_page(offline=True) as page:
+        page.goto(page_path.as_uri())
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("script").count() == 1
+        assert shown in page.locator("td a").all_inner_texts()
+        assert page.locator("#c11 svg text", has_text=shown).count() > 0
+        assert shown in page.locator("h3").all_inner_texts()
+        assert f"Such as photo 201 ({shown})" in page.locator("main").inner_text()
+        assert shown in page.locator("footer").inner_text()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_links_land_on_their_targets_at_once(page_path, width):
+    with chromium_page(width, 800, offline=True) as page:
+        page.goto(page_path.as_uri())
+        links = page.locator("nav a").evaluate_all("links => links.map(a => a.hash)")
+        assert links == ["#splits", "#categories", "#sizes", "#samples", "#repairs"]
+        for link in (*links[2:], "#c11", "#c4"):
+            page.goto("about:blank")
+            page.goto(page_path.as_uri())
+            assert distance_after_jump(page, f'a[href="{link}"]') < 2, link
 
 
 def test_command_names_a_damaged_shard_and_leaves_no_page(prepared, tmp_path):

@@ -166,3 +166,28 @@ def test_draw_small_instance_stays_visible_on_a_large_one():
 def test_draw_refuses(image, message):
     with pytest.raises(ValueError, match=message):
         draw_detections(image, _rectangles(9, 9, (1, 1, 3, 3)))
+
+
+@pytest.mark.parametrize("category_id", range(1, 27))
+def test_draw_outline_has_a_dark_and_a_light_line(category_id):
+    # Far enough apart, one of the two differs from any garment, that of its own colour too.
+    image = np.full((600, 600, 3), category_color(category_id), np.uint8)
+    detections = _rectangles(600, 600, (100, 100, 500, 500), category_ids=[category_id])
+
+    drawn = draw_detections(image, detections, show_labels=False, show_boxes=False)
+
+    assert (drawn[300, :96] == image[300, :96]).all()
+    across = drawn[300, 96:106].astype(float) @ (0.299, 0.587, 0.114)  # over the left edge
+    garment = image[0, 0].astype(float) @ (0.299, 0.587, 0.114)
+    assert across.max() - across.min() > 100
+    assert (abs(across - garment) > 20).sum() >= 4  # pixels of the line that show
+
+
+def test_draw_names_with_half_a_surrogate_pair():
+    image = _grey(600, 600)
+    detections = _rectangles(600, 600, (100, 100, 500, 500), name="\udcff")
+    escaped = _rectangles(600, 600, (100, 100, 500, 500), name="\\udcff")
+
+    drawn = draw_detections(image, detections)
+
+    assert (drawn == draw_detections(image, escaped)).all()
