@@ -69,10 +69,10 @@ def test_boxes_alone_are_judged_by_their_boxes(folder):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "give one of --model_dir, --saved_model and --results_path"),
+        ((), "give one of --model, --model_dir, --saved_model and --results_path"),
         (
             ("--results_path=detections.json", "--model_dir=m"),
-            "give one of --model_dir, --saved_model and --results_path",
+            "give one of --model, --model_dir, --saved_model and --results_path",
         ),
         (("--results_path=detections.json",), "give --data_dir, .* or --ground_truth_path"),
         (("--model_dir=m", "--ground_truth_path=truth.json"), "together with --results_path"),
