@@ -16,6 +16,7 @@ from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
 from data_prep.prepared import INCOMPLETE, REPORT_NAME, open_prepared
 from tfseg.io.folder_lock import only_one
+from tfseg.io.journal import remove_journal
 
 _ASIDE = ".overwrite"  # below data_dir: where --overwrite builds before it replaces
 _REPLACED = "replaced."  # below _ASIDE/<name>: prefix of the version that is being replaced
@@ -62,7 +63,7 @@ def build_dataset(
         if Path(builder.data_dir) != final_dir:
             _replace(final_dir, Path(builder.data_dir), data_dir / _ASIDE)
         if builder.journal_path is not None:
-            builder.journal_path.unlink(missing_ok=True)
+            remove_journal(builder.journal_path)
     return final_dir, False
 
 
@@ -82,7 +83,7 @@ def _journal_path(data_dir: Path, builder: PreparedDatasetBuilder, state: dict) 
     for other in data_dir.glob(f".{builder.name}-*.journal"):
         if other != path:
             print(f"removing what another interrupted build left: {other}", flush=True)
-            other.unlink()
+            remove_journal(other)
     if path.exists():
         print(f"going on with an interrupted build: {path}", flush=True)
     return path

@@ -1,14 +1,11 @@
 """One run of the client's command line: photos in; overlays, cutouts and detections.json out."""
 
 import collections
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
-import numpy as np
 import tqdm
 
 from serving.client.connection import (
@@ -19,15 +16,11 @@ from serving.client.connection import (
     ServingError,
 )
 from serving.client.photo_sources import Photo, overlay_paths
-from tfseg.io.atomic_files import write_whole
-from tfseg.structures.cutouts import cut_out, cutout_names
+from tfseg.structures.detection_files import PhotoPictures, write_results
 from tfseg.structures.detections import Detections
 from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
-from tfseg.structures.visualize import draw_detections
 
 OVERLAYS, JSON, CUTOUTS = KINDS = ("overlays", "json", "cutouts")
-
-_JPEG_QUALITY = 92
 
 DetectFn = Callable[[Sequence[bytes]], list[Detections | ImageError]]
 _Job = tuple[int, Photo, Path]  # image id, the photo, where its overlay goes
@@ -87,9 +80,7 @@ class PhotoRun:
                     progress.update(len(batch))
         finally:
             if JSON in self._kinds:
-                lines = ",\n".join(json.dumps(result) for result in self.results)
-                path = self._output_dir / "detections.json"
-                write_whole(path, f"[\n{lines}\n]\n", "the detections")
+                write_results(self._output_dir / "detections.json", self.results)
 
     def _in_order(self, batches: list[list[_Job]], num_parallel: int) -> Iterator[tuple]:
         """Runs batches in parallel; yields each with its answers, in order."""
@@ -139,36 +130,24 @@ class PhotoRun:
         written = []
         try:
             if self._kinds & {OVERLAYS, CUTOUTS}:
-                image_rgb = decode_photo(encoded)
-                written = self._write_pictures(image_rgb, answer, overlay)
+                written = self._write_pictures(encoded, answer, overlay)
         except ValueError as error:
             self._report(photo, f"{error} It is not drawn; detections.json has what was found.")
             return
         where = f", written to {', '.join(map(str, written))}" if written else ""
         tqdm.tqdm.write(f"{photo}: {len(answer)} found{where}", file=sys.stdout)
 
-    def _write_pictures(
-        self, image_rgb: np.ndarray, detections: Detections, overlay: Path
-    ) -> list[Path]:
+    def _write_pictures(self, encoded: bytes, detections: Detections, overlay: Path) -> list[Path]:
         """Writes the overlay and the cutouts that are asked for; returns where."""
-        written = []
-        if OVERLAYS in self._kinds:
-            drawn = cv2.cvtColor(draw_detections(image_rgb, detections), cv2.COLOR_RGB2BGR)
-            _write_picture(overlay, drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-            written.append(overlay)
-        if CUTOUTS in self._kinds and len(detections):
-            folder = self._output_dir / "cutouts"
-            folder.mkdir(exist_ok=True)
-            for name, rle in zip(cutout_names(detections), detections.rles, strict=True):
-                cutout = cv2.cvtColor(cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA)
-                _write_picture(folder / f"{overlay.stem}_{name}.png", cutout)
-            written.append(folder)
-        return written
+        cutouts_dir = self._output_dir / "cutouts"
+        pictures = PhotoPictures(
+            overlay if OVERLAYS in self._kinds else None,
+            cutouts_dir / overlay.stem if CUTOUTS in self._kinds else None,
+        )
+        written = pictures.write(decode_photo(encoded), detections)
+        folders = [cutouts_dir] if any(path.parent == cutouts_dir for path in written) else []
+        return [path for path in written if path.parent != cutouts_dir] + folders
 
     def _report(self, photo: Photo, reason: str) -> None:
         self.num_errors += 1
         tqdm.tqdm.write(f"error: {photo}: {reason}", file=sys.stderr)
-
-
-def _write_picture(path: Path, image: np.ndarray, options: Sequence[int] = ()) -> None:
-    write_whole(path, cv2.imencode(path.suffix, image, list(options))[1].tobytes(), "a picture")

@@ -149,7 +149,8 @@ def test_a_full_disk_is_told_in_one_line(tmp_path):
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     last_line = ended.stderr.splitlines()[-1]
-    assert "cannot be written (File too large); see that the disk has space and" in last_line
+    assert "the journal of a build cannot be written (" in last_line
+    assert "; see that the disk has space and run the same command again" in last_line
     with pytest.raises(ValueError):
         open_prepared(tmp_path / "prepared")
 

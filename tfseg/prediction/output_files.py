@@ -1,22 +1,21 @@
 """The files that a whole run of tfseg.predict writes, read off its journal photo by photo."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from tfseg.io.atomic_files import whole_file
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, image_ids
 from tfseg.prediction.submissions import challenge_results, fgvc6_rows, write_fgvc6
+from tfseg.structures.detection_files import write_results
 from tfseg.structures.detections import Detections
 
 
 def write_detections(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:
     """Writes COCO results, each also with file_name and category_name."""
     ids = image_ids(photos)
-    _write_json_list(
+    write_results(
         path,
         (
             {"file_name": photo.name, **result}
@@ -60,7 +59,7 @@ def refuse_repeated(photos: list[PhotoFile]) -> None:
 def write_challenge(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:
     """Writes the json of ModaNet's challenge; see refuse_unnumbered."""
     ids = image_ids(photos)
-    _write_json_list(
+    write_results(
         path,
         (
             entry
@@ -100,13 +99,3 @@ def write_submission(
 _NOTHING = Detections(
     np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), (), (), (1, 1)
 )
-
-
-def _write_json_list(path: Path, entries: Iterable[dict]) -> None:
-    """Writes entries as they come, one a line, whole or not at all."""
-    with whole_file(path, "the detections") as partial, partial.open("w", encoding="utf-8") as file:
-        file.write("[")
-        for index, entry in enumerate(entries):
-            file.write(",\n" if index else "\n")
-            file.write(json.dumps(entry))
-        file.write("\n]\n")

@@ -7,22 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tqdm
 
-from tfseg.io.atomic_files import write_whole
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, output_names
-from tfseg.structures.cutouts import cut_out, cutout_names
+from tfseg.structures.detection_files import PhotoPictures
 from tfseg.structures.detections import Detections, detections_from_outputs
 from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
-from tfseg.structures.mask_geometry import fit_within, remove_overlaps, with_pixels
+from tfseg.structures.mask_geometry import remove_overlaps
 from tfseg.structures.thresholds import Thresholds
-from tfseg.structures.visualize import draw_detections
 
-_JPEG_QUALITY = 90
-_PNG_COMPRESSION = 4
 # While one draws or decodes, others keep the network busy.
 _NUM_WORKERS = 3
 
@@ -79,7 +74,7 @@ class PhotoPrediction:
         missing = journal.missing(photos)
         names = output_names(photos)
         for photo, detections in journal.read(missing):  # it has changed since
-            for path in self._picture_paths(detections, names[photo.name]):
+            for path in self._pictures(names[photo.name]).paths(detections):
                 path.unlink(missing_ok=True)
         progress = tqdm.tqdm(
             total=len(photos),
@@ -155,34 +150,14 @@ class PhotoPrediction:
             detections = remove_overlaps(detections, self._overlap_order)
         if self._choices.overlays or (self._choices.cutouts and len(detections)):
             try:
-                self._write_pictures(decode_photo(encoded), detections, name)
+                self._pictures(name).write(decode_photo(encoded), detections)
             except ValueError as error:
                 tqdm.tqdm.write(f"not drawn: {photo.name}: {error}", file=sys.stderr)
         return detections
 
-    def _write_pictures(self, image_rgb: np.ndarray, detections: Detections, name: str) -> None:
-        if image_rgb.shape[:2] != tuple(detections.image_size_hw):
-            raise ValueError(
-                f"is {image_rgb.shape[1]}x{image_rgb.shape[0]} here, but the model saw "
-                f"{detections.image_size_hw[1]}x{detections.image_size_hw[0]}"
-            )
-        overlay_path, *cutout_paths = self._picture_paths(detections, name)
-        if self._choices.overlays:
-            drawn = draw_detections(
-                *fit_within(image_rgb, detections, self._choices.overlay_max_side)
-            )
-            options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-            self._write(overlay_path, drawn, cv2.COLOR_RGB2BGR, options)
-        if self._choices.cutouts:
-            options = [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION]
-            for rle, path in zip(with_pixels(detections).rles, cutout_paths, strict=True):
-                self._write(path, cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA, options)
-
-    def _picture_paths(self, detections: Detections, name: str) -> list[Path]:
-        kinds = cutout_names(with_pixels(detections))
-        cutouts = [f"cutouts/{name}_{kind}.png" for kind in kinds]
-        return [self._output_dir / path for path in (f"overlays/{name}.jpg", *cutouts)]
-
-    def _write(self, path: Path, pixels: np.ndarray, conversion: int, options: list[int]) -> None:
-        _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, conversion), options)
-        write_whole(path, encoded.tobytes(), "a picture")
+    def _pictures(self, name: str) -> PhotoPictures:
+        return PhotoPictures(
+            self._output_dir / f"overlays/{name}.jpg" if self._choices.overlays else None,
+            self._output_dir / f"cutouts/{name}" if self._choices.cutouts else None,
+            self._choices.overlay_max_side,
+        )

@@ -1,10 +1,22 @@
 import io
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from data_prep.build.example_bytes import bytes_from_example, example_from_bytes
 from data_prep.build.examples import PreparedExample
 from data_prep.build.journal import JournaledExamples
-from data_prep.readers.raw_dataset import Conversion, RawSource
+from data_prep.readers.raw_dataset import Conversion, Note, RawSource
+from tfseg.io.journal import remove_journal
+
+REPO_DIR = Path(__file__).resolve().parents[3]
 
 SOURCE = RawSource("photos", num_photos=9, num_annotations=0, converter=None)
 
@@ -53,25 +65,48 @@ def test_left_out_photos_are_looked_at_again(tmp_path):
     assert run(path, [1, 10, 2]) == [10]
 
 
-@pytest.mark.parametrize("num_bytes_lost", [1, 50, 200])
-def test_a_record_cut_short_is_made_again(tmp_path, num_bytes_lost):
+def test_a_kill_loses_nothing_that_was_made(tmp_path):
+    program = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from tests.data_prep.build.test_journal import SOURCE, CountedExamples\n"
+        "from data_prep.build.journal import JournaledExamples\n"
+        f"made = JournaledExamples(CountedExamples(), Path({str(tmp_path / 'journal')!r}))\n"
+        "for index, _ in enumerate(made.made(SOURCE, [1, 2, 3, 4])):\n"
+        "    if index == 2:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], cwd=REPO_DIR, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    assert run(tmp_path / "journal", [1, 2, 3, 4]) == [4]
+
+
+def test_a_journal_of_an_earlier_version_is_told_and_begun_anew(tmp_path, capsys):
     path = tmp_path / "journal"
-    run(path, [1])
-    end_of_first = path.stat().st_size
-    path.unlink()
-    run(path, [1, 2])
-    path.write_bytes(path.read_bytes()[: max(end_of_first, path.stat().st_size - num_bytes_lost)])
-    assert run(path, [1, 2, 3]) == [2, 3]
-    assert run(path, [1, 2, 3]) == []
+    path.write_bytes(struct.pack("<QQI", 1, 40, 7) + pickle.dumps(Trap()))
+
+    assert run(path, [1, 2]) == [1, 2]
+
+    assert capsys.readouterr().err == (
+        f"{path}: is of an earlier version, or no journal; beginning anew\n"
+    )
+    assert run(path, [1, 2]) == []
+
+
+class Trap:
+    """Raises where it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('a journal was run')",)
 
 
 def test_a_damaged_record_is_named(tmp_path):
     path = tmp_path / "journal"
     run(path, [1])
-    damaged = bytearray(path.read_bytes())
-    damaged[-5] ^= 1
-    path.write_bytes(damaged)
-    with pytest.raises(ValueError, match=r"journal: image 1 in it is damaged; remove the file"):
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"photo 1", b"photo 7"))
+    with pytest.raises(ValueError, match=r"journal: is damaged \(entry 1\); remove the file"):
         run(path, [1])
 
 
@@ -80,13 +115,34 @@ def test_any_flipped_byte_is_found_or_its_record_made_again(tmp_path):
     run(path, [1, 2])
     whole = path.read_bytes()
     num_named = 0
-    for position in range(len(whole)):
+    for position in [i for i, byte in enumerate(whole) if byte][::4]:
         damaged = bytearray(whole)
         damaged[position] ^= 3  # makes image 1 of image 2
         path.write_bytes(damaged)
         try:
-            run(path, [1, 2, 3])
+            run(path, [1, 2, 3])  # it asserts that what is read back is right
         except ValueError as error:
-            assert "is damaged; remove the file" in str(error)
+            assert "remove the file" in str(error) or "see that the disk" in str(error)
             num_named += 1
-    assert num_named > len(whole) // 2
+        remove_journal(path)
+    assert num_named > 25
+
+
+def test_examples_are_read_back_as_they_were(tmp_path):
+    features = {"image": {"encoded": io.BytesIO(b"\xff\xd8"), "height": np.int64(4), "mask": []}}
+    features["image"]["object"] = {"area": [0.1, 1 / 3], "png": [io.BytesIO(b""), io.BytesIO(b"p")]}
+    notes = [Note("clipped_to_photo", 7, "caf\udce9.jpg")]
+    example = PreparedExample(
+        Conversion("a.jpg", repairs=notes), 3, features, "{}", ("1", "2"), Counter({4: 2}), b"\x01"
+    )
+
+    back = example_from_bytes(bytes_from_example(example))
+
+    assert back.conversion == example.conversion
+    assert back.conversion.repairs[0].reason == "clipped_to_photo"
+    assert back.features["image"]["encoded"].read() == b"\xff\xd8"
+    assert back.features["image"]["height"] == 4
+    assert back.features["image"]["object"]["area"] == [0.1, 1 / 3]
+    assert [file.read() for file in back.features["image"]["object"]["png"]] == [b"", b"p"]
+    assert (back.image_id, back.category_counts, back.digest) == (3, Counter({4: 2}), b"\x01")
+    assert back.annotation_jsons == ("1", "2")
