@@ -1,3 +1,4 @@
+# make try    the model in the box: server and page; make try PHOTOS=folder writes pictures of them
 # make demo   draw, prepare, train, evaluate, export, serve and look at it; goes on where it stopped
 # make test   run the tests
 # make test-beam   run the tests of the build on Apache Beam
@@ -6,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-beam lint clean-demo
+.PHONY: try demo test test-beam lint clean-demo
 
 PYTHON311 := $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
@@ -41,6 +42,14 @@ test-beam: .venv-beam/installed
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+try: .venv/installed
+ifdef PHOTOS
+	$(PY) -m tfseg.predict --output_dir=build/try --cutouts --overwrite "$(PHOTOS)"
+	@echo "Look at build/try/overlays and build/try/cutouts."
+else
+	$(PY) -m serving.web
+endif
 
 demo: $(DEMO)/index.html
 	@echo "Look at $(DEMO)/index.html (pictures in $(DEMO)/pictures, metrics in $(DEMO)/evaluation)."

@@ -1,5 +1,6 @@
 """Finds the garments in photos: overlays, detections, cutouts, challenge files.
 
+python -m tfseg.predict --output_dir=OUT photo.jpg folder/      # with the model in the box
 python -m tfseg.predict --saved_model=EXPORT --input_dir=PHOTOS --output_dir=OUT
 
 A run that was stopped goes on where it was; photos added later are done by the same command.
@@ -51,13 +52,17 @@ def define_flags() -> None:
     flags.DEFINE_bool("overwrite", False, "Begin anew what output_dir holds.")
 
 
-def find_photos():
-    """Returns the photos the flags ask for, as photo_files.PhotoFile."""
+def find_photos(arguments: list[str]):
+    """Returns the photos that arguments or flags ask for, as photo_files.PhotoFile."""
     from tfseg.prediction import photo_files
 
     given = [f for f in ("input_dir", "input_glob", "input_list") if FLAGS[f].value]
-    if len(given) != 1:
-        raise ValueError("give one of --input_dir, --input_glob and --input_list.")
+    if len(given) + bool(arguments) != 1:
+        raise ValueError(
+            "give photos and folders, or one of --input_dir, --input_glob and --input_list."
+        )
+    if arguments:
+        return photo_files.find_given(arguments, left_out=Path(FLAGS.output_dir))
     if FLAGS.input_dir:
         return photo_files.find_in_tree(FLAGS.input_dir, left_out=Path(FLAGS.output_dir))
     if FLAGS.input_glob:
@@ -135,12 +140,11 @@ def predict(photos, output_dir: Path) -> int:
 
 def main(argv) -> None:
     """Reads the flags and predicts, alone in the output folder."""
-    command_line.refuse_arguments(argv)
     with command_line.one_line_errors("to go on"):
         from tfseg.io.folder_lock import only_one
         from tfseg.prediction import output_files
 
-        photos = find_photos()
+        photos = find_photos(argv[1:])
         if FLAGS.challenge:
             output_files.refuse_unnumbered(photos)
         if FLAGS.submission:

@@ -2,9 +2,10 @@
 
     python -m serving.server --model_name=fashion --model_base_path=EXPORT/fashion --port=8500
 
-Prints "serving fashion version 1 at 127.0.0.1:8500" once requests are answered. New versions are
-loaded, warmed and switched to as they appear. Ctrl-C or SIGTERM lets the running requests finish
-and ends it.
+Without --model_base_path it serves the model in the box, fashion_lite. Prints
+"serving fashion version 1 at 127.0.0.1:8500" once requests are answered. New versions are loaded,
+warmed and switched to as they appear. Ctrl-C or SIGTERM lets the running requests finish and ends
+it.
 """
 
 import os
@@ -20,6 +21,7 @@ from serving.server.listening import Limits, bind
 from serving.server.tls import ServerTls
 from tfseg.io import command_line
 from tfseg.io.version_folders import numbered_versions
+from tfseg.zoo import packaged_models
 
 FLAGS = flags.FLAGS
 
@@ -53,12 +55,14 @@ def read_configs() -> list[ModelConfig]:
     """The models that the flags name, read anew.
 
     Raises:
-        ValueError: Not exactly one of the two flags is given, or the file is malformed.
+        ValueError: Both flags are given, or the file is malformed.
     """
-    if (FLAGS.model_base_path is None) == (FLAGS.model_config_file is None):
+    if FLAGS.model_base_path is not None and FLAGS.model_config_file is not None:
         raise ValueError("give either --model_base_path or --model_config_file.")
     if FLAGS.model_config_file:
         return read_model_config_file(Path(FLAGS.model_config_file))
+    if FLAGS.model_base_path is None:
+        return [ModelConfig(FLAGS.model_name, packaged_models.saved_model())]
     return [ModelConfig(FLAGS.model_name, Path(FLAGS.model_base_path))]
 
 

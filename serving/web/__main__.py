@@ -2,16 +2,19 @@
 
     python -m serving.web --server=localhost:8500 --model_name=fashion --port=8080
 
+Without --server, and where none answers at localhost:8500, it starts one with the model in the box.
 Prints "page at http://127.0.0.1:8080/". Sends each photo to the server once, with a low threshold;
 the slider, the overlays and the cutouts are the browser's work. Imports no TensorFlow.
 """
 
+import contextlib
 import signal
 import threading
 
 from absl import app, flags
 
 from serving.client.flags import client_arguments, define_server_flags
+from serving.web import own_server
 from serving.web.page_server import PageServer
 from tfseg.io import command_line
 
@@ -41,13 +44,16 @@ def main(argv: list[str]) -> None:
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
-    with command_line.one_line_errors(sigterm=False):
+    with command_line.one_line_errors(sigterm=False), contextlib.ExitStack() as stack:
+        if not FLAGS["server"].present and not own_server.answers(FLAGS.server):
+            print("no server is named: starting one with the model in the box ...", flush=True)
+            FLAGS.server = stack.enter_context(own_server.started(FLAGS.model_name))
         server = _bind()
-    server.start()
-    host = f"[{FLAGS.host}]" if ":" in FLAGS.host else FLAGS.host
-    print(f"page at http://{host}:{server.server_address[1]}/", flush=True)
-    stop.wait()
-    server.stop()
+        server.start()
+        host = f"[{FLAGS.host}]" if ":" in FLAGS.host else FLAGS.host
+        print(f"page at http://{host}:{server.server_address[1]}/", flush=True)
+        stop.wait()
+        server.stop()
 
 
 if __name__ == "__main__":

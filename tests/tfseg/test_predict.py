@@ -350,7 +350,7 @@ def test_two_photos_of_one_name_are_refused_for_the_submission():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--saved_model=m",), "give one of --input_dir, --input_glob and --input_list"),
+        (("--saved_model=m",), "one of --input_dir, --input_glob and --input_list"),
         (
             ("--input_dir=.", "--saved_model=m", "--model_dir=d"),
             "give one of --model, --saved_model",

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import glob
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfseg.io import photo_files
@@ -46,6 +47,28 @@ def find_in_tree(input_dir: str | Path, left_out: Path | None = None) -> list[Ph
             f"{' '.join(photo_files.PHOTO_SUFFIXES)}."
         )
     return sorted(found, key=lambda photo: photo.name)
+
+
+def find_given(arguments: Sequence[str], left_out: Path | None = None) -> list[PhotoFile]:
+    """Finds the photos of a command line: files, and folders with all below them.
+
+    Raises:
+        ValueError: One of them is not there, or there is no photo.
+    """
+    paths: list[Path] = []
+    for argument in arguments:
+        path = Path(argument).expanduser()
+        if path.is_dir():
+            files = photo_files.find_files(path, left_out=left_out)
+            files.tell_others()
+            paths += sorted(files.photos)
+        elif path.is_file():
+            paths.append(path)
+        else:
+            raise ValueError(f"{argument}: no such file or folder; give photos, or flags (--help).")
+    if not paths:
+        raise ValueError(f"{' '.join(arguments)}: no photo in it or below.")
+    return _named_from_common_folder(paths)
 
 
 def find_by_glob(pattern: str) -> list[PhotoFile]:

@@ -5,6 +5,7 @@ thresholds.json, metrics.json and model_card.md. Its SavedModel is 100 times the
 adds, so it is made on the user's machine, once, in the user's cache folder.
 """
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -40,6 +41,7 @@ def cache_dir() -> Path:
     return Path(given).expanduser() if given else platformdirs.user_cache_path("tfseg")
 
 
+@functools.cache
 def saved_model(name: str = DEFAULT_MODEL) -> Path:
     """Returns the folder of a model's numbered SavedModel versions, made where it is missing.
 
