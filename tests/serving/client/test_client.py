@@ -270,7 +270,11 @@ def test_command_line_threshold_and_batches(server_address, png_of_blocks, tmp_p
     ("photo", "message"),
     [
         ("none.jpg", "none.jpg: no such file or folder."),
-        (".", "no photo in this folder; looked for .jpg .jpeg .png .webp .bmp .gif."),
+        (
+            ".",
+            "no photo in this folder; looked for .jpg .jpeg .jfif .jpe .png .webp .bmp .gif .tif "
+            ".tiff .avif .heic .heif.",
+        ),
     ],
 )
 def test_command_line_wrong_paths(tmp_path, photo, message):
