@@ -13,9 +13,10 @@ from pathlib import Path
 from absl import app, flags
 
 # The worker processes import this module too: only light imports up here.
-from data_prep import cli, dataset_registry
+from data_prep import dataset_registry
 from data_prep.build.splits import SplitPlan
 from data_prep.prepared import REPORT_NAME
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 
@@ -24,12 +25,12 @@ def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     names = dataset_registry.dataset_names()
     flags.DEFINE_enum("dataset", None, names, "The data set.", required=True)
-    flags.DEFINE_string(
+    command_line.define_path(
         "raw_dir", None, "Folder of the raw files; not needed where other flags name them all."
     )
-    flags.DEFINE_string("data_dir", None, "Where to write.", required=True)
+    command_line.define_path("data_dir", None, "Where to write.", required=True)
     for flag, help_text in _raw_path_flags(names).items():
-        flags.DEFINE_string(flag, None, help_text)
+        command_line.define_path(flag, None, help_text)
     for name in names:
         for flag, (values, help_text) in dataset_registry.choice_flags(name).items():
             flags.DEFINE_enum(flag, None, values, f"{help_text} {values[0]} by default.")
@@ -107,8 +108,8 @@ def _raw_dir(dataset: str, raw_paths: dict[str, Path]) -> Path:
 
 def main(argv: list[str]) -> None:
     """Reads the flags, builds, prints the report's table."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors(again="to go on"):
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors(again="to go on"):
         raw_paths = _raw_paths(FLAGS.dataset)
         raw_dir = _raw_dir(FLAGS.dataset, raw_paths)
         split_plan = SplitPlan(

@@ -7,18 +7,20 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import cli, prepared
+from data_prep import prepared
+from tfseg.io import command_line
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+    command_line.define_path("data_dir", None, "Folder with the prepared data set.", required=True)
     flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
     flags.DEFINE_string("split", "val", "Split to take photos of.")
     flags.DEFINE_integer("num_photos", 0, "How many, from the first; 0 for all.", 0)
-    flags.DEFINE_string("output_dir", None, "Where the photos go.", required=True)
+    command_line.define_path("output_dir", None, "Where the photos go.", required=True)
 
 
 def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 0) -> list[Path]:
@@ -52,7 +54,7 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
                     f"{path}: two photos of the split have this name; expected image/filename to "
                     "differ in its last part, build the data set again."
                 )
-            path.write_bytes(example["image/encoded"].numpy())
+            write_whole(path, example["image/encoded"].numpy(), "a photo")
             paths[path] = None
     except tf.errors.OpError as error:
         reason = " ".join((error.message or type(error).__name__).split())
@@ -66,8 +68,8 @@ def extract_photos(record_paths: list[str], output_dir: Path, num_photos: int = 
 
 def main(argv: list[str]) -> None:
     """Reads the flags and writes the photos."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
         record_paths = prepared_set.record_paths(FLAGS.split)
         paths = extract_photos(record_paths, Path(FLAGS.output_dir), FLAGS.num_photos)

@@ -15,7 +15,7 @@ _CHUNK_SIZE = 8
 _CHUNKS_PER_WORKER = 3
 
 
-class WorkerDiedError(RuntimeError):
+class WorkerDiedError(ChildProcessError):
     """A worker process was killed, for want of memory most likely."""
 
 

@@ -147,6 +147,11 @@ def open_prepared(data_dir: str | Path, dataset: str | None = None) -> PreparedD
     return _open_version(found[0])
 
 
+def dataset_names(data_dir: str | Path) -> set[str]:
+    """The names of the complete prepared data sets in or below a folder."""
+    return {path.parent.name for path in _version_dirs(Path(data_dir))}
+
+
 def _version_dirs(data_dir: Path) -> list[Path]:
     data_dir = data_dir.absolute()
     below = [path for path in data_dir.glob("*") if not path.name.startswith(".")]

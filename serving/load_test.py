@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import app, flags
@@ -22,6 +21,8 @@ from serving.client.connection import ImageError, ServingError
 from serving.client.flags import client_arguments, define_server_flags
 from serving.client.photo_sources import find_photos
 from serving.client.segmentation_client import SegmentationClient
+from tfseg.io import command_line
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -111,14 +112,14 @@ def define_flags() -> None:
     define_server_flags()
     flags.DEFINE_list("clients", ["1", "2", "4", "8"], "Numbers of clients, one run for each.")
     flags.DEFINE_float("seconds", 20.0, "Length of a run.", 0.1)
-    flags.DEFINE_string("json_path", None, "Where to write the figures as json.")
+    command_line.define_path("json_path", None, "Where to write the figures as json.")
 
 
 def main(argv: list[str]) -> None:
     """Runs the load; exit code 1 where a request failed."""
     if len(argv) < 2:
         sys.exit("error: no photos; give files or folders after the flags.")
-    try:
+    with command_line.one_line_errors(also=(ServingError,)):
         photos = [photo.read_bytes() for photo in find_photos(argv[1:])]
         counts = [int(count) for count in FLAGS.clients]
         figures = []
@@ -135,14 +136,10 @@ def main(argv: list[str]) -> None:
                     f"{one.p95_ms:8.0f} {one.p99_ms:8.0f} {len(one.failures):6}",
                     flush=True,
                 )
-    except (ServingError, ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    print("\n".join(replica_lines(figures)))
-    if FLAGS.json_path:
-        content = json.dumps([dataclasses.asdict(one) for one in figures], indent=1)
-        Path(FLAGS.json_path).write_text(content + "\n", encoding="utf-8")
+        print("\n".join(replica_lines(figures)))
+        if FLAGS.json_path:
+            content = json.dumps([dataclasses.asdict(one) for one in figures], indent=1)
+            write_whole(FLAGS.json_path, content + "\n", "the figures")
     failures = [failure for one in figures for failure in one.failures]
     if failures:
         sys.exit(f"error: {len(failures)} requests failed, the first with {failures[0]}")

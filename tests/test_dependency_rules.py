@@ -52,7 +52,8 @@ def is_allowed(room: str, module: str) -> bool:
         return True
     allowed = {
         ("tfseg", "data_prep"): {"prepared"},
-        ("serving", "tfseg"): {"structures", "zoo"},
+        ("data_prep", "tfseg"): {"io", "structures"},
+        ("serving", "tfseg"): {"io", "structures", "zoo"},
     }.get((room, parts[0]), set())
     return len(parts) > 1 and parts[1] in allowed
 
@@ -79,7 +80,9 @@ def test_rooms_import_only_what_the_rules_allow(room):
 
 # Which folders a folder may import, besides itself and the files beside the folders. A line is a
 # floor: it imports only from lines above it.
+EVERYWHERE = {"io"}  # any folder of tfseg may import it
 TFSEG_ARROWS = {
+    "io": set(),
     "zoo": set(),
     "structures": set(),
     "ops": set(),
@@ -130,7 +133,7 @@ def folder_imports(room: str, folder: str) -> dict[str, set[str]]:
     ("room", "folder"), [(room, folder) for room, arrows in ARROWS.items() for folder in arrows]
 )
 def test_folders_import_only_along_the_arrows(room, folder):
-    arrows = ARROWS[room]
+    arrows = ARROWS[room][folder] | EVERYWHERE
     folders = {path.name for path in (REPO_DIR / room).iterdir() if (path / "__init__.py").exists()}
     assert folder in folders
     imports = folder_imports(room, folder)
@@ -138,7 +141,7 @@ def test_folders_import_only_along_the_arrows(room, folder):
         f"{who} imports {room}.{name}"
         for name, modules in imports.items()
         for who in modules
-        if name not in arrows[folder] and (name in folders or f"{name}.py" in ENTRY_POINTS)
+        if name not in arrows and (name in folders or f"{name}.py" in ENTRY_POINTS)
     }
     assert forbidden == set()
 
@@ -181,7 +184,9 @@ def test_no_module_has_a_name_that_says_nothing():
         ("tfseg", "import data_prep", False),
         ("tfseg", "import official.core.train_lib", True),
         ("tfseg", "def f():\n    from serving import client", False),
-        ("data_prep", "import tfseg.structures.detections", False),
+        ("data_prep", "import tfseg.structures.detections", True),
+        ("data_prep", "from tfseg.io import atomic_files", True),
+        ("data_prep", "import tfseg.ops.nms", False),
         ("data_prep", "from official.vision import dataloaders", False),
         ("data_prep", "import importlib\nimportlib.import_module('serving.client')", False),
         ("serving", "from tfseg.structures.detections import Detections", True),

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli
-from tfseg.atomic_files import write_whole
 from tfseg.evaluation_flags import define_source_flags, run_from_flags
+from tfseg.io import command_line
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -22,9 +22,9 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     define_source_flags()
-    flags.DEFINE_string("output_dir", None, "Gets metrics.json and detections.json.")
-    flags.DEFINE_string("metrics_path", None, "Where to write the metrics as json.")
-    flags.DEFINE_string(
+    command_line.define_path("output_dir", None, "Gets metrics.json and detections.json.")
+    command_line.define_path("metrics_path", None, "Where to write the metrics as json.")
+    command_line.define_path(
         "detections_path", None, "Where to write the detections as COCO results json."
     )
 
@@ -32,13 +32,13 @@ def define_flags() -> None:
 def write_metrics(path: str | Path, metrics: dict[str, float], **facts) -> None:
     """Writes metrics as json, which has no NaN: a category without ground truth is null."""
     nullable = {k: None if math.isnan(v) else round(v, 6) for k, v in metrics.items()}
-    write_whole(path, json.dumps({**facts, **nullable}, indent=1) + "\n")
+    write_whole(path, json.dumps({**facts, **nullable}, indent=1) + "\n", "the metrics")
 
 
 def main(argv) -> None:
     """Reads the flags, evaluates, prints the tables and writes the files asked for."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         from tfseg.evaluation import coco_results, metric_tables
 
         start = time.monotonic()

@@ -2,21 +2,25 @@
 
 from absl import flags
 
+from tfseg.io import command_line
+
+flags.disclaim_key_flags()  # --help lists them as the command's own
+
 
 def define_source_flags() -> None:
     """Defines what is judged and by which ground truth; tfseg.report and others share these."""
-    flags.DEFINE_string("model_dir", None, "Judge a model: folder written by tfseg.train.")
+    command_line.define_path("model_dir", None, "Judge a model: folder written by tfseg.train.")
     flags.DEFINE_string("model", None, "Judge a model in the box, as fashion_lite.")
-    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
-    flags.DEFINE_string("saved_model", None, "Judge a model: folder written by tfseg.export.")
-    flags.DEFINE_string("results_path", None, "Judge detections: a COCO results json.")
-    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.")
+    command_line.define_path("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    command_line.define_path("saved_model", None, "Judge a model: folder written by tfseg.export.")
+    command_line.define_path("results_path", None, "Judge detections: a COCO results json.")
+    command_line.define_path("data_dir", None, "Folder with the prepared data set.")
     flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
     flags.DEFINE_string("split", "val", "Split to evaluate on.")
-    flags.DEFINE_string(
+    command_line.define_path(
         "ground_truth_path", None, "COCO ground truth for --results_path, in place of --data_dir."
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "thresholds_path", None, "thresholds.json; the model's own by default, else 0.5 for all."
     )
     flags.DEFINE_integer(

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli
 from tfseg.inference import model_card
 from tfseg.inference.warmup_records import WARMUP_FILE, write_warmup_records
+from tfseg.io import command_line
+from tfseg.io.version_folders import version_folders
 from tfseg.structures import thresholds
 from tfseg.zoo import packaged_models
 
@@ -26,10 +27,10 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train.")
+    command_line.define_path("model_dir", None, "Folder written by tfseg.train.")
     flags.DEFINE_string("model", None, "A model in the box, as fashion_lite, in its place.")
-    flags.DEFINE_string("export_dir", None, "Folder of the numbered versions.", required=True)
-    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    command_line.define_path("export_dir", None, "Folder of the numbered versions.", required=True)
+    command_line.define_path("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
     flags.DEFINE_float(
         "score_threshold",
         None,
@@ -44,7 +45,7 @@ def define_flags() -> None:
         "max_pixels", 100_000_000, "Refuse larger photos before they are decoded.", 1
     )
     flags.DEFINE_integer("max_images", 64, "Refuse requests of more photos.", 1)
-    flags.DEFINE_string(
+    command_line.define_path(
         "metrics_path", None, "Metrics for the model card; model_dir/metrics.json by default."
     )
     flags.DEFINE_integer("keep", 0, "Delete all but so many newest versions; 0 keeps all.", 0)
@@ -92,7 +93,7 @@ def export_module(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     if keep:
-        for _, old_version_dir in _versions(export_dir)[:-keep]:
+        for old_version_dir in list(version_folders(export_dir).values())[:-keep]:
             # Half a version must not be found under its number.
             shutil.rmtree(old_version_dir.rename(export_dir / f".pruned-{old_version_dir.name}"))
     return version_dir
@@ -124,22 +125,17 @@ def save_module(module, saved_model_dir: Path) -> None:
         )
 
 
-def _versions(export_dir: Path) -> list[tuple[int, Path]]:
-    """Returns the versions, ascending: what a server would take, by the number that it reads."""
-    paths = [path for path in export_dir.iterdir() if path.name.isascii()]
-    return sorted((int(path.name), path) for path in paths if path.name.isdigit())
-
-
 def _rename_to_next_version(partial: Path, export_dir: Path) -> Path:
+    number = max(version_folders(export_dir), default=0)
     while True:
-        newest = max((number for number, _ in _versions(export_dir)), default=0)
-        version_dir = export_dir / str(newest + 1)
+        number += 1
+        version_dir = export_dir / str(number)
         try:
             return partial.rename(version_dir)
         except OSError:
             if not version_dir.exists():
                 raise
-            # Another export has just taken the number: try the next one.
+            # Another export has just taken the number, or a file has it: try the next one.
 
 
 def _export_trained():
@@ -187,8 +183,8 @@ def _export_trained():
 
 def main(argv) -> None:
     """Reads the flags, exports and prints the new version's folder."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         version_dir, trained = _export_trained()
         print(f"exported {trained.checkpoint_path} (step {trained.step}) to {version_dir}")
 

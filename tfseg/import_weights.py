@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 # https://cocodataset.org: the 80 categories in the order of their ids.
@@ -30,8 +30,8 @@ _IDS_LEFT_OUT = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)  # torchvision keeps th
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("weights", None, "A .pkl or .pth file.", required=True)
-    flags.DEFINE_string("model_dir", None, "Folder for the checkpoint.", required=True)
+    command_line.define_path("weights", None, "A .pkl or .pth file.", required=True)
+    command_line.define_path("model_dir", None, "Folder for the checkpoint.", required=True)
 
 
 def category_names(num_categories: int) -> list[str]:
@@ -152,8 +152,8 @@ def imported_params(names: list[str], source: str):
 
 def main(argv) -> None:
     """Reads the flags, writes the checkpoint and says how to start from it."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         if not re.search(r"\.(pkl|pth|pt)$", FLAGS.weights):
             raise ValueError(f"--weights={FLAGS.weights}: expected a .pkl or .pth file.")
         ignored = import_weights(FLAGS.weights, FLAGS.model_dir)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli
+from tfseg.io import command_line
 from tfseg.zoo import packaged_models
 
 FLAGS = flags.FLAGS
@@ -19,24 +19,24 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     flags.DEFINE_string("model", None, "A model in the box: fashion_lite, the default.")
-    flags.DEFINE_string("saved_model", None, "Folder written by tfseg.export, in its place.")
-    flags.DEFINE_string("model_dir", None, "Folder written by tfseg.train, in its place.")
-    flags.DEFINE_string("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
-    flags.DEFINE_string("input_dir", None, "Photos: a folder, with all folders below it.")
-    flags.DEFINE_string("input_glob", None, "Photos: a pattern, as 'shots/**/*_front.jpg'.")
-    flags.DEFINE_string("input_list", None, "Photos: a text file with a path a line.")
-    flags.DEFINE_string("output_dir", None, "Where everything is written.", required=True)
+    command_line.define_path("saved_model", None, "Folder written by tfseg.export, in its place.")
+    command_line.define_path("model_dir", None, "Folder written by tfseg.train, in its place.")
+    command_line.define_path("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    command_line.define_path("input_dir", None, "Photos: a folder, with all folders below it.")
+    command_line.define_path("input_glob", None, "Photos: a pattern, as 'shots/**/*_front.jpg'.")
+    command_line.define_path("input_list", None, "Photos: a text file with a path a line.")
+    command_line.define_path("output_dir", None, "Where everything is written.", required=True)
     flags.DEFINE_bool("overlays", True, "Write overlays/: masks, boxes, names, scores.")
     flags.DEFINE_bool("cutouts", False, "Write cutouts/: each garment as a transparent PNG.")
     flags.DEFINE_bool("challenge", False, "Write challenge.json for ModaNet's challenge.")
     flags.DEFINE_bool("submission", False, "Write submission.csv for FGVC6's competition.")
-    flags.DEFINE_string(
+    command_line.define_path(
         "label_descriptions_path", None, "FGVC6's: finds its categories by their names."
     )
     flags.DEFINE_float(
         "score_threshold", None, "One for all, in place of the model's; its second NMS stays.", 0, 1
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "thresholds_path",
         None,
         "thresholds.json, in place of the model's; an export that has a second NMS built in takes "
@@ -106,42 +106,51 @@ def submission_class_ids(detector) -> dict[int, int] | None:
     return class_ids
 
 
+def predict(photos, output_dir: Path) -> int:
+    """Predicts and writes the files asked for; returns how many photos failed."""
+    from tfseg.prediction import output_files
+    from tfseg.prediction.journal import PredictionJournal, remove_earlier_run
+    from tfseg.prediction.runner import PhotoPrediction, PictureChoices
+
+    given = given_thresholds()
+    detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
+    shown = detector.thresholds_with(given, FLAGS.score_threshold)
+    class_ids = submission_class_ids(detector)
+    order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
+    choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
+    settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
+    if FLAGS.overwrite:
+        remove_earlier_run(output_dir)
+    with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
+        run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
+        run.run(photos, journal, FLAGS.batch_size)
+        output_files.write_detections(output_dir / "detections.json", journal, photos)
+        if FLAGS.challenge:
+            output_files.write_challenge(output_dir / "challenge.json", journal, photos)
+        if FLAGS.submission:
+            path = output_dir / "submission.csv"
+            output_files.write_submission(path, journal, photos, class_ids, order)
+        return sum(photo.name in journal.errors for photo in photos)
+
+
 def main(argv) -> None:
-    """Reads the flags, predicts, and writes the files asked for."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    """Reads the flags and predicts, alone in the output folder."""
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors("to go on"):
+        from tfseg.io.folder_lock import only_one
         from tfseg.prediction import output_files
-        from tfseg.prediction.journal import PredictionJournal, remove_earlier_run
-        from tfseg.prediction.runner import PhotoPrediction, PictureChoices
 
         photos = find_photos()
         if FLAGS.challenge:
             output_files.refuse_unnumbered(photos)
         if FLAGS.submission:
             output_files.refuse_repeated(photos)
-        given = given_thresholds()
-        detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
-        shown = detector.thresholds_with(given, FLAGS.score_threshold)
-        class_ids = submission_class_ids(detector)
-        order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
-        choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
         output_dir = Path(FLAGS.output_dir)
-        settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
-        if FLAGS.overwrite:
-            remove_earlier_run(output_dir)
-        with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
-            run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
-            run.run(photos, journal, FLAGS.batch_size)
-            output_files.write_detections(output_dir / "detections.json", journal, photos)
-            if FLAGS.challenge:
-                output_files.write_challenge(output_dir / "challenge.json", journal, photos)
-            if FLAGS.submission:
-                path = output_dir / "submission.csv"
-                output_files.write_submission(path, journal, photos, class_ids, order)
-            failed = [photo for photo in photos if photo.name in journal.errors]
-        done = len(photos) - len(failed)
-        print(f"{output_dir}: {done} of {len(photos)} photos, {len(failed)} skipped")
-        if len(failed) == len(photos):
+        with only_one(output_dir / ".predict.lock", "another tfseg.predict", "--output_dir"):
+            num_failed = predict(photos, output_dir)
+        done = len(photos) - num_failed
+        print(f"{output_dir}: {done} of {len(photos)} photos, {num_failed} skipped")
+        if not done:
             sys.exit("error: no photo could be used.")
 
 

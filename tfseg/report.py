@@ -12,8 +12,9 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfseg import cli, evaluation_flags
-from tfseg.atomic_files import write_whole
+from tfseg import evaluation_flags
+from tfseg.io import command_line
+from tfseg.io.atomic_files import write_whole
 
 FLAGS = flags.FLAGS
 
@@ -21,16 +22,16 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     evaluation_flags.define_source_flags()
-    flags.DEFINE_string("output_path", None, "The page.", required=True)
+    command_line.define_path("output_path", None, "The page.", required=True)
     flags.DEFINE_string("title", "Fashion instance segmentation", "Heading of the page.")
-    flags.DEFINE_string(
+    command_line.define_path(
         "compare_with", None, "Detections of another run on the same photos, COCO results json."
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "photos_dir", None, "Photos of --ground_truth_path, by its file names; --data_dir has them."
     )
-    flags.DEFINE_string("training_dir", None, "A folder of tfseg.train: adds its curves.")
-    flags.DEFINE_string("pictures_dir", None, "A folder of serving.client: adds its pictures.")
+    command_line.define_path("training_dir", None, "A folder of tfseg.train: adds its curves.")
+    command_line.define_path("pictures_dir", None, "A folder of serving.client: adds its pictures.")
 
 
 def photo_source(run):
@@ -55,29 +56,24 @@ def photo_source(run):
 
 
 def extra_sections():
-    """Returns the sections that the flags add, as report_page.Section."""
+    """Returns the sections that the flags add, as page.Section."""
     from tfseg.reporting import training_curves
     from tfseg.reporting.page import Section
 
     sections = []
     if FLAGS.pictures_dir:
         figures = training_curves.picture_figures(FLAGS.pictures_dir)
-        body = f'<div class="card large">{figures}</div>'
-        sections.append(Section("Unseen", "Photos the model has never seen", body))
+        sections.append(Section("Unseen", "Photos the model has never seen", figures))
     if FLAGS.training_dir:
-        losses = training_curves.loss_chart(training_curves.read_losses(FLAGS.training_dir))
-        metrics = training_curves.metric_chart(training_curves.read_metrics(FLAGS.training_dir))
-        body = f'<div class="card">{losses}</div>'
-        if metrics:
-            body += f'<h3>AP50 on the val split</h3><div class="card">{metrics}</div>'
-        sections.append(Section("Training", "Training loss", body))
+        charts = training_curves.training_charts(FLAGS.training_dir)
+        sections.append(Section("Training", "Training loss", charts))
     return sections
 
 
 def main(argv) -> None:
     """Reads the flags and writes the page, whole or not at all."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         run = evaluation_flags.run_from_flags(FLAGS)
         before = None
         if FLAGS.compare_with:
@@ -87,7 +83,7 @@ def main(argv) -> None:
         from tfseg.reporting.page import build_page
 
         page = build_page(run, FLAGS.title, photo_source(run), before, extra_sections())
-        write_whole(FLAGS.output_path, page)
+        write_whole(FLAGS.output_path, page, "the report")
         print(f"{FLAGS.output_path}: written, {len(page.encode()) / 1e6:.1f} MB")
 
 

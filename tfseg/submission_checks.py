@@ -14,8 +14,8 @@ import numpy as np
 from absl import app, flags
 from pycocotools import mask as coco_mask
 
-from tfseg import cli
 from tfseg.evaluation import coco_metrics, coco_results
+from tfseg.io import command_line
 from tfseg.prediction.submissions import FGVC6_COLUMNS, FGVC6_SIDE
 
 FLAGS = flags.FLAGS
@@ -25,10 +25,10 @@ _MOST_SHOWN = 20
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("fgvc6", None, "A submission csv of the FGVC6 competition.")
-    flags.DEFINE_string("sample_submission", None, "The competition's sample_submission.csv.")
-    flags.DEFINE_string("modanet", None, "A results json of the ModaNet challenge.")
-    flags.DEFINE_string("val_json", None, "ModaNet's modanet2018_instances_val.json.")
+    command_line.define_path("fgvc6", None, "A submission csv of the FGVC6 competition.")
+    command_line.define_path("sample_submission", None, "The competition's sample_submission.csv.")
+    command_line.define_path("modanet", None, "A results json of the ModaNet challenge.")
+    command_line.define_path("val_json", None, "ModaNet's modanet2018_instances_val.json.")
 
 
 def fgvc6_faults(path: str | Path, sample_path: str | Path | None = None) -> list[str]:
@@ -131,8 +131,8 @@ def modanet_faults(path: str | Path, val_json_path: str | Path) -> list[str]:
 
 def main(argv) -> None:
     """Prints the faults; exit code 1 where there are some."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         if bool(FLAGS.fgvc6) == bool(FLAGS.modanet):
             raise ValueError("give one of --fgvc6 and --modanet.")
         if FLAGS.modanet and not FLAGS.val_json:

@@ -7,7 +7,7 @@ Run it again with the same --model_dir to go on where it stopped.
 
 from absl import app, flags
 
-from tfseg import cli
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 
@@ -15,25 +15,25 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     flags.DEFINE_string("experiment", "maskrcnn_resnetfpn_fashion", "Registered experiment.")
-    flags.DEFINE_multi_string("config_file", [], "YAML file over the experiment; later ones win.")
+    command_line.define_paths("config_file", [], "YAML file over the experiment; later ones win.")
     flags.DEFINE_multi_string(
         "params_override", [], "KEY=VALUE over the YAML, as trainer.train_steps=9."
     )
-    flags.DEFINE_string("data_dir", None, "Folder with the prepared data set.", required=True)
+    command_line.define_path("data_dir", None, "Folder with the prepared data set.", required=True)
     flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
-    flags.DEFINE_list(
+    command_line.define_path_list(
         "mix_data_dirs", [], "Further prepared data sets, DIR or DIR:WEIGHT, separated by commas."
     )
     flags.DEFINE_string("train_split", "train", "Split to train on.")
-    flags.DEFINE_string("model_dir", None, "Folder for checkpoints, params and summaries.")
-    flags.DEFINE_string(
+    command_line.define_path("model_dir", None, "Folder for checkpoints, params and summaries.")
+    command_line.define_path(
         "init_from",
         None,
         "What a new training starts from: a model_dir, a checkpoint, or the .tar.gz or URL of one "
         "that Model Garden published.",
     )
     flags.DEFINE_integer("seed", None, "Seed of the weights, the order and every draw; 0.", 0)
-    flags.DEFINE_string(
+    command_line.define_path(
         "preview_input", None, "Write a sheet of augmented examples to this picture, and end."
     )
     flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
@@ -41,8 +41,8 @@ def define_flags() -> None:
 
 def main(argv) -> None:
     """Reads the flags, checks everything that is quick to check, trains."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors(again=None):
         from data_prep import prepared
 
         if not FLAGS.model_dir and not FLAGS.preview_input:

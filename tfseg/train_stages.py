@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from absl import app, flags
 
-from tfseg import cli
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 _KEYS = {"name", "dataset", "config_files", "params_overrides"}
@@ -23,10 +23,12 @@ _KEYS = {"name", "dataset", "config_files", "params_overrides"}
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("stages_file", None, "YAML file that lists the stages.", required=True)
-    flags.DEFINE_string("data_dir", None, "Folder with the prepared data sets.", required=True)
-    flags.DEFINE_string("model_dir", None, "Gets a folder for each stage.", required=True)
-    flags.DEFINE_string("init_from", None, "What the first stage starts from; as in tfseg.train.")
+    command_line.define_path("stages_file", None, "YAML file that lists the stages.", required=True)
+    command_line.define_path("data_dir", None, "Folder with the prepared data sets.", required=True)
+    command_line.define_path("model_dir", None, "Gets a folder for each stage.", required=True)
+    command_line.define_path(
+        "init_from", None, "What the first stage starts from; see tfseg.train."
+    )
     flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
     flags.DEFINE_integer("seed", 0, "Seed of every stage.")
     flags.DEFINE_multi_string("params_override", [], "KEY=VALUE over every stage's own.")
@@ -119,8 +121,8 @@ def run_stage(command: list[str]) -> int:
 
 def main(argv) -> None:
     """Reads the flags and trains the stages."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors(again=None):
         init_from = FLAGS.init_from
         stages = read_stages(FLAGS.stages_file)
         for number, stage in enumerate(stages, 1):

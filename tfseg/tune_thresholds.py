@@ -9,7 +9,8 @@ import dataclasses
 
 from absl import app, flags
 
-from tfseg import cli, evaluation_flags
+from tfseg import evaluation_flags
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 _NMS_CHOICES = (None, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -24,7 +25,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "min_instances", 10, "Categories with fewer keep the one threshold for all.", 1
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "output_path", None, "Where to write; <model_dir>/thresholds.json by default."
     )
 
@@ -89,8 +90,8 @@ def tune(run, metric: str, min_instances: int, split: str = ""):
 
 def main(argv) -> None:
     """Reads the flags, tunes, writes the file and prints what it is worth."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         if FLAGS.thresholds_path:
             raise ValueError("--thresholds_path: they are what is looked for; leave it out.")
         output_path = FLAGS.output_path or FLAGS.model_dir

@@ -14,7 +14,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from data_prep.annotations.annotated_image import BBox
-from data_prep.annotations.rle_counts import counts_from_string
+from tfseg.structures.rle_counts import counts_from_string
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # A palette of the grey levels 0 and 1: TensorFlow's decode_png(channels=1) then gives 0 and 1. A

@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.annotations import masks
 from data_prep.annotations.annotated_image import BBox
-from data_prep.annotations.rle_counts import counts_from_runs, counts_from_string
+from tfseg.structures.rle_counts import counts_from_runs, counts_from_string
 
 # Rasterising traces every edge pixel by pixel: coordinates beyond this many image sides are
 # damage, not an object that reaches past the edge.

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import cli
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("input_dir", None, "Folder with one folder a category.", required=True)
-    flags.DEFINE_string("out_dir", None, "Where the masks go.", required=True)
+    command_line.define_path("input_dir", None, "Folder with one folder a category.", required=True)
+    command_line.define_path("out_dir", None, "Where the masks go.", required=True)
     flags.DEFINE_enum(
         "engine", "cutout", ["cutout", "rembg"], "cutout needs no weights; rembg has its own."
     )
@@ -32,8 +32,8 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Reads the flags and masks the photos."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors("to go on"):
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors("to go on"):
         from data_prep.auto_mask.run import run
 
         num_workers = FLAGS.num_workers or len(os.sched_getaffinity(0))

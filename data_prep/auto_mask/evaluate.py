@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from absl import app, flags
 
-from data_prep import cli
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 _GOOD_IOU = 0.9
@@ -130,24 +130,25 @@ def judge_store(masks_dir: Path, truth_dir: Path) -> list[Judged]:
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("dir", None, "Folder that data_prep.auto_mask wrote.", required=True)
-    flags.DEFINE_string("truth_dir", None, "Folder of the true masks.", required=True)
+    command_line.define_path("dir", None, "Folder that data_prep.auto_mask wrote.", required=True)
+    command_line.define_path("truth_dir", None, "Folder of the true masks.", required=True)
     flags.DEFINE_integer("num_worst", 5, "How many of the worst to name.", 0)
-    flags.DEFINE_string("metrics_path", None, "Where to write every photo's figures as json.")
+    command_line.define_path("metrics_path", None, "Where to write every photo's figures as json.")
 
 
 def main(argv: list[str]) -> None:
     """Reads the flags and prints the table."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         judged = judge_store(Path(FLAGS.dir), Path(FLAGS.truth_dir))
         print(table(judged))
         for one in judged[: FLAGS.num_worst]:
             print(f"  {one.file_name}: IoU {one.iou:.3f}, confidence {one.confidence:.2f}")
         if FLAGS.metrics_path:
-            from data_prep.auto_mask.store import write_aside
+            from tfseg.io.atomic_files import write_whole
 
-            write_aside(Path(FLAGS.metrics_path), json.dumps([asdict(one) for one in judged]))
+            metrics = json.dumps([asdict(one) for one in judged])
+            write_whole(FLAGS.metrics_path, metrics, "the metrics")
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from data_prep.annotations.rle_counts import counts_from_string
+from tfseg.structures.rle_counts import counts_from_string
 
 
 def table(photos: Iterable, category_names: list[str]) -> str:

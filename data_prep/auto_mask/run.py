@@ -16,12 +16,13 @@ from data_prep.annotations import masks
 from data_prep.auto_mask.cutout.confidence import GOOD
 from data_prep.auto_mask.engines import Engine, load_engine
 from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask
-from data_prep.folder_lock import only_one
 from data_prep.ordered_pool import OrderedPool
-from data_prep.readers.photo_encoding import PhotoError, prepare_photo
+from data_prep.readers.photo_encoding import PhotoError, prepare_photo, unreadable
+from tfseg.io.atomic_files import write_whole
+from tfseg.io.folder_lock import only_one
+from tfseg.io.photo_files import find_files
 
 OVERLAYS_NAME = "overlays"
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _MAX_PIXELS = 120_000_000
 _EXIF_ORIENTATION = 0x0112
 _VERSION = 1  # of the cut; a photo masked by another version is masked anew
@@ -53,16 +54,11 @@ def find_photos(input_dir: Path, out_dir: Path | None = None) -> tuple[list[str]
     own_dir = out_dir.resolve() if out_dir else None
     if own_dir == root:
         raise ValueError(f"{out_dir}: has the photos themselves; give another --out_dir.")
-    if own_dir and not own_dir.is_relative_to(root):
-        own_dir = None
     if not input_dir.is_dir():
         raise ValueError(f"{input_dir}: no such folder; give the folder of category folders.")
-    found = [
-        path.relative_to(input_dir)
-        for path in input_dir.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
-        if own_dir is None or not path.resolve().is_relative_to(own_dir)
-    ]
+    files = find_files(input_dir, left_out=own_dir)
+    files.tell_others()
+    found = [path.relative_to(input_dir) for path in files.photos]
     names = sorted(path.as_posix() for path in found if len(path.parts) > 1)
     if not names:
         raise ValueError(
@@ -170,7 +166,7 @@ def read_photo(path: Path) -> np.ndarray:
             size_hw = (image.height, image.width)
             turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise PhotoError("photo_unreadable", str(error)[:100]) from error
+        raise unreadable(encoded, error) from error
     if size_hw[0] * size_hw[1] > _MAX_PIXELS:
         raise PhotoError("photo_too_large", f"{size_hw[1]}x{size_hw[0]} pixels")
     expected_hw = size_hw[::-1] if turned else size_hw
@@ -191,9 +187,8 @@ def write_overlay(photo: np.ndarray, products: list[np.ndarray], path: Path) -> 
         outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(drawn, outlines, -1, color, max(1, max(mask.shape) // 500))
     path = path.with_name(f"{path.name}.jpg")
-    path.parent.mkdir(parents=True, exist_ok=True)
     encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    path.write_bytes(encoded.tobytes())
+    write_whole(path, encoded.tobytes(), "an overlay")
 
 
 def _is_done(store: MaskStore, input_dir: Path, name: str, label: str) -> bool:

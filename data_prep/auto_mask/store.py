@@ -13,6 +13,7 @@ from pathlib import Path
 from pycocotools import mask as coco_mask
 
 from data_prep.auto_mask import masks_csv
+from tfseg.io.atomic_files import write_whole
 
 JOURNAL_NAME = "masks.jsonl"
 COCO_NAME = "instances.json"
@@ -116,12 +117,13 @@ class MaskStore:
 
     def set_photos_dir(self, photos_dir: Path) -> None:
         """Notes where the photos lie."""
-        write_aside(self.out_dir / _PHOTOS_DIR_NAME, f"{photos_dir.resolve()}\n")
+        where = os.fsencode(photos_dir.resolve()) + b"\n"
+        write_whole(self.out_dir / _PHOTOS_DIR_NAME, where, "where the photos are")
 
     def noted_photos_dir(self) -> Path | None:
         """Where the photos lay when they were masked; None: not known."""
         noted = self.out_dir / _PHOTOS_DIR_NAME
-        return Path(noted.read_text(encoding="utf-8").strip()) if noted.is_file() else None
+        return Path(os.fsdecode(noted.read_bytes().rstrip(b"\n"))) if noted.is_file() else None
 
     def photos_dir(self) -> Path:
         """Where the photos lie.
@@ -148,9 +150,10 @@ class MaskStore:
 
     def write(self) -> None:
         """Writes instances.json and masks.csv anew, whole or not at all."""
-        write_aside(self.out_dir / COCO_NAME, json.dumps(self.coco()))
+        write_whole(self.out_dir / COCO_NAME, json.dumps(self.coco()), "the masks")
         kept = [photo for photo in self.usable() if photo.review != REJECTED]
-        write_aside(self.out_dir / CSV_NAME, masks_csv.table(kept, self.category_names()))
+        table = masks_csv.table(kept, self.category_names())
+        write_whole(self.out_dir / CSV_NAME, table, "the masks")
 
     def coco(self) -> dict:
         """The masks as a COCO json; rejected photos are in it, marked."""
@@ -239,10 +242,3 @@ def _photo_from_json(value: dict) -> PhotoMasks:
         reasons=tuple(photo.reasons),
         photo_state=tuple(photo.photo_state),
     )
-
-
-def write_aside(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    aside = path.with_name(f"incomplete.{path.name}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)

@@ -35,15 +35,13 @@ def browse_page(prepared: PreparedDataset) -> str:
     with _progress("drawing", "picture", num_pictures) as bar:
         drawer = FigureDrawer(prepared.category_names, bar.update)
         sections = [
-            page.head_html(prepared, survey),
             counts.counts_html(survey, report),
             counts.categories_html(prepared, survey, shown),
             counts.sizes_html(survey, report),
             page.samples_html(survey, drawer, shown),
             repairs_html(report, examples, drawer),
-            page.foot_html(report),
         ]
-    return page.whole_page(f"{prepared.name}: the prepared data set", sections)
+    return page.whole_page(prepared, survey, report, sections)
 
 
 def _progress(label: str, unit: str, total: int) -> tqdm:

@@ -1,7 +1,6 @@
 """One record -> a figure: the photo, and over it as vectors its masks, boxes and names."""
 
 import base64
-import colorsys
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +8,13 @@ from html import escape
 
 import cv2
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
+from data_prep.browse.charts import category_color
 from data_prep.browse.records import RecordFacts, read_picture
 from data_prep.browse.survey import Sample
+from data_prep.browse.templates import render
 
 MAX_SIDE = 400  # pixels of a photo on the page
 MAX_PHOTO_BYTES = 20_000
@@ -22,14 +24,6 @@ _QUALITIES = (78, 62, 46, 30, 15)
 _TOLERANCES = (0.6, 1.2, 2.5, 5.0, 10.0)  # of an outline, pixels of the page
 _FONT_SIZE = 15  # as in page.css
 _CHARACTER_WIDTH = 0.56  # of the font's size, about
-
-
-def category_color(category_id: int) -> str:
-    """A colour that differs from those of the neighbouring ids."""
-    hue = category_id * 0.61803398875 % 1.0  # the golden ratio spreads any number of hues
-    lightness = 0.55 + 0.08 * (category_id % 3 - 1)
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.72)
-    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
 
 
 @dataclass(frozen=True)
@@ -44,12 +38,12 @@ class FigureDrawer:
     category_names: tuple[str, ...]
     report_figure: Callable[[], object]
 
-    def draw(self, facts: RecordFacts, caption_html: str, emphasis: int | None = None) -> str:
+    def draw(self, facts: RecordFacts, caption: str, emphasis: int | None = None) -> Markup:
         """Draws a record; at most about 40 kB, whatever the photo.
 
         Args:
             facts: of the record, whose photo and masks are read here.
-            caption_html: below the picture.
+            caption: text below the picture.
             emphasis: the category id that the picture is shown for; None: all alike.
 
         Raises:
@@ -66,12 +60,15 @@ class FigureDrawer:
             ) from error
         overlay = _overlay_svg(facts, self.category_names, outlines, (width, height), emphasis)
         self.report_figure()
-        ratio = min(max(width / height, _NARROWEST), _WIDEST)
-        return (
-            f'<figure class="pic" style="--ratio:{ratio:.3f}"><div class="frame">'
-            f'<img loading="lazy" alt="{escape(facts.file_name)}" width="{width}" '
-            f'height="{height}" src="data:image/webp;base64,{base64.b64encode(photo).decode()}">'
-            f"{overlay}</div><figcaption>{caption_html}</figcaption></figure>"
+        return render(
+            "figure",
+            ratio=min(max(width / height, _NARROWEST), _WIDEST),
+            file_name=facts.file_name,
+            width=width,
+            height=height,
+            photo=base64.b64encode(photo).decode(),
+            overlay=overlay,
+            caption=caption,
         )
 
 
@@ -79,7 +76,7 @@ def caption(sample: Sample, has_sources: bool) -> str:
     """Names a photo and where it comes from."""
     facts = sample.facts
     parts = [facts.file_name or facts.image_id, sample.split, facts.source if has_sources else ""]
-    return " &middot; ".join(escape(part) for part in parts if part)
+    return " · ".join(part for part in parts if part)
 
 
 def _small_photo(encoded: bytes) -> tuple[bytes, tuple[int, int]]:

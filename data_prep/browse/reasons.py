@@ -4,6 +4,9 @@ EXPLANATIONS = {
     # photos left out
     "photo_missing": "The raw files name the photo but do not hold it.",
     "photo_unreadable": "The photo's bytes are damaged or cut short.",
+    "photo_is_heic": "The photo is HEIC inside, whatever its name says; convert it to JPEG.",
+    "photo_is_web_page": "The file is a web page, as a server gives in place of a photo.",
+    "photo_is_empty_file": "The photo's file has no bytes.",
     "photo_too_large": "The photo has more pixels than can be worked on safely.",
     "photo_size_differs": "The photo has another size than its annotations say, so the masks "
     "cannot be trusted.",
@@ -64,6 +67,7 @@ EXPLANATIONS = {
     "photo_16_bit_to_rgb_jpeg": "A photo of 16 bits a channel was made RGB of 8.",
     "photo_alpha_to_rgb_jpeg": "A transparent photo was laid on white.",
     "photo_png_to_rgb_jpeg": "A PNG was encoded as JPEG.",
+    "photo_avif_to_rgb_jpeg": "An AVIF photo was encoded as JPEG.",
 }
 
 

@@ -1,13 +1,14 @@
 """The page's section on what was put right and left out, with photos of the examples."""
 
 import json
-from html import escape
 from pathlib import Path
 
-from data_prep.browse import charts
+from markupsafe import Markup
+
 from data_prep.browse.pictures import FigureDrawer, caption
 from data_prep.browse.reasons import EXPLANATIONS, in_words
 from data_prep.browse.survey import Survey
+from data_prep.browse.templates import render
 
 _KEPT_COLOR, _GONE_COLOR = "#5fa777", "#c97b47"
 _LEFT_OUT, _DROPPED = "photos left out", "annotations dropped"
@@ -60,7 +61,7 @@ class ExamplePictures:
         self.num_pictures = min(room, sum(min(self._per_entry, number) for number in shown))
         self._room = room
 
-    def draw(self, entry: dict, what: str, drawer: FigureDrawer) -> list[str]:
+    def draw(self, entry: dict, what: str, drawer: FigureDrawer) -> list[Markup]:
         """The figures of an entry, captioned with the ids of its examples."""
         chosen = self._found(entry)[: min(self._per_entry, self._room)]
         self._room -= len(chosen)
@@ -68,7 +69,7 @@ class ExamplePictures:
         for name, ids in chosen:
             sample = self._survey.found[name]
             text = caption(sample, len(self._survey.sources) > 1)
-            label = "" if what == "photo" else f"annotation {', '.join(map(str, ids))} &middot; "
+            label = "" if what == "photo" else f"annotation {', '.join(map(str, ids))} · "
             figures.append(drawer.draw(sample.facts, label + text))
         return figures
 
@@ -80,14 +81,20 @@ class ExamplePictures:
         return list(found.items())
 
 
-def repairs_html(report: dict, pictures: ExamplePictures, drawer: FigureDrawer) -> str:
+def repairs_html(report: dict, pictures: ExamplePictures, drawer: FigureDrawer) -> Markup:
     """Counts by reason and source; examples that are in the set are shown, others named."""
-    parts = ['<h2 id="repairs">Put right and left out</h2>']
-    for source in report["sources"]:
-        parts.append(f"<h3>{escape(source['name'])}</h3>{_kept_table(source)}")
-        for kind, reason, entry in _entries({"sources": [source]}):
-            parts.append(_reason_html(kind, reason, entry, pictures, drawer))
-    return "".join(parts)
+    sources = [
+        {
+            "name": source["name"],
+            "kept": [_kept(source, "photos", "left_out"), _kept(source, "annotations", "dropped")],
+            "reasons": [
+                _reason(kind, reason, entry, pictures, drawer)
+                for kind, reason, entry in _entries({"sources": [source]})
+            ],
+        }
+        for source in report["sources"]
+    ]
+    return render("repairs", sources=sources, kept_color=_KEPT_COLOR, gone_color=_GONE_COLOR)
 
 
 def _entries(report: dict):
@@ -103,41 +110,33 @@ def _entries(report: dict):
                 yield kind, reason, entry
 
 
-def _kept_table(source: dict) -> str:
-    rows = []
-    for what, gone_key in (("photos", "left_out"), ("annotations", "dropped")):
-        kept = source[what]["kept"]
-        gone = sum(entry["count"] for entry in source[what][gone_key].values())
-        parts = [("kept", kept), (gone_key.replace("_", " "), gone)]
-        bar = charts.stacked_bar(parts, max(kept + gone, 1), (_KEPT_COLOR, _GONE_COLOR))
-        rows.append(
-            f"<tr><td>{what}</td><td>{kept:,} kept</td><td>{gone:,} {gone_key.replace('_', ' ')}"
-            f'</td><td class="wide">{bar}</td></tr>'
-        )
-    return f'<div class="table"><table><tbody>{"".join(rows)}</tbody></table></div>'
+def _kept(source: dict, what: str, gone_key: str) -> dict:
+    gone = sum(entry["count"] for entry in source[what][gone_key].values())
+    kept = source[what]["kept"]
+    return {"what": what, "kept": kept, "gone": gone, "gone_words": in_words(gone_key)}
 
 
-def _reason_html(
+def _reason(
     kind: str, reason: str, entry: dict, pictures: ExamplePictures, drawer: FigureDrawer
-) -> str:
+) -> dict:
     is_of_photo = kind == _LEFT_OUT or (kind == _PUT_RIGHT and reason.startswith("photo_"))
     what = "photo" if is_of_photo else "annotation"
-    figures = pictures.draw(entry, what, drawer)
-    grid = f'<div class="grid">{"".join(figures)}</div>' if figures else ""
-    return (
-        f'<div class="reason{"" if kind == _PUT_RIGHT else " gone"}">'
-        f"<h4><span>{escape(in_words(reason))} <small class=soft>{kind}</small></span>"
-        f"<b>{entry['count']:,}</b></h4><p>{escape(EXPLANATIONS.get(reason, ''))} "
-        f"<span class=soft>Such as {what} {_examples_text(entry, what)}</span></p>{grid}</div>"
-    )
+    return {
+        "heading": in_words(reason),
+        "kind": kind,
+        "is_gone": kind != _PUT_RIGHT,
+        "count": entry["count"],
+        "explanation": EXPLANATIONS.get(reason, ""),
+        "what": what,
+        "examples": _examples_text(entry, what),
+        "figures": pictures.draw(entry, what, drawer),
+    }
 
 
 def _examples_text(entry: dict, what: str) -> str:
     texts = []
     for record_id, name in zip(entry["example_ids"], entry["example_files"], strict=True):
-        texts.append(
-            f"{record_id} ({escape(name)})" if what == "photo" and name else f"{record_id}"
-        )
+        texts.append(f"{record_id} ({name})" if what == "photo" and name else f"{record_id}")
     if entry["count"] > len(texts):
         texts.append("...")
     return ", ".join(texts)

@@ -14,8 +14,8 @@ from tensorflow_datasets.core.utils import shard_utils
 
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
-from data_prep.folder_lock import only_one
 from data_prep.prepared import INCOMPLETE, REPORT_NAME, open_prepared
+from tfseg.io.folder_lock import only_one
 
 _ASIDE = ".overwrite"  # below data_dir: where --overwrite builds before it replaces
 _REPLACED = "replaced."  # below _ASIDE/<name>: prefix of the version that is being replaced

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import cli
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 _ABOUT = "product-photo-crawler/1.0"
@@ -22,10 +22,10 @@ def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
     flags.DEFINE_enum("engine", "bing", ["bing", "google", "urls", "folder"], "Where from.")
     flags.DEFINE_string("keyword", "", "bing, google: what to search for.")
-    flags.DEFINE_string("urls_path", None, "urls: file with one address a line, TAB licence.")
-    flags.DEFINE_string("folder", None, "folder: takes the photos of this folder over.")
+    command_line.define_path("urls_path", None, "urls: file with one address a line, TAB licence.")
+    command_line.define_path("folder", None, "folder: takes the photos of this folder over.")
     flags.DEFINE_string("category", None, "Folder in out_dir that the photos go to.", required=True)
-    flags.DEFINE_string("out_dir", None, "Where photos and manifest go.", required=True)
+    command_line.define_path("out_dir", None, "Where photos and manifest go.", required=True)
     flags.DEFINE_integer("max_num", 200, "Photos of the category to stop at.", 1)
     flags.DEFINE_string(
         "licence",
@@ -66,8 +66,8 @@ def _needed(name: str) -> str:
 
 def main(argv: list[str]) -> None:
     """Reads the flags and crawls."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors("to go on"):
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors("to go on"):
         from data_prep.crawl.fetch import Politeness
         from data_prep.crawl.run import KEPT, Crawl
 

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tfseg.io.photo_files import kind_of
+
 _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # an MPO opens as JPEG and then tells what it is
 _MAX_PIXELS = 100_000_000
@@ -39,7 +41,8 @@ def check_photo(encoded: bytes) -> CheckedPhoto:
     """Checks a file's bytes; only after its stated size is known to be sane are pixels decoded.
 
     Raises:
-        UnusableError: "not_an_image", "too_many_pixels", "icon", "banner" or "damaged".
+        UnusableError: "not_an_image", "heic_not_taken" and so on, "too_many_pixels", "icon",
+            "banner" or "damaged".
     """
     try:
         with warnings.catch_warnings():
@@ -47,7 +50,10 @@ def check_photo(encoded: bytes) -> CheckedPhoto:
             image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
     except Exception as error:  # Pillow's decoders raise many kinds
         too_large = isinstance(error, Image.DecompressionBombError)
-        raise UnusableError("too_many_pixels" if too_large else "not_an_image") from error
+        kind = kind_of(encoded)
+        is_other_photo = kind in ("HEIC", "AVIF", "TIFF", "BMP")
+        reason = f"{kind.lower()}_not_taken" if is_other_photo else "not_an_image"
+        raise UnusableError("too_many_pixels" if too_large else reason) from error
     with image:
         width, height = image.size
         if width * height > _MAX_PIXELS:

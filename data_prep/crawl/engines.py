@@ -7,6 +7,8 @@ from urllib.parse import quote_plus
 
 import requests
 
+from tfseg.io.photo_files import FoundFiles, find_files
+
 LICENCES = ("creativecommons", "publicdomain", "noncommercial", "commercial")
 _PAGE_TIMEOUT_S = 15
 _MAX_SEARCH_RESULTS = 1000  # no engine gives more
@@ -97,12 +99,13 @@ def listed(path: Path, licence: str) -> Iterator[Candidate]:
 
 
 def in_folder(folder: Path, licence: str) -> Iterator[Candidate]:
-    """Lists a folder's files, subfolders included.
+    """Lists a folder's files, subfolders included; what is no photo the manifest will say.
 
     Raises:
         ValueError: There is no such folder, or it is empty.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    found = find_files(folder) if folder.is_dir() else FoundFiles([], [])
+    paths = sorted(found.photos + found.others)
     if not paths:
         raise ValueError(f"{folder}: no such folder, or it is empty; give one with photos.")
     for path in paths:

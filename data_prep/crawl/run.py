@@ -17,7 +17,8 @@ from tqdm import tqdm
 from data_prep.crawl.checks import NearDuplicates, UnusableError, check_photo
 from data_prep.crawl.engines import Candidate
 from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
-from data_prep.folder_lock import only_one
+from tfseg.io.atomic_files import write_whole
+from tfseg.io.folder_lock import only_one
 
 MANIFEST_NAME = "manifest.jsonl"
 KEPT = "kept"
@@ -176,9 +177,7 @@ class Crawl:
         if near is not None:
             return ManifestEntry(outcome="near_duplicate", file_name=near, **known)
         name = f"{self._category}/{known['sha256'][:16]}{photo.suffix}"
-        aside = self._out_dir / self._category / f".incomplete.{known['sha256'][:16]}"
-        aside.write_bytes(contents)
-        aside.replace(self._out_dir / name)
+        write_whole(self._out_dir / name, contents, "a photo")
         return ManifestEntry(outcome=KEPT, file_name=name, **known)
 
     def _remember(self, entry: ManifestEntry) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import cli, dataset_registry
+from data_prep import dataset_registry
 from data_prep.download.data_set import download, name_of
 from data_prep.download.files import RemoteFile
-from data_prep.folder_lock import only_one
+from tfseg.io import command_line
+from tfseg.io.folder_lock import only_one
 
 FLAGS = flags.FLAGS
 
@@ -23,7 +24,7 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "dataset", None, dataset_registry.names_with_downloads(), "Which.", required=True
     )
-    flags.DEFINE_string("raw_dir", None, "Where the raw files go.", required=True)
+    command_line.define_path("raw_dir", None, "Where the raw files go.", required=True)
     flags.DEFINE_list("only", [], "Only files whose path contains one of these.")
     flags.DEFINE_string(
         "mirror", None, "URL of a folder with the same paths, to ask before the published places."
@@ -46,8 +47,8 @@ def _chosen(dataset: str, only: list[str], mirror: str | None) -> tuple:
 
 def main(argv: list[str]) -> None:
     """Reads the flags, downloads, says what comes next."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors(again="it goes on where it stopped"):
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors(again="it goes on where it stopped"):
         files = _chosen(FLAGS.dataset, FLAGS.only, FLAGS.mirror)
         raw_dir = Path(FLAGS.raw_dir)
         with only_one(raw_dir / ".download.lock", "another download", "--raw_dir"):

@@ -1,7 +1,6 @@
 """Published files -> files on disk that are whole and verified, or not there."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from data_prep.download.http import Patience, Place, PlaceError, fill, progress_bar, state_path
 from data_prep.download.lfs import LfsObject, read_pointer
+from tfseg.io.atomic_files import put_in_place
 
 _CHUNK_BYTES = 1 << 20
 _PATIENCE = Patience()
@@ -116,7 +116,7 @@ def fetch_file(file: RemoteFile, raw_dir: Path, patience: Patience = _PATIENCE) 
             failures.append(f"{name} {error}")
             print(f"{path.name}: {failures[-1]}", file=sys.stderr, flush=True)
             continue
-        part.replace(path)
+        put_in_place(part, path)
         state_path(part).unlink(missing_ok=True)
         return
     raise ValueError(
@@ -144,7 +144,6 @@ def _fetch_from(name: str, place: Place, file: RemoteFile, part: Path, patience:
         fill(place, part, file.num_bytes, file.is_exact, patience)
         got = _digest(part, kind)
         if got == expected:
-            _flush_to_disk(part)
             return
         is_pointer = read_pointer(part) is not None
         part.unlink()
@@ -154,12 +153,6 @@ def _fetch_from(name: str, place: Place, file: RemoteFile, part: Path, patience:
         if not was_begun:
             raise PlaceError(f"gave other bytes: got the {kind} {got}, expected {expected}")
         print(f"{part}: is not the beginning of what {name} has; starting anew", flush=True)
-
-
-def _flush_to_disk(path: Path) -> None:
-    """A machine that fails after the rename must not leave a name without its bytes."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def _digest(path: Path, kind: str) -> str:

@@ -12,6 +12,8 @@ import requests
 import urllib3
 from tqdm import tqdm
 
+from tfseg.io.atomic_files import write_whole
+
 _CHUNK_BYTES = 1 << 16  # what is lost where a connection stalls
 _PASSING_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _SPARE_BYTES = 100 << 20  # left free on the disk for everything else
@@ -182,7 +184,7 @@ def _write_state(part: Path, url: str, response: requests.Response) -> None:
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
     state = {"url": url.partition("?")[0], "validator": validator}
-    state_path(part).write_text(json.dumps(state), encoding="utf-8")
+    write_whole(state_path(part), json.dumps(state), "the state of a download")
 
 
 def _if_range(part: Path, url: str) -> dict[str, str]:

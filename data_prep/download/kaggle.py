@@ -12,6 +12,7 @@ import requests
 
 from data_prep.download.archives import aside_path, unpack_zip
 from data_prep.download.http import check_space
+from tfseg.io.atomic_files import write_whole
 
 _HOW_TO_LOG_IN = (
     "make an API token at https://www.kaggle.com/settings/api and put it into the environment "
@@ -92,7 +93,7 @@ def fetch(files: KaggleFiles, raw_dir: Path) -> None:
     # What is there already is the user's: it stays, and is not noted.
     new = [entry for entry in files.entries if not (folder / entry).exists()]
     noted = {name: size for name, size in sizes.items() if name.split("/")[0] in new}
-    _note_path(files, folder).write_text(json.dumps(noted), encoding="utf-8")
+    write_whole(_note_path(files, folder), json.dumps(noted), "what was unpacked", sync=True)
     for entry in new:
         (aside / entry).replace(folder / entry)
     shutil.rmtree(aside)

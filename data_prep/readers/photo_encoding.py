@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+from tfseg.io.photo_files import kind_of
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_QUALITY = 95
 _EXIF_ORIENTATION = 0x0112
@@ -58,15 +60,16 @@ def prepare_photo(
     """Checks a photo and makes it RGB JPEG; one that needs no change keeps its own bytes.
 
     Args:
-        encoded: the raw file's bytes: JPEG, PNG, WebP, GIF, BMP or TIFF.
+        encoded: the raw file's bytes: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
         max_side: the longest side to keep, pixels; None keeps the size.
         expected_size_hw: the annotations' (height, width). They tell whether an EXIF rotation was
             applied when the masks were drawn; where both fit, it was not. None: not known, the
             EXIF rotation is applied.
 
     Raises:
-        PhotoError: The photo is damaged ("photo_unreadable") or of another size than expected
-            ("photo_size_differs").
+        PhotoError: The photo is damaged ("photo_unreadable"), of a kind that is not read
+            ("photo_is_heic", "photo_is_web_page", "photo_is_empty_file"), or of another size than
+            expected ("photo_size_differs").
     """
     image, (width, height) = _decode(encoded, max_side)
     changes = []
@@ -142,8 +145,17 @@ def _decode(encoded: bytes, max_side: int | None) -> tuple[Image.Image, tuple[in
             image.load()
             image.getexif()
     except Exception as error:  # Pillow's decoders raise many kinds (OSError, SyntaxError, ...)
-        raise PhotoError("photo_unreadable", str(error)[:100]) from error
+        raise unreadable(encoded, error) from error
     return image, size
+
+
+def unreadable(encoded: bytes, error: Exception) -> PhotoError:
+    """What to raise where Pillow cannot read a photo: tells what it is instead, if known."""
+    kind = kind_of(encoded)
+    if kind in ("HEIC", "web page", "empty file"):
+        reason = f"photo_is_{kind.lower().replace(' ', '_')}"
+        return PhotoError(reason, f"is of the kind {kind}; expected {', '.join(_FORMATS)}")
+    return PhotoError("photo_unreadable", str(error)[:100])
 
 
 def _is_clean_jpeg(encoded: bytes, is_progressive: bool) -> bool:

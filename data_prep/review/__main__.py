@@ -11,27 +11,27 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import cli
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string("dir", None, "Folder that data_prep.auto_mask wrote.", required=True)
-    flags.DEFINE_string("photos_dir", None, "Folder of the photos; known from auto_mask.")
+    command_line.define_path("dir", None, "Folder that data_prep.auto_mask wrote.", required=True)
+    command_line.define_path("photos_dir", None, "Folder of the photos; known from auto_mask.")
     flags.DEFINE_integer("port", 8600, "Port of the page; 0 for a free one.", 0, 65535)
-    flags.DEFINE_string("export_coco", None, "Write this COCO json and end.")
-    flags.DEFINE_string("import_coco", None, "Take this COCO json's masks over and end.")
+    command_line.define_path("export_coco", None, "Write this COCO json and end.")
+    command_line.define_path("import_coco", None, "Take this COCO json's masks over and end.")
 
 
 def main(argv: list[str]) -> None:
     """Reads the flags and serves the page, or exports or imports."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors("to go on"):
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors("to go on"):
         from data_prep.auto_mask.store import JOURNAL_NAME, LOCK_NAME, MaskStore
-        from data_prep.folder_lock import only_one
         from data_prep.review import coco
+        from tfseg.io.folder_lock import only_one
 
         masks_dir = Path(FLAGS.dir)
         if not (masks_dir / JOURNAL_NAME).is_file():

@@ -13,14 +13,14 @@ from data_prep.auto_mask.store import (
     MaskStore,
     PhotoMasks,
     ProductMask,
-    write_aside,
 )
 from data_prep.readers.coco_json import CocoImage, CocoJson
+from tfseg.io.atomic_files import write_whole
 
 
 def export_coco(store: MaskStore, path: Path) -> None:
     """Writes the masks as a COCO json, whole or not at all."""
-    write_aside(path, json.dumps(store.coco()))
+    write_whole(path, json.dumps(store.coco()), "the masks")
 
 
 def import_coco(store: MaskStore, path: Path) -> Counter:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import cli
 from data_prep.sample.raw_sample import SampleFacts, draw_sample, is_drawn
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    flags.DEFINE_string(
+    command_line.define_path(
         "out_dir", None, "Folder to make; holds modanet/ and paperdoll/ afterwards.", required=True
     )
     flags.DEFINE_integer("num_images", 400, "Annotated photos to draw.")
@@ -33,8 +33,8 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Draws the sample, unless the folder already holds it."""
-    cli.refuse_arguments(argv)
-    with cli.one_line_errors():
+    command_line.refuse_arguments(argv)
+    with command_line.one_line_errors():
         num_challenge = FLAGS.num_challenge
         if num_challenge is None:
             num_challenge = max(8, FLAGS.num_images // 25)

@@ -21,6 +21,7 @@ from serving.client.flags import client_arguments, define_server_flags
 from serving.client.photo_sources import find_photos
 from serving.client.runner import JSON, KINDS, OVERLAYS, PhotoRun
 from serving.client.segmentation_client import SegmentationClient
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 
@@ -28,7 +29,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Not at import: a program with flags of its own must be able to import SegmentationClient."""
     define_server_flags()
-    flags.DEFINE_string("output_dir", None, "Folder for what is written.", required=True)
+    command_line.define_path("output_dir", None, "Folder for what is written.", required=True)
     flags.DEFINE_list("write", [OVERLAYS, JSON], f"What to write, of {','.join(KINDS)}.")
     flags.DEFINE_float(
         "score_threshold",
@@ -45,16 +46,12 @@ def main(argv: list[str]) -> None:
     """Sends the photos named on the command line; exit code 1 where one of them failed."""
     if len(argv) < 2:
         sys.exit("error: no photos; give files, folders or URLs after the flags.")
-    try:
+    with command_line.one_line_errors(also=(ServingError,)):
         photos = find_photos(argv[1:])
         with SegmentationClient(**client_arguments()) as client:
             detect = functools.partial(client.detect, score_threshold=FLAGS.score_threshold)
             run = PhotoRun(detect, Path(FLAGS.output_dir), FLAGS.write)
             run.detect_and_write(photos, FLAGS.batch_size, FLAGS.num_parallel)
-    except (ServingError, ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
     if run.num_errors:
         sys.exit(1)
 

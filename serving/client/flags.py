@@ -5,8 +5,10 @@ from pathlib import Path
 from absl import flags
 
 from serving.client.connection import Tls
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
+flags.disclaim_key_flags()  # --help lists them as the command's own
 
 
 def define_server_flags() -> None:
@@ -18,9 +20,9 @@ def define_server_flags() -> None:
     flags.DEFINE_float("deadline_s", 60.0, "Seconds a request may take.", 0.001)
     flags.DEFINE_float("connect_timeout_s", 20.0, "Seconds to wait for a server.", 0.0)
     flags.DEFINE_bool("tls", False, "Speak TLS; the three files below imply it.")
-    flags.DEFINE_string("tls_ca_path", None, "PEM CA of the server's certificate.")
-    flags.DEFINE_string("tls_cert_path", None, "PEM certificate of this client.")
-    flags.DEFINE_string("tls_key_path", None, "PEM key of this client's certificate.")
+    command_line.define_path("tls_ca_path", None, "PEM CA of the server's certificate.")
+    command_line.define_path("tls_cert_path", None, "PEM certificate of this client.")
+    command_line.define_path("tls_key_path", None, "PEM key of this client's certificate.")
 
 
 def client_arguments() -> dict:

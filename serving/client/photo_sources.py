@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+from tfseg.io.photo_files import PHOTO_SUFFIXES, find_files
 
 _URL_TIMEOUT_S = 30
 _MAX_URL_BYTES = 256 * 2**20
@@ -90,7 +90,7 @@ def find_photos(arguments: Iterable[str | Path]) -> list[Photo]:
         if scheme in ("http", "https"):
             photos.append(LocalUrl(str(argument)))
             continue
-        path = Path(argument)
+        path = Path(argument).expanduser()
         if scheme == "file":
             path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(str(argument)).path))
         if path.is_dir():
@@ -103,11 +103,12 @@ def find_photos(arguments: Iterable[str | Path]) -> list[Photo]:
 
 
 def _photos_inside(folder: Path) -> list[Path]:
-    inside = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in PHOTO_SUFFIXES)
-    if not inside:
+    found = find_files(folder, below=False)
+    found.tell_others()
+    if not found.photos:
         kinds = " ".join(PHOTO_SUFFIXES)
         raise ValueError(f"{folder}: no photo in this folder; looked for {kinds}.")
-    return inside
+    return found.photos
 
 
 def overlay_paths(photos: Sequence[Photo], output_dir: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 import collections
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,10 @@ from serving.client.connection import (
     ServingError,
 )
 from serving.client.photo_sources import Photo, overlay_paths
+from tfseg.io.atomic_files import write_whole
 from tfseg.structures.cutouts import cut_out, cutout_names
 from tfseg.structures.detections import Detections
-from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 from tfseg.structures.visualize import draw_detections
 
 OVERLAYS, JSON, CUTOUTS = KINDS = ("overlays", "json", "cutouts")
@@ -89,7 +89,7 @@ class PhotoRun:
             if JSON in self._kinds:
                 lines = ",\n".join(json.dumps(result) for result in self.results)
                 path = self._output_dir / "detections.json"
-                _write_whole(path, f"[\n{lines}\n]\n".encode())
+                write_whole(path, f"[\n{lines}\n]\n", "the detections")
 
     def _in_order(self, batches: list[list[_Job]], num_parallel: int) -> Iterator[tuple]:
         """Runs batches in parallel; yields each with its answers, in order."""
@@ -113,11 +113,14 @@ class PhotoRun:
         images, answers = [], []
         for _, photo, _ in jobs:
             try:
-                images.append(photo.read_bytes())
+                images.append(readable_by_the_model(photo.read_bytes()))
                 answers.append(None)
             except OSError as error:
                 images.append(None)
                 answers.append(ServingError(error.strerror or str(error)))
+            except ValueError as error:
+                images.append(None)
+                answers.append(ServingError(str(error)))
         try:
             found = iter(self._detect([encoded for encoded in images if encoded is not None]))
         except (DeadlineExceededError, RequestRefusedError, ServerBusyError) as error:
@@ -168,11 +171,4 @@ class PhotoRun:
 
 
 def _write_picture(path: Path, image: np.ndarray, options: Sequence[int] = ()) -> None:
-    _write_whole(path, cv2.imencode(path.suffix, image, list(options))[1].tobytes())
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the path and renames, so that a half-written file is never seen."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    write_whole(path, cv2.imencode(path.suffix, image, list(options))[1].tobytes(), "a picture")

@@ -14,7 +14,7 @@ import grpc
 
 from serving.servables.model_config import ModelConfig
 from serving.servables.model_store import ModelStore, ServedVersion, State, VersionState
-from serving.servables.version_folders import numbered_versions
+from tfseg.io.version_folders import numbered_versions
 
 _Fingerprint = tuple[tuple[str, int, int], ...]
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from absl import app, flags
 
 from serving.servables.model_config import ModelConfig, read_model_config_file
-from serving.servables.version_folders import numbered_versions
 from serving.server.listening import Limits, bind
 from serving.server.tls import ServerTls
+from tfseg.io import command_line
+from tfseg.io.version_folders import numbered_versions
 
 FLAGS = flags.FLAGS
 
@@ -26,8 +27,8 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags; only the program that runs does. Names are TensorFlow Serving's."""
     flags.DEFINE_string("model_name", "fashion", "The name that requests ask for.")
-    flags.DEFINE_string("model_base_path", None, "Folder of numbered versions (1/, 2/, ...).")
-    flags.DEFINE_string(
+    command_line.define_path("model_base_path", None, "Folder of numbered versions (1/, 2/, ...).")
+    command_line.define_path(
         "model_config_file", None, "Several models, policies and labels: a models.config."
     )
     flags.DEFINE_integer("port", 8500, "TCP port for gRPC; 0 takes a free one.", 0, 65535)
@@ -43,9 +44,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("max_waiting", 64, "Requests that wait; more are refused.", 0)
     flags.DEFINE_integer("max_message_mb", 64, "Larger requests are refused.", 1, 2047)
     flags.DEFINE_float("rest_timeout_s", 60.0, "Deadline of a REST request.", 0.001)
-    flags.DEFINE_string("tls_cert_path", None, "PEM certificate: speak TLS only.")
-    flags.DEFINE_string("tls_key_path", None, "PEM key of the certificate.")
-    flags.DEFINE_string("tls_client_ca_path", None, "PEM CA that signs the clients' certificates.")
+    command_line.define_path("tls_cert_path", None, "PEM certificate: speak TLS only.")
+    command_line.define_path("tls_key_path", None, "PEM key of the certificate.")
+    command_line.define_path("tls_client_ca_path", None, "PEM CA of the clients' certificates.")
 
 
 def read_configs() -> list[ModelConfig]:
@@ -116,8 +117,7 @@ def _report(line: str) -> None:
 
 def main(argv: list[str]) -> None:
     """Loads the models, serves until a signal."""
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; the server takes flags only.")
+    command_line.refuse_arguments(argv)
     stop = threading.Event()
 
     def end(*_):
@@ -128,10 +128,8 @@ def main(argv: list[str]) -> None:
     is_serving = False
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, end)
-    try:
+    with command_line.one_line_errors(sigterm=False):
         server = _start()
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     is_serving = True
     stop.wait()
     server.stop()

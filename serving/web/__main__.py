@@ -7,13 +7,13 @@ the slider, the overlays and the cutouts are the browser's work. Imports no Tens
 """
 
 import signal
-import sys
 import threading
 
 from absl import app, flags
 
 from serving.client.flags import client_arguments, define_server_flags
 from serving.web.page_server import PageServer
+from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
 
@@ -26,18 +26,23 @@ def define_flags() -> None:
     flags.DEFINE_integer("max_photo_mb", 32, "Larger photos are refused.", 1)
 
 
+def _bind() -> PageServer:
+    try:
+        max_bytes = FLAGS.max_photo_mb * 2**20
+        return PageServer(FLAGS.host, FLAGS.port, client_arguments(), max_bytes)
+    except (ValueError, OSError) as error:
+        place = f"{FLAGS.host}:{FLAGS.port}"
+        raise ValueError(f"cannot serve the page at {place}: {error}") from error
+
+
 def main(argv: list[str]) -> None:
     """Serves the page until a signal."""
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; the page takes flags only.")
+    command_line.refuse_arguments(argv)
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
-    try:
-        max_bytes = FLAGS.max_photo_mb * 2**20
-        server = PageServer(FLAGS.host, FLAGS.port, client_arguments(), max_bytes)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: cannot serve the page at {FLAGS.host}:{FLAGS.port}: {error}")
+    with command_line.one_line_errors(sigterm=False):
+        server = _bind()
     server.start()
     host = f"[{FLAGS.host}]" if ":" in FLAGS.host else FLAGS.host
     print(f"page at http://{host}:{server.server_address[1]}/", flush=True)

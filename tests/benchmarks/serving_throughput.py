@@ -24,7 +24,7 @@ _DIRECT_CALLER = """
 import sys, time, numpy as np
 from pathlib import Path
 from serving.servables.model_store import ServedVersion
-from serving.servables.version_folders import numbered_versions
+from tfseg.io.version_folders import numbered_versions
 version, path = max(numbered_versions(Path(sys.argv[1])).items())
 served = ServedVersion(version, path)
 photos = [p.read_bytes() for p in sorted(Path(sys.argv[2]).glob("*.jpg"))]

@@ -22,9 +22,9 @@ from absl import app, flags
 
 from serving.client import SegmentationClient
 from serving.load_test import LoadFigures, measure_load
-from serving.servables.version_folders import numbered_versions
 from tests.serving.malformed_requests import make_malformed, send
 from tests.serving.server_process import start_server
+from tfseg.io.version_folders import numbered_versions
 
 FLAGS = flags.FLAGS
 

@@ -126,7 +126,7 @@ def main(folder, model_dir, num_devices, *overrides) -> None:
     """Trains; started by start()."""
     import tensorflow as tf
 
-    from tfseg import cli
+    from tfseg.io import command_line
     from tfseg.training import train_loop
 
     distribution = None
@@ -137,7 +137,7 @@ def main(folder, model_dir, num_devices, *overrides) -> None:
         distribution = tf.distribute.MirroredStrategy(
             [f"CPU:{index}" for index in range(int(num_devices))]
         )
-    with cli.one_line_errors():
+    with command_line.one_line_errors(again=None):
         params = build(open_written(Path(folder)), *overrides)
         train_loop.train(params, model_dir, distribution=distribution)
 

@@ -197,6 +197,14 @@ def test_export_module_takes_the_next_number(fast_save, tmp_path):
     assert (version_dir / "saved_model.pb").read_text() == "new"
 
 
+def test_export_module_passes_over_what_is_no_version(fast_save, tmp_path):
+    (tmp_path / "2").mkdir()
+    (tmp_path / "3").write_text("a file")
+    (tmp_path / "9999999999999999999").mkdir()  # beyond int64
+
+    assert export.export_module("new", tmp_path) == tmp_path / "4"
+
+
 def test_export_module_makes_the_folder(fast_save, tmp_path):
     assert export.export_module("new", tmp_path / "a/b") == tmp_path / "a/b/1"
 

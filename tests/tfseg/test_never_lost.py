@@ -57,6 +57,20 @@ def test_a_training_killed_at_random_ends_where_an_uninterrupted_one_ends(
     assert_same_weights(weights(model_dir, KILL_STEPS), uninterrupted)
 
 
+def test_a_second_training_in_the_same_folder_is_refused(prepared, tmp_path):
+    from tfseg.io.folder_lock import only_one
+    from tfseg.training import train_loop
+
+    params = small_experiment.build(prepared, "trainer.train_steps=1")
+    with (
+        only_one(tmp_path / ".train.lock", "a training", "--model_dir"),
+        pytest.raises(ValueError, match=f"another training is at work here .process {os.getpid()}"),
+    ):
+        train_loop.train(params, str(tmp_path))
+
+    assert saved(tmp_path) == []
+
+
 def saved(model_dir):
     return [int(path.stem[5:]) for path in Path(model_dir).glob("ckpt-*.index")]
 

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from tests.tfseg import entry_points
 from tfseg import submission_checks
 from tfseg.inference.detector import Detector, detector_from_saved_model
+from tfseg.io.folder_lock import only_one
 from tfseg.prediction import output_files, runner
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, find_in_tree
@@ -310,13 +311,24 @@ def test_the_command_predicts_a_list_with_all_its_files(export_dir, photos_dir, 
     assert "leaves out what the competition does not know: boots" in done.stdout
     assert "skipped: 0100040.jpg: the image is damaged" in done.stderr
     out = tmp_path / "out"
-    assert {path.name for path in out.iterdir()} == {
+    assert {path.name for path in out.iterdir() if path.name != ".predict.lock"} == {
         "overlays", "cutouts", "photos.jsonl", "detections.json", "challenge.json",
         "submission.csv",
     }  # fmt: skip
     challenge = json.loads((out / "challenge.json").read_text())
     assert challenge and {entry["image_id"] for entry in challenge} == {100014}
     assert submission_checks.fgvc6_faults(out / "submission.csv") == []
+
+
+def test_a_second_run_into_the_same_folder_is_refused(photos_dir, tmp_path):
+    with only_one(tmp_path / "out" / ".predict.lock", "a run", "--output_dir"):
+        done = entry_points.run(
+            "tfseg.predict", tmp_path, f"--input_dir={photos_dir}", "--output_dir=out"
+        )
+
+    assert done.returncode == 1
+    assert "error: out: another tfseg.predict is at work here (process " in done.stderr
+    assert not (tmp_path / "out" / "photos.jsonl").exists()
 
 
 @pytest.mark.parametrize("names", [("1.jpg", "a/01.png"), ("7.jpg", "a/7.jpg")])
@@ -355,4 +367,5 @@ def test_flags_that_do_not_fit_say_so(photos_dir, arguments, expected):
     done = entry_points.run("tfseg.predict", photos_dir, "--output_dir=out", *arguments)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("error: ") and expected in done.stderr
+    last_line = done.stderr.splitlines()[-1]
+    assert last_line.startswith("error: ") and expected in last_line

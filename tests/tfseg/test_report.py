@@ -14,7 +14,7 @@ from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.reporting import training_curves
 from tfseg.reporting.charts import curve_chart
 from tfseg.reporting.page import build_page
-from tfseg.reporting.pictures import data_uri, photo_row
+from tfseg.reporting.pictures import encode_picture, photo_row
 from tfseg.reporting.samples import choose_samples
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
@@ -197,7 +197,9 @@ def test_photos_of_any_shape_fit_on_the_page(size_hw, shape):
     row = photo_row(np.zeros((*size_hw, 3), np.uint8), [empty, empty], [False, True])
 
     assert row.shape == shape
-    assert data_uri(row).startswith("data:image/webp;base64,")
+    picture = encode_picture(row)
+    assert picture.uri.startswith("data:image/webp;base64,")
+    assert (picture.height, picture.width) == shape[:2]
 
 
 def test_a_folder_without_losses_is_named(tmp_path):

@@ -83,9 +83,9 @@ def test_a_stage_that_fails_ends_all_with_its_exit_code(monkeypatch):
 
 _SAVES_AT_AN_INTERRUPT = """
 import pathlib, sys, time
-from tfseg import cli
+from tfseg.io import command_line
 from tfseg.training.interrupts import interrupts_ignored
-with cli.one_line_errors():
+with command_line.one_line_errors():
     try:
         pathlib.Path(sys.argv[1], "started").touch()
         time.sleep(60)
@@ -97,8 +97,9 @@ with cli.one_line_errors():
 """
 _RUNS_IT = """
 import sys
-from tfseg import cli, train_stages
-with cli.one_line_errors():
+from tfseg import train_stages
+from tfseg.io import command_line
+with command_line.one_line_errors():
     train_stages.run_stage([sys.executable, "-c", sys.argv[1], sys.argv[2]])
 """
 

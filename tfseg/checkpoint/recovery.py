@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfseg.atomic_files import write_whole
+from tfseg.io.atomic_files import write_whole
 
 BEST_DIR = "best"
 _BEST_BEFORE = f"{BEST_DIR}.before"
@@ -83,7 +83,9 @@ def write_state(folder: str | Path, steps: list[int]) -> None:
     """Writes the file that tells TensorFlow which checkpoints there are; the last is the latest."""
     lines = [f'model_checkpoint_path: "ckpt-{steps[-1]}"']
     lines += [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in steps]
-    write_whole(Path(folder) / "checkpoint", "\n".join(lines) + "\n")
+    write_whole(
+        Path(folder) / "checkpoint", "\n".join(lines) + "\n", "the checkpoint state", sync=True
+    )
 
 
 def keep_best(model_dir: str, checkpoint_path: str, metrics_json: str, params_path: Path) -> None:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 from official.core import config_definitions as cfg
-from official.modeling import optimization
 
 from tfseg.checkpoint import weight_files
+from tfseg.checkpoint.optimizers import averages_of, build_optimizer
 from tfseg.configs.experiment import PARAMS_FILE, load_params
 from tfseg.modeling.factory import build_model
 from tfseg.zoo import packaged_models
@@ -76,8 +76,8 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     items = {"model": model, "global_step": step}
     average = None
     if params.trainer.optimizer_config.ema:
-        factory = optimization.OptimizerFactory(params.trainer.optimizer_config)
-        average = items["optimizer"] = factory.build_optimizer(factory.build_learning_rate())
+        optimizer = build_optimizer(params.trainer.optimizer_config, params.runtime)
+        items["optimizer"], average = optimizer, averages_of(optimizer)
         average.shadow_copy(model)
     try:
         status = tf.train.Checkpoint(**items).read(checkpoint_path)

@@ -5,7 +5,6 @@ The tensors are called as a checkpoint calls them, after the module they belong 
 """
 
 import os
-from pathlib import Path
 
 import numpy as np
 import safetensors
@@ -13,6 +12,7 @@ import safetensors.numpy
 import tf_keras
 
 from tfseg.checkpoint.variables import variables_by_path
+from tfseg.io.atomic_files import whole_file
 from tfseg.modeling.factory import modules_of
 
 
@@ -33,9 +33,8 @@ def save_weights(model: tf_keras.Model, path: str | os.PathLike, facts: dict[str
         tensors[name] = value.astype(np.float16)
         if not np.isfinite(tensors[name]).all():
             raise ValueError(f"{path}: {name} has values beyond float16's range, 65504.")
-    partial = Path(f"{path}.partial")
-    safetensors.numpy.save_file(tensors, partial, facts)
-    partial.replace(path)
+    with whole_file(path, "the weights") as partial:
+        safetensors.numpy.save_file(tensors, partial, facts)
 
 
 def load_weights(model: tf_keras.Model, path: str | os.PathLike) -> dict[str, str]:

@@ -15,8 +15,8 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 
 from data_prep.prepared import PreparedDataset
-from tfseg.atomic_files import write_whole
 from tfseg.configs import dataset_mixture, maskrcnn, schedule
+from tfseg.io.atomic_files import write_whole
 
 PARAMS_FILE = "params.yaml"
 
@@ -191,7 +191,8 @@ def _check(params: cfg.ExperimentConfig) -> None:
 
 def save_params(params: cfg.ExperimentConfig, model_dir: str) -> None:
     """Writes `params.yaml` into model_dir, whole or not at all."""
-    write_whole(Path(model_dir) / PARAMS_FILE, yaml.safe_dump(params.as_dict(), sort_keys=False))
+    content = yaml.safe_dump(params.as_dict(), sort_keys=False)
+    write_whole(Path(model_dir) / PARAMS_FILE, content, "the training's parameters")
 
 
 def load_params(model_dir: str) -> cfg.ExperimentConfig:

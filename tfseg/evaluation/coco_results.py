@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pycocotools import mask as coco_mask
 
-from tfseg.atomic_files import write_whole
 from tfseg.evaluation.instance_matching import rle_from_segmentation
+from tfseg.io.atomic_files import write_whole
 from tfseg.structures.detections import checked_counts
 
 
@@ -119,7 +119,7 @@ def check_truth(ground_truth, path: str | Path) -> None:
 
 def write_results(path: str | Path, coco_results: Iterable[dict]) -> None:
     """Writes COCO results, one a line, whole or not at all."""
-    write_whole(path, json_lines(coco_results))
+    write_whole(path, json_lines(coco_results), "the detections")
 
 
 def json_lines(entries: Iterable) -> str:

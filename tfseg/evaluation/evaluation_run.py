@@ -14,11 +14,11 @@ from data_prep import prepared
 from tfseg.evaluation import (
     coco_metrics,
     coco_results,
-    competition_metrics,
     error_analysis,
     instance_matching,
 )
 from tfseg.evaluation.confusion import Calibration, Confusion, calibrate, confusion_matrix
+from tfseg.evaluation.metrics import compute_metrics
 from tfseg.structures import thresholds
 from tfseg.structures.detections import Detections, detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
@@ -104,23 +104,9 @@ class EvaluationRun:
 
     @functools.cached_property
     def all_metrics(self) -> dict[str, float]:
-        """COCO's metrics and, after them, all others under names with a slash, 0..1."""
-        confident = [image.select(image.scores >= 0.7) for image in self.images]
-        rates = self.confusion.precision_recall_f1()
-        metrics = dict(self.coco[0])
-        metrics["matterport/mAP50"] = competition_metrics.matterport_map(self.images)
-        # Its DETECTION_MIN_CONFIDENCE, with which its users' figures are made.
-        metrics["matterport/mAP50_from_score_0.7"] = competition_metrics.matterport_map(confident)
-        metrics["fgvc6/score"] = competition_metrics.fgvc6_score(self.shown_images)
-        metrics["fgvc6/score_of_all"] = competition_metrics.fgvc6_score(self.images)
-        for index, name in enumerate((*self.category_names, None)):
-            for value, rate in zip(rates[index], ("precision", "recall", "f1"), strict=True):
-                key = f"shown/{rate}" if name is None else f"shown/{rate}/{name}"
-                metrics[key] = float(value)
-        for kind, value in self.errors.lost.items():
-            metrics[f"lost_AP50/{kind}"] = value
-        metrics["calibration/expected_error"] = self.calibration.expected_error
-        return metrics
+        """All metrics (tfseg.evaluation.metrics) and what each kind of mistake costs, 0..1."""
+        lost = {f"lost_AP50/{kind}": value for kind, value in self.errors.lost.items()}
+        return {**compute_metrics(self), **lost}
 
     def shown_detections(self, image_id: int) -> Detections:
         """Returns an image's shown detections, to be drawn; without masks, their boxes as masks."""

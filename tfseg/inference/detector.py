@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfseg.configs.experiment import PARAMS_FILE
+from tfseg.io.version_folders import version_folders
 from tfseg.structures import thresholds
 from tfseg.structures.thresholds import Thresholds
 from tfseg.zoo import packaged_models
@@ -225,11 +226,10 @@ def find_version(path: str) -> Path:
     folder = Path(path)
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = (entry for entry in folder.glob("*") if entry.name.isascii())
-    numbered = {int(entry.name): entry for entry in versions if entry.name.isdigit()}
-    for number in sorted(numbered, reverse=True):
-        if (numbered[number] / "saved_model.pb").is_file():
-            return numbered[number]
+    versions = version_folders(folder) if folder.is_dir() else {}
+    for version_dir in reversed(versions.values()):
+        if (version_dir / "saved_model.pb").is_file():
+            return version_dir
     raise ValueError(
         f"--saved_model={path}: no saved_model.pb in it or in a numbered folder of it; expected "
         "what tfseg.export wrote."

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfseg.atomic_files import write_whole
+from tfseg.io.atomic_files import write_whole
 
 _HEADLINES = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
 
@@ -89,8 +89,8 @@ def model_card(trained, module, metrics: Mapping | None, thresholds_text: str) -
 
 def write_card(card: Mapping, extras_dir: Path) -> None:
     """Writes model_card.json and, for people, model_card.md."""
-    write_whole(extras_dir / "model_card.json", json.dumps(card, indent=1) + "\n")
-    write_whole(extras_dir / "model_card.md", card_text(card))
+    write_whole(extras_dir / "model_card.json", json.dumps(card, indent=1) + "\n", "the model card")
+    write_whole(extras_dir / "model_card.md", card_text(card), "the model card")
 
 
 def card_text(card: Mapping) -> str:
@@ -126,5 +126,17 @@ def card_text(card: Mapping) -> str:
         "| metric | value |",
         "|---|---|",
     ]
-    shown = [name for name in _HEADLINES if isinstance(metrics.get(name), int | float)]
-    return "\n".join([*lines, *(f"| {n} | {100 * metrics[n]:.1f} |" for n in shown), ""])
+    return "\n".join(
+        [*lines, *(f"| {name} | {100 * metrics[name]:.1f} |" for name in _of_all(metrics)), ""]
+    )
+
+
+def _of_all(metrics: Mapping) -> list[str]:
+    """The metrics of all categories: their keys have one slash, those of a category have more."""
+    return [
+        key
+        for key, value in metrics.items()
+        if key.count("/") == 1
+        and isinstance(value, int | float)
+        and not key.startswith("lost_AP50/")  # of the report: what AP50 is lost to
+    ]

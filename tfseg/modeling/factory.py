@@ -2,13 +2,14 @@
 
 import tensorflow as tf
 import tf_keras
+from official.vision.modeling.layers import mask_sampler, roi_sampler
 from official.vision.tasks import maskrcnn
 
 from tfseg.configs.maskrcnn import MODULES, FashionMaskRCNN, padded_size
 from tfseg.modeling import torch_padding
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.modeling.box_sampler import seed_roi_samplers
-from tfseg.modeling.roi_generator import QuickROIGenerator
+from tfseg.modeling.roi_generator import Float32ROIGenerator
 
 
 def build_model(task_config: FashionMaskRCNN) -> tf_keras.Model:
@@ -29,15 +30,22 @@ def build_model(task_config: FashionMaskRCNN) -> tf_keras.Model:
 
 def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
     """Model Garden's model for the padded input, on a CPU of kernels that are quicker there."""
-    on_cpu = not tf.config.list_physical_devices("GPU")
+    # Those that may be used: strategy.make_strategy hides GPUs from a training on the CPU.
+    on_cpu = not tf.config.list_logical_devices("GPU")
     model_config = {"input_size": [*padded_size(task_config.model), 3]}
-    if on_cpu and tf.distribute.get_strategy().num_replicas_in_sync == 1:
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         # Nothing to synchronise: fused normalization does the same, but that the variance it
         # keeps is the unbiased one.
         model_config["norm_activation"] = {"use_sync_bn": False}
     model = maskrcnn.MaskRCNNTask(task_config.replace(model=model_config)).build_model()
-    if on_cpu:
-        model.roi_generator = QuickROIGenerator(**model.roi_generator.get_config())
+    model.roi_generator = Float32ROIGenerator(quick=on_cpu, **model.roi_generator.get_config())
+    # Layers without weights, whose inputs Keras would round to a mixed precision's type.
+    model.roi_sampler = [
+        roi_sampler.ROISampler(**layer.get_config(), autocast=False) for layer in model.roi_sampler
+    ]
+    if model.mask_sampler is not None:
+        config = model.mask_sampler.get_config()
+        model.mask_sampler = mask_sampler.MaskSampler(**config, autocast=False)
     return model
 
 

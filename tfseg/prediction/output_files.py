@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfseg.io.atomic_files import whole_file
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, image_ids
 from tfseg.prediction.submissions import challenge_results, fgvc6_rows, write_fgvc6
@@ -103,11 +104,9 @@ _NOTHING = Detections(
 
 def _write_json_list(path: Path, entries: Iterable[dict]) -> None:
     """Writes entries as they come, one a line, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path, "the detections") as partial, partial.open("w", encoding="utf-8") as file:
         file.write("[")
         for index, entry in enumerate(entries):
             file.write(",\n" if index else "\n")
             file.write(json.dumps(entry))
         file.write("\n]\n")
-    partial.replace(path)

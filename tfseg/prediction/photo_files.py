@@ -4,11 +4,9 @@ import collections
 import dataclasses
 import glob
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-# Where a folder or a tree is given. A glob or a list names what it means: there any file is taken.
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+from tfseg.io import photo_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,32 +33,19 @@ def find_in_tree(input_dir: str | Path, left_out: Path | None = None) -> list[Ph
     Raises:
         ValueError: It is no folder, or there is no photo.
     """
-    root = Path(input_dir)
+    root = Path(input_dir).expanduser()
     if not root.is_dir():
         raise ValueError(f"--input_dir={input_dir}: no such folder.")
-    left_out = left_out.resolve() if left_out else None
-    found = [
-        PhotoFile(path, path.relative_to(root).as_posix())
-        for path in _walk(root, left_out)
-        if path.suffix.lower() in PHOTO_SUFFIXES
-    ]
+    # A glob or a list names what it means: there any file is taken.
+    files = photo_files.find_files(root, left_out=left_out)
+    files.tell_others()
+    found = [PhotoFile(path, path.relative_to(root).as_posix()) for path in files.photos]
     if not found:
         raise ValueError(
             f"--input_dir={input_dir}: no photo in it or below; looked for "
-            f"{' '.join(PHOTO_SUFFIXES)}."
+            f"{' '.join(photo_files.PHOTO_SUFFIXES)}."
         )
     return sorted(found, key=lambda photo: photo.name)
-
-
-def _walk(folder: Path, left_out: Path | None) -> Iterator[Path]:
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if entry.resolve() != left_out and not entry.is_symlink():
-                yield from _walk(entry, left_out)
-        elif entry.is_file():
-            yield entry
 
 
 def find_by_glob(pattern: str) -> list[PhotoFile]:
@@ -69,7 +54,7 @@ def find_by_glob(pattern: str) -> list[PhotoFile]:
     Raises:
         ValueError: It matches none.
     """
-    paths = [Path(path) for path in glob.glob(pattern, recursive=True)]  # noqa: PTH207 absolute too
+    paths = [Path(path) for path in glob.glob(os.path.expanduser(pattern), recursive=True)]  # noqa: PTH111, PTH207 absolute too
     paths = [path for path in paths if path.is_file()]
     if not paths:
         raise ValueError(f"--input_glob={pattern}: matches no file.")
@@ -85,7 +70,7 @@ def find_in_list(list_path: str | Path) -> list[PhotoFile]:
     Raises:
         ValueError: The list is missing or names nothing.
     """
-    list_path = Path(list_path)
+    list_path = Path(list_path).expanduser()
     try:
         lines = list_path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -93,7 +78,9 @@ def find_in_list(list_path: str | Path) -> list[PhotoFile]:
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not wanted:
         raise ValueError(f"--input_list={list_path}: names no photo; expected a path a line.")
-    return _named_from_common_folder([list_path.parent / line for line in wanted])
+    return _named_from_common_folder(
+        [list_path.parent / Path(line).expanduser() for line in wanted]
+    )
 
 
 def _named_from_common_folder(paths: list[Path]) -> list[PhotoFile]:

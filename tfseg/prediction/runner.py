@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 import tqdm
 
+from tfseg.io.atomic_files import write_whole
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, output_names
 from tfseg.structures.cutouts import cut_out, cutout_names
 from tfseg.structures.detections import Detections, detections_from_outputs
-from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 from tfseg.structures.mask_geometry import fit_within, remove_overlaps, with_pixels
 from tfseg.structures.thresholds import Thresholds
 from tfseg.structures.visualize import draw_detections
@@ -126,17 +127,20 @@ class PhotoPrediction:
         answers, readable = {}, []
         for photo in photos:
             try:
-                readable.append((photo, photo.path.read_bytes()))
+                encoded = photo.path.read_bytes()
+                readable.append((photo, len(encoded), readable_by_the_model(encoded)))
             except OSError as error:
                 answers[photo.name] = 0, error.strerror or str(error)
-        outputs = self._detect([encoded for _, encoded in readable]) if readable else {}
-        for index, (photo, encoded) in enumerate(readable):
+            except ValueError as error:
+                answers[photo.name] = len(encoded), str(error)
+        outputs = self._detect([encoded for _, _, encoded in readable]) if readable else {}
+        for index, (photo, num_bytes, encoded) in enumerate(readable):
             if outputs["ok"][index]:
                 detections = detections_from_outputs(outputs, index)
                 answer = self._finish(photo, detections, encoded, names[photo.name])
             else:
                 answer = outputs["error"][index].decode()
-            answers[photo.name] = len(encoded), answer
+            answers[photo.name] = num_bytes, answer
         return [(photo, *answers[photo.name]) for photo in photos]
 
     def _finish(
@@ -180,8 +184,5 @@ class PhotoPrediction:
         return [self._output_dir / path for path in (f"overlays/{name}.jpg", *cutouts)]
 
     def _write(self, path: Path, pixels: np.ndarray, conversion: int, options: list[int]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, conversion), options)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(encoded.tobytes())
-        partial.replace(path)
+        write_whole(path, encoded.tobytes(), "a picture")

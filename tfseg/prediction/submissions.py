@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfseg.io.atomic_files import whole_file
 from tfseg.structures.detections import Detections, mask_from_rle
 from tfseg.structures.mask_geometry import remove_overlaps, resize_detections, with_pixels
 
@@ -93,13 +94,14 @@ def encoded_pixels(mask: np.ndarray) -> str:
 
 def write_fgvc6(path: str | Path, rows: Iterable[tuple[str, str, str]]) -> None:
     """Writes the csv as rows come, whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole_file(path, "the submission") as partial,
+        # A file name's stray byte is written as it is.
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FGVC6_COLUMNS)
         writer.writerows(rows)
-    partial.replace(path)
 
 
 def challenge_results(image_id: int, detections: Detections) -> list[dict]:

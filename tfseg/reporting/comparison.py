@@ -1,26 +1,12 @@
 """Two runs on the same photos: what got better, what got worse, and where."""
 
 import dataclasses
-import html
 import math
 from collections.abc import Mapping
 
 from tfseg.evaluation.competition_metrics import fgvc6_image_score
 from tfseg.evaluation.evaluation_run import EvaluationRun
-from tfseg.reporting.tables import category_dot, percent
-
-_FIGURES = (
-    ("mask/AP", "mask AP"),
-    ("mask/AP50", "mask AP50"),
-    ("box/AP", "box AP"),
-    ("box/AP50", "box AP50"),
-    ("shown/precision", "precision"),
-    ("shown/recall", "recall"),
-    ("shown/f1", "F1"),
-    ("fgvc6/score", "FGVC6"),
-    ("matterport/mAP50", "Matterport mAP50"),
-    ("calibration/expected_error", "calibration error"),
-)
+from tfseg.evaluation.metrics import METRICS, Metric, Shown, metrics_shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,72 +49,62 @@ def found_counts(before: EvaluationRun, now: EvaluationRun) -> tuple[int, int, i
     return both, gained, lost, neither
 
 
-def delta(now: float, before: float) -> str:
-    """Returns the difference in points, coloured; empty where there is none."""
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A difference in points as it is written.
+
+    Attributes:
+        text: Such as "+1.3".
+        tone: The class that colours it: up for better, down for worse, note for neither.
+    """
+
+    text: str
+    tone: str
+
+
+def delta(now: float, before: float, lower_is_better: bool = False) -> Change | None:
+    """Returns the difference; None where one of the two has no value."""
     if math.isnan(now) or math.isnan(before):
-        return ""
+        return None
     points = 100 * (now - before)
     if abs(points) < 0.05:
-        return '<span class="note">±0.0</span>'
-    tone = "up" if points > 0 else "down"
-    return f'<span class="{tone}">{points:+.1f}</span>'
+        return Change("±0.0", "note")
+    return Change(f"{points:+.1f}", "up" if (points > 0) != lower_is_better else "down")
 
 
-def figures_table(
-    before: Mapping[str, float], now: Mapping[str, float], names: tuple[str, str]
-) -> str:
-    """Lays out both runs' figures and their differences."""
-    rows = "".join(
-        f"<tr><td>{title}</td><td>{percent(before[key])}</td><td>{percent(now[key])}</td>"
-        f"<td>{_inverted(key, now[key], before[key])}</td></tr>"
-        for key, title in _FIGURES
-        if not (math.isnan(before[key]) and math.isnan(now[key]))
-    )
-    heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    return (
-        f'<div class="scroll"><table><thead><tr><th></th>{heads}<th>difference</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+def figures(
+    before: Mapping[str, float], now: Mapping[str, float]
+) -> list[tuple[Metric, float, float, Change | None]]:
+    """Lists the metrics that are compared, each before, now, and its change."""
+    return [
+        (metric, old, new, delta(new, old, metric.lower_is_better))
+        for metric in metrics_shown(Shown.COMPARISON)
+        for old, new in [(before[metric.key], now[metric.key])]
+        if not (math.isnan(old) and math.isnan(new))
+    ]
 
 
-def _inverted(key: str, now: float, before: float) -> str:
-    """An error that falls is an improvement: the sign stays, the colour turns."""
-    text = delta(now, before)
-    if key != "calibration/expected_error":
-        return text
-    swap = {"up": "down", "down": "up"}
-    for old, new in swap.items():
-        if f'class="{old}"' in text:
-            return text.replace(f'class="{old}"', f'class="{new}"')
-    return text
+def category_columns(prefix: str) -> dict[str, str]:
+    """Titles of the metrics that are compared category by category, by their keys."""
+    return {f"{prefix}/AP": "AP", f"{prefix}/AP50": "AP50", "shown/f1": METRICS["shown/f1"].label}
 
 
-def categories_table(
-    before: Mapping[str, float], now: Mapping[str, float], names: Mapping[int, str], prefix: str
-) -> str:
-    """Lays out each category's AP and AP50 before and now, the most improved first."""
-    columns = [(f"{prefix}/AP", "AP"), (f"{prefix}/AP50", "AP50"), ("shown/f1", "F1")]
+def category_rows(
+    before: Mapping[str, float],
+    now: Mapping[str, float],
+    names: Mapping[int, str],
+    keys: tuple[str, ...],
+) -> list[dict]:
+    """Lists each category's metrics before and now, the most improved (second key) first."""
 
     def gain(category_id):
-        key = f"{prefix}/AP50/{names[category_id]}"
+        key = f"{keys[1]}/{names[category_id]}"
         change = now[key] - before[key]
         return math.inf if math.isnan(change) else -change
 
-    head = "".join(f"<th>{title} before</th><th>now</th><th>±</th>" for _, title in columns)
     rows = []
     for category_id in sorted(names, key=gain):
-        name = names[category_id]
-        cells = ""
-        for key, _ in columns:
-            old, new = before[f"{key}/{name}"], now[f"{key}/{name}"]
-            change = "" if math.isnan(new - old) else f"{new - old:.6f}"
-            cells += (
-                f"<td>{percent(old)}</td><td>{percent(new)}</td>"
-                f'<td data-value="{change}">{delta(new, old)}</td>'
-            )
-        label = f"{category_dot(category_id)}{html.escape(name)}"
-        rows.append(f"<tr><td>{label}</td>{cells}</tr>")
-    return (
-        f'<div class="scroll"><table class="sortable"><thead><tr><th>category</th>{head}</tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+        full = [f"{key}/{names[category_id]}" for key in keys]
+        values = [(before[key], now[key], delta(now[key], before[key])) for key in full]
+        rows.append({"category_id": category_id, "name": names[category_id], "changes": values})
+    return rows

@@ -22,10 +22,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
     table.tBodies[0].append(...rows);
   });
 }
-// A link to a category opens its strips.
+// A link to a category opens its strips, and goes there once they are open.
 addEventListener("hashchange", openTarget);
 openTarget();
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target instanceof HTMLDetailsElement) target.open = true;
+  if (target instanceof HTMLDetailsElement && !target.open) {
+    target.open = true;
+    target.scrollIntoView();
+  }
 }

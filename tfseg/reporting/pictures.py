@@ -1,6 +1,7 @@
 """The report's pictures: truth beside prediction, as WebP in data URIs."""
 
 import base64
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 import cv2
@@ -22,7 +23,7 @@ _GAP = 4
 _QUALITY = 72
 
 
-def render(
+def draw_wanted(
     photos: Iterable[tuple[int, bytes]], wanted: dict[int, list[Callable[[np.ndarray], None]]]
 ) -> None:
     """Decodes each photo that is wanted once, and hands it to all that draw on it.
@@ -51,11 +52,27 @@ def render(
     )
 
 
-def data_uri(image_rgb: np.ndarray) -> str:
-    """Encodes uint8 RGB as a WebP data URI."""
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture on the page; its size is known before it is decoded, so that nothing moves.
+
+    Attributes:
+        uri: A data URI.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    uri: str
+    width: int
+    height: int
+
+
+def encode_picture(image_rgb: np.ndarray) -> Picture:
+    """Encodes uint8 RGB as WebP."""
     options = [cv2.IMWRITE_WEBP_QUALITY, _QUALITY]
     _, encoded = cv2.imencode(".webp", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), options)
-    return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+    uri = "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+    return Picture(uri, image_rgb.shape[1], image_rgb.shape[0])
 
 
 def sample_tile(run: EvaluationRun, sample: Sample, image_rgb: np.ndarray) -> np.ndarray:

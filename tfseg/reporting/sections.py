@@ -1,142 +1,142 @@
 """The report's sections of figures, as HTML."""
 
-import html
+from collections.abc import Sequence
 
-from tfseg.evaluation import metric_tables
+from markupsafe import Markup
+
+from tfseg.evaluation import coco_metrics
 from tfseg.evaluation.evaluation_run import EvaluationRun
+from tfseg.evaluation.metrics import Shown, metrics_shown
 from tfseg.reporting import comparison, tables
 from tfseg.reporting.charts import calibration_chart, precision_recall_chart
-from tfseg.reporting.tables import category_dot, percent
+from tfseg.reporting.comparison import PhotoChange
+from tfseg.reporting.pictures import Picture
+from tfseg.reporting.templates import percent, render
 
 
-def figure_cards(run: EvaluationRun, before: EvaluationRun | None) -> str:
-    """The few figures that are asked for first, large."""
+def figure_cards(run: EvaluationRun, before: EvaluationRun | None) -> Markup:
+    """The few figures that are asked for first, large; those of masks where there are masks."""
     metrics = run.all_metrics
-    old = before.all_metrics if before else {}
-    cards = {
-        f"{run.prefix}/AP": (f"{run.prefix} AP", "IoU .50 to .95, COCO"),
-        f"{run.prefix}/AP50": (f"{run.prefix} AP50", "IoU .50, COCO"),
-        "box/AP": ("box AP", "IoU .50 to .95, COCO"),
-        "shown/precision": ("precision", "of what is shown, is right"),
-        "shown/recall": ("recall", "of what is there, is shown"),
-        "fgvc6/score": ("FGVC6 score", "the 2019 competition's metric"),
-    }
-    shown = []
-    for key, (name, meaning) in cards.items():
-        change = comparison.delta(metrics[key], old[key]) if old else ""
-        change = f' <span class="delta">{change}</span>' if change else ""
-        shown.append(
-            f'<div class="figure"><b>{percent(metrics[key])}{change}</b>{name}'
-            f"<span>{meaning}</span></div>"
-        )
-    return f'<div class="figures">{"".join(shown)}</div>'
+    cards = []
+    for metric in metrics_shown(Shown.CARD):
+        if metric.key.startswith("mask/") and run.prefix != "mask":
+            continue
+        value = metrics[metric.key]
+        old = before.all_metrics[metric.key] if before else None
+        change = comparison.delta(value, old, metric.lower_is_better) if before else None
+        cards.append((metric, value, change))
+    cards.sort(key=lambda card: not card[0].key.startswith(run.prefix))
+    return render("figure_cards", cards=cards)
 
 
-def categories(run: EvaluationRun) -> str:
+def categories(run: EvaluationRun) -> Markup:
     """The table of categories, and COCO's figures."""
     metrics = run.all_metrics
-    names = {i: category["name"] for i, category in sorted(run.ground_truth.cats.items())}
+    names = _names(run)
     counts = dict.fromkeys(names, 0)
     for annotation in run.ground_truth.anns.values():
         counts[annotation["category_id"]] += 1
     main_column = f"{run.prefix}/AP50"
-    table = tables.category_table(metrics, names, counts, run.thresholds, main_column)
-    second = f" and an NMS at IoU {run.thresholds.nms_iou}" if run.thresholds.nms_iou else ""
-    return (
-        '<p class="lead">Percent. Click a column to sort, a category to see it. Precision, recall '
-        f"and F1 are of shown detections: those from the score in the last column on{second}.</p>"
-        f'<div class="card">{table}</div><div class="card"><h3>COCO\'s twelve figures</h3>'
-        f"{tables.coco_table(metrics)}</div>"
+    return render(
+        "categories",
+        metrics=metrics,
+        nms_iou=run.thresholds.nms_iou,
+        columns=tables.category_columns(metrics),
+        main_column=main_column,
+        num_instances=sum(counts.values()),
+        rows=tables.category_rows(metrics, names, counts, run.thresholds, main_column),
+        coco_names=coco_metrics.SUMMARY_NAMES,
+        coco_kinds=coco_metrics.IOU_TYPES,
     )
 
 
-def comparison_section(before: EvaluationRun, now: EvaluationRun, changes: list) -> str:
-    """Both runs' figures, their categories, and what they find.
+def _names(run: EvaluationRun) -> dict[int, str]:
+    return {i: category["name"] for i, category in sorted(run.ground_truth.cats.items())}
+
+
+def compared(
+    before: EvaluationRun,
+    now: EvaluationRun,
+    changes: Sequence[PhotoChange],
+    better: Sequence[tuple[PhotoChange, Picture]],
+    worse: Sequence[tuple[PhotoChange, Picture]],
+) -> Markup:
+    """Both runs' figures, their categories, what they find, and photos that changed.
 
     Args:
         before: Judged by the same ground truth.
         now: Likewise.
         changes: From comparison.photo_changes.
+        better: Those to be shown, with their pictures.
+        worse: Likewise.
     """
-    old, metrics = before.all_metrics, now.all_metrics
-    names = {i: category["name"] for i, category in sorted(now.ground_truth.cats.items())}
-    both, gained, lost, neither = comparison.found_counts(before, now)
-    better = sum(change.now > change.before for change in changes)
-    figures = comparison.figures_table(old, metrics, ("before", "now"))
-    table = comparison.categories_table(old, metrics, names, now.prefix)
-    return (
-        f'<p class="lead">Before: <code>{html.escape(before.name)}</code>. Of '
-        f"{both + gained + lost + neither} instances both find {both}, only the present one "
-        f'<b class="up">{gained}</b>, only the former <b class="down">{lost}</b>, neither '
-        f"{neither}. {better} photos got better, {len(changes) - better} worse, "
-        f"{len(now.images) - len(changes)} are the same (FGVC6 score of a photo).</p>"
-        f'<div class="card">{figures}</div><div class="card">{table}</div>'
+    num_better = sum(change.now > change.before for change in changes)
+    columns = comparison.category_columns(now.prefix)
+    return render(
+        "compared",
+        before_name=before.name,
+        found=comparison.found_counts(before, now),
+        num_better=num_better,
+        num_worse=len(changes) - num_better,
+        num_same=len(now.images) - len(changes),
+        figures=comparison.figures(before.all_metrics, now.all_metrics),
+        category_columns=columns.values(),
+        category_rows=comparison.category_rows(
+            before.all_metrics, now.all_metrics, _names(now), tuple(columns)
+        ),
+        better=better,
+        worse=worse,
     )
 
 
-def why(run: EvaluationRun) -> str:
+def why(run: EvaluationRun) -> Markup:
     """What each kind of mistake costs."""
-    lost = sum(run.errors.lost.values())
-    return (
-        f'<p class="lead">{run.prefix.capitalize()} AP50 is {percent(run.errors.ap50)}; '
-        f"{percent(lost)} points are lost. What each kind of mistake costs of them (Shapley values "
-        "of TIDE's kinds: they add up):</p>"
-        f'<div class="card">{tables.lost_bars(run.errors)}</div>'
+    return render(
+        "why",
+        prefix=run.prefix,
+        ap50=run.errors.ap50,
+        lost=sum(run.errors.lost.values()),
+        bars=tables.lost_bars(run.errors),
     )
 
 
-def curves(run: EvaluationRun) -> str:
+def curves(run: EvaluationRun) -> Markup:
     """Precision by recall of each category."""
     metrics, all_curves = run.coco
     own = all_curves[run.prefix]
-    charts = []
+    shown = []
     for index, category_id in enumerate(run.category_ids):
         if own.precision[0, 0, index] >= 0:
             name = own.category_names[index]
-            charts.append(
-                f"<div><h3>{category_dot(category_id)}{html.escape(name)} "
-                f'<span class="note">{percent(metrics[f"{run.prefix}/AP50/{name}"])}</span></h3>'
-                f"{precision_recall_chart(own, index)}</div>"
-            )
-    return (
-        '<p class="lead">Precision (upwards) by recall, of all detections; beside the name AP50.'
-        f'</p><div class="card large"><div class="curves">{"".join(charts)}</div></div>'
-    )
+            ap50 = metrics[f"{run.prefix}/AP50/{name}"]
+            shown.append((category_id, name, ap50, precision_recall_chart(own, index)))
+    return render("curves", curves=shown)
 
 
-def confusion(run: EvaluationRun) -> str:
+def confusion(run: EvaluationRun) -> Markup:
     """The confusion matrix."""
-    table = tables.confusion_table(run.confusion, run.category_names)
-    return (
-        '<p class="lead">Instances by what they are (rows) and what a shown detection calls them '
-        "(columns), IoU from .5; shaded by the share of the row.</p>"
-        f'<div class="card">{table}</div>'
-    )
+    rows = tables.confusion_rows(run.confusion, run.category_names)
+    return render("confusion", columns=[*run.category_names, "not found"], rows=rows)
 
 
-def calibration(run: EvaluationRun) -> str:
+def calibration(run: EvaluationRun) -> Markup:
     """How often scores are right."""
-    error = percent(run.calibration.expected_error)
-    return (
-        '<p class="lead">Detections by score, and the share of them that is right (IoU from .5). '
-        "On the dashed line a score is a probability; below it the model is too sure of itself. "
-        f"Mean distance: {error} points.</p>"
-        f'<div class="card" style="max-width:560px">{calibration_chart(run.calibration)}</div>'
-    )
+    chart = calibration_chart(run.calibration)
+    return render("calibration", error=run.calibration.expected_error, chart=chart)
 
 
-def definitions(run: EvaluationRun) -> str:
+def definitions(run: EvaluationRun) -> Markup:
     """A sentence for each figure, and the values of those that stand nowhere else."""
-    rows = {
-        "AP (COCO)": "mean precision over 101 recalls, over IoU .50:.05:.95 and over categories "
-        "(cocodataset.org/#detection-eval); AP50 and AP75 are at one IoU",
-        "AP small, medium, large": "of instances under 32², up to 96² and over 96² pixels",
-        **{
-            f"{key}: {percent(run.all_metrics[key])}": sentence
-            for key, sentence in metric_tables.OTHER_FIGURES.items()
-        },
-    }
-    listed = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in rows.items()
-    )
-    return f'<div class="card"><dl>{listed}</dl></div>'
+    rows = [
+        (
+            "AP (COCO)",
+            "mean precision over 101 recalls, over IoU .50:.05:.95 and over categories "
+            "(cocodataset.org/#detection-eval); AP50 and AP75 are at one IoU",
+        ),
+        ("AP small, medium, large", "of instances under 32², up to 96² and over 96² pixels"),
+    ]
+    rows += [
+        (f"{metric.label}: {percent(run.all_metrics[metric.key])}", metric.explanation)
+        for metric in metrics_shown(Shown.LIST)
+    ]
+    return render("definitions", rows=rows)

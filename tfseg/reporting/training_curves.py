@@ -1,11 +1,14 @@
 """What the report shows of a training beside its metrics: losses, and pictures that were served."""
 
 import base64
-import html
 import json
 from pathlib import Path
 
+from markupsafe import Markup
+from PIL import Image
+
 from tfseg.reporting.charts import curve_chart
+from tfseg.reporting.templates import render
 
 _LOSS_NAMES = {"model_loss": "all losses", "mask_loss": "mask loss"}
 
@@ -53,50 +56,67 @@ def read_metrics(model_dir: str) -> dict[str, list[tuple[int, float]]]:
 
 def metric_chart(metrics: dict[str, list[tuple[int, float]]]) -> str:
     """Draws AP50 by step; empty where there is no point."""
-    return _chart(metrics, "AP50 on the val split, percent")
+    return curve_chart(metrics, "step", "AP50 on the val split, percent")
 
 
 def loss_chart(losses: dict[str, list[tuple[int, float]]]) -> str:
     """Draws loss curves by step; empty where there is no point."""
     named = {_LOSS_NAMES.get(name, name): curve for name, curve in losses.items()}
-    return _chart(named, "loss")
+    return curve_chart(named, "step", "loss")
 
 
-def _chart(curves: dict[str, list[tuple[int, float]]], title: str) -> str:
-    chart = curve_chart(curves, "step", title)
-    return f'<div style="max-width:760px">{chart}</div>' if chart else ""
+def training_charts(model_dir: str) -> Markup:
+    """Draws the losses of a training and, where it was evaluated, its AP50.
+
+    Raises:
+        ValueError: There are no losses.
+    """
+    losses, metrics = loss_chart(read_losses(model_dir)), metric_chart(read_metrics(model_dir))
+    return render("training", losses=losses, metrics=metrics)
 
 
-def picture_figures(pictures_dir: str) -> str:
+def picture_figures(pictures_dir: str) -> Markup:
     """Inlines the pictures of pictures_dir, each with what was found (detections.json).
 
     Raises:
-        ValueError: There are no pictures, or detections.json is missing or not serving.client's.
+        ValueError: There are no pictures, one is damaged, or detections.json is missing or not
+            serving.client's.
     """
+    found = _read_found(Path(pictures_dir) / "detections.json")
+    pictures = []
+    for path in sorted(Path(pictures_dir).glob("*.jpg")):
+        detections = sorted(found.get(path.stem, []), key=lambda d: -d["score"])
+        listed = ", ".join(f"{d['category_name']} {d['score']:.2f}" for d in detections)
+        try:
+            with Image.open(path) as image:
+                width, height = image.size
+        except OSError as error:
+            raise ValueError(
+                f"{path}: not a picture ({error}); run serving.client again."
+            ) from None
+        uri = f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        found_text = listed or "nothing found"
+        pictures.append(
+            {"uri": uri, "width": width, "height": height, "name": path.name, "found": found_text}
+        )
+    if not pictures:
+        raise ValueError(f"--pictures_dir={pictures_dir}: no *.jpg; run serving.client first.")
+    return render("served_pictures", pictures=pictures)
+
+
+def _read_found(path: Path) -> dict[str, list[dict]]:
+    """Reads serving.client's detections.json, by the photos' names without their endings."""
     found = {}
-    detections_path = Path(pictures_dir) / "detections.json"
-    for index, detection in enumerate(_read_json(detections_path, list)):
+    for index, detection in enumerate(_read_json(path, list)):
         keys = detection.keys() if isinstance(detection, dict) else ()
         missing = [key for key in ("file_name", "category_name", "score") if key not in keys]
         if missing:
             raise ValueError(
-                f"{detections_path}: detection {index} has no {', '.join(missing)}; expected "
+                f"{path}: detection {index} has no {', '.join(missing)}; expected "
                 "serving.client's file, run it again."
             )
         found.setdefault(Path(detection["file_name"]).stem, []).append(detection)
-    figures = []
-    for path in sorted(Path(pictures_dir).glob("*.jpg")):
-        detections = sorted(found.get(path.stem, []), key=lambda d: -d["score"])
-        listed = ", ".join(f"{d['category_name']} {d['score']:.2f}" for d in detections)
-        caption = html.escape(listed or "nothing found")
-        encoded = base64.b64encode(path.read_bytes()).decode()
-        figures.append(
-            f'<figure><img src="data:image/jpeg;base64,{encoded}" alt="{html.escape(path.name)}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
-    if not figures:
-        raise ValueError(f"--pictures_dir={pictures_dir}: no *.jpg; run serving.client first.")
-    return f'<div class="photos">{"".join(figures)}</div>'
+    return found
 
 
 def _read_json(path: Path, expected_type: type):

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from tfseg.structures.rle_counts import counts_from_string
+
 _REPLY_KEYS = (
     "ok",
     "error",
@@ -193,35 +195,17 @@ def checked_counts(rle: dict) -> bytes:
     height, width = rle["size"]
     counts = rle["counts"]
     counts = counts.encode("ascii") if isinstance(counts, str) else counts
-    runs = _run_lengths(counts)
-    if runs.sum() != height * width or runs.min(initial=0) < 0:
+    try:
+        num_pixels = counts_from_string(counts).sum()
+        problem = "" if num_pixels == height * width else f"its runs cover {num_pixels} pixels"
+    except ValueError as error:
+        problem = str(error)
+    if problem:
         raise ValueError(
-            f"mask RLE {counts[:20]!r}: its runs cover {runs.sum()} pixels, expected {height} x "
-            f"{width}; the RLE is damaged or belongs to another photo."
+            f"mask RLE {counts[:20]!r}: {problem}, expected {height} x {width}; the RLE is damaged "
+            "or belongs to another photo."
         )
     return counts
-
-
-def _run_lengths(counts: bytes) -> np.ndarray:
-    """Reads the run lengths of a compressed RLE (cocoapi, common/maskApi.c, rleFrString).
-
-    Returns:
-        int64 [num_runs]; none where the characters are not those of an RLE.
-    """
-    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
-    ends = np.flatnonzero((codes & 0x20) == 0)
-    lengths = np.diff(ends, prepend=-1)
-    is_sound = ends.size and ends[-1] == codes.size - 1 and lengths.max() <= 12  # 60 bits
-    if not is_sound or codes.min() < 0 or codes.max() > 63:
-        return np.zeros(0, np.int64)
-    starts = ends + 1 - lengths
-    shifts = 5 * (np.arange(codes.size) - np.repeat(starts, lengths))
-    runs = np.add.reduceat((codes & 0x1F) << shifts, starts)
-    is_negative = (codes[ends] & 0x10) != 0
-    runs[is_negative] -= np.int64(1) << (5 * lengths[is_negative])
-    # From the fourth number on, each is the difference from the one before the last.
-    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
-    return runs
 
 
 def detections_from_outputs(outputs: Mapping[str, np.ndarray], index: int) -> Detections:

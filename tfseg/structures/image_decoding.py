@@ -3,6 +3,26 @@
 import cv2
 import numpy as np
 
+from tfseg.io.photo_files import kind_of
+
+
+def readable_by_the_model(encoded: bytes) -> bytes:
+    """Returns a photo in a form that the exported graph reads.
+
+    Returns:
+        Its own bytes; of a TIFF or AVIF a PNG of its pixels, as decode_photo gives them.
+
+    Raises:
+        ValueError: It is HEIC, or a TIFF or AVIF that cannot be decoded.
+    """
+    kind = kind_of(encoded)
+    if kind == "HEIC":
+        raise ValueError("is HEIC, which is not read; convert it to JPEG.")
+    if kind not in ("TIFF", "AVIF"):
+        return encoded
+    bgr = cv2.cvtColor(decode_photo(encoded), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
 
 def decode_photo(encoded: bytes) -> np.ndarray:
     """Decodes as the exported graph does: EXIF orientation applied, alpha composited on white.

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 
 
 def bytes_of(photo) -> bytes:
@@ -17,19 +17,20 @@ def bytes_of(photo) -> bytes:
             [height, width, 3] RGB, [height, width, 4] RGBA or [height, width] grey.
 
     Returns:
-        A file's own bytes; a lossless PNG of what was pixels.
+        A file's own bytes; a lossless PNG of what was pixels, TIFF or AVIF.
 
     Raises:
         ValueError: Not such a thing, or the file cannot be read.
     """
     if isinstance(photo, bytes | bytearray | memoryview):
-        return bytes(photo)
+        return readable_by_the_model(bytes(photo))
     if isinstance(photo, str | os.PathLike):
         path = Path(photo).expanduser()
         try:
-            return path.read_bytes()
+            encoded = path.read_bytes()
         except OSError as error:
             raise ValueError(f"{path}: cannot read the photo ({error.strerror}).") from None
+        return readable_by_the_model(encoded)
     pixels = _array_of(photo)
     order = {2: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     code = order[2 if pixels.ndim == 2 else pixels.shape[2]]

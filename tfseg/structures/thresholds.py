@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfseg.atomic_files import write_whole
+from tfseg.io.atomic_files import write_whole
 from tfseg.structures.detections import Detections
 
 THRESHOLDS_FILE = "thresholds.json"
@@ -98,7 +98,7 @@ class Thresholds:
         """
         path = Path(path)
         path = path / THRESHOLDS_FILE if path.is_dir() else path
-        write_whole(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_whole(path, json.dumps(self.to_json(), indent=1) + "\n", "the thresholds")
 
     def to_json(self) -> dict:
         """Returns the content of thresholds.json."""

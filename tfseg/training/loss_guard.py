@@ -23,7 +23,13 @@ class LossGuard(tf.Module):
         """
         super().__init__()
         self._limit = limit
-        options = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        # Every replica writes its own copy, and the first is read: all hold the same. Others would
+        # have to leave the graph to be written, which XLA does not allow.
+        options = {
+            "trainable": False,
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        }
         self._step = tf.Variable(-1, dtype=tf.int64, **options)
         self._losses = tf.Variable(tf.zeros([len(LOSS_NAMES)]), **options)
 
@@ -45,7 +51,8 @@ class LossGuard(tf.Module):
 
     def problem(self) -> tuple[int, dict[str, float]] | None:
         """The first bad step and its losses, or None where all were sound."""
-        step = int(self._step.numpy())
+        step = int(tf.convert_to_tensor(self._step))
         if step < 0:
             return None
-        return step, dict(zip(LOSS_NAMES, self._losses.numpy().tolist(), strict=True))
+        losses = tf.convert_to_tensor(self._losses).numpy().tolist()
+        return step, dict(zip(LOSS_NAMES, losses, strict=True))

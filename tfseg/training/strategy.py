@@ -40,10 +40,13 @@ def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
     """
     if json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster"):
         return tf.distribute.MultiWorkerMirroredStrategy()
+    if not num_gpus:
+        tf.config.set_visible_devices([], "GPU")  # or the model would take its GPU branch
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
     gpus = tf.config.list_logical_devices("GPU")
     if num_gpus > 1:
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus[:num_gpus]])
-    return tf.distribute.OneDeviceStrategy(gpus[0].name if num_gpus else "/cpu:0")
+    return tf.distribute.OneDeviceStrategy(gpus[0].name)
 
 
 def set_precision(mixed_precision_dtype: str | None, bfloat16_on_cpu: bool) -> None:

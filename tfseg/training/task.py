@@ -5,6 +5,7 @@ import tensorflow as tf
 from official.core import task_factory
 from official.vision.tasks import maskrcnn
 
+from tfseg.checkpoint import optimizers
 from tfseg.configs.maskrcnn import FashionMaskRCNN
 from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
 from tfseg.modeling import factory
@@ -32,6 +33,13 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         self._samplers = seeded_samplers(model)
         self.loss_guard = LossGuard(self.task_config.loss_limit)
         return model
+
+    @classmethod
+    def create_optimizer(cls, optimizer_config, runtime_config=None, dp_config=None):
+        """Builds the optimizer; see optimizers.build_optimizer."""
+        if dp_config is not None:
+            raise ValueError("task.differential_privacy_config: not supported; leave it out.")
+        return optimizers.build_optimizer(optimizer_config, runtime_config)
 
     def initialize(self, model) -> None:
         """Takes over other weights, where a training starts anew and is told to."""

@@ -1,5 +1,6 @@
 """The training of one stage, from its last good checkpoint to its end."""
 
+import contextlib
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from official.core import task_factory, train_lib
 
 from tfseg.checkpoint import recovery, trained_model
 from tfseg.configs import experiment
+from tfseg.io.folder_lock import only_one
 from tfseg.training import preflight, strategy, validation
 from tfseg.training.interrupts import interrupts_ignored
 from tfseg.training.progress import ProgressAction
@@ -63,15 +65,26 @@ def train(
         distribution: The strategy; by default what fits the machine (strategy.make_strategy).
 
     Raises:
-        ValueError: model_dir belongs to another data set, a shard or every checkpoint is damaged,
-            a loss is not finite, the disk is full, the memory does not suffice or the batch cannot
-            be shared out evenly among the devices.
+        ValueError: Another training is at work in model_dir, it belongs to another data set, a
+            shard or every checkpoint is damaged, a loss is not finite, the disk is full, the memory
+            does not suffice or the batch cannot be shared out evenly among the devices.
         KeyboardInterrupt: Interrupted; a checkpoint of the current step has been saved.
     """
     strategy.set_precision(params.runtime.mixed_precision_dtype, params.task.bfloat16_on_cpu)
     orbit.controller._log = logging.info  # it also prints a line a loop; the progress bar says more
     distribution = distribution or strategy.make_strategy(params.runtime.num_gpus)
     preflight.check_batch(params, distribution.num_replicas_in_sync)
+    chief = strategy.is_chief(distribution)
+    with _lock(model_dir) if chief else contextlib.nullcontext():
+        _train(params, model_dir, prepared_set, init_from, category_map, distribution)
+
+
+def _lock(model_dir: str):
+    """Two trainings in one folder would overwrite each other's checkpoints."""
+    return only_one(Path(model_dir) / ".train.lock", "another training", "--model_dir")
+
+
+def _train(params, model_dir, prepared_set, init_from, category_map, distribution) -> None:
     chief = strategy.is_chief(distribution)
     start, notes = recovery.recover(model_dir) if chief else (None, [])
     start = strategy.from_chief(distribution, start)

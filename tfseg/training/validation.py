@@ -11,16 +11,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
-from official.modeling import optimization
 
 from data_prep import prepared
-from tfseg.atomic_files import write_whole
 from tfseg.checkpoint import recovery
+from tfseg.checkpoint.optimizers import averages_of
 from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
 from tfseg.evaluation.history import HISTORY_FILE, read_history
 from tfseg.inference.detector import Detector
 from tfseg.inference.serving_module import ServingModule
+from tfseg.io.atomic_files import write_whole
 from tfseg.structures import image_decoding, mask_geometry, visualize
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.training.interrupts import interrupts_deferred
@@ -98,14 +98,14 @@ class Validation:
         # After the best: what the history tells of has been kept.
         lines = [*read_history(self._model_dir), line]
         text = "".join(json.dumps(one) + "\n" for one in lines)
-        write_whole(self._model_dir / HISTORY_FILE, text)
+        write_whole(self._model_dir / HISTORY_FILE, text, "the validation history", sync=True)
         self.note = _note(line)
         self._summarize(metrics, coco_results, step)
 
     @contextlib.contextmanager
     def _averaged_weights(self):
-        optimizer = self._trainer.optimizer
-        if not isinstance(optimizer, optimization.ExponentialMovingAverage):
+        optimizer = averages_of(self._trainer.optimizer)
+        if optimizer is None:
             yield
             return
         is_swapped = False

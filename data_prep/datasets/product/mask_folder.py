@@ -18,8 +18,7 @@ from data_prep.readers.photo_conversion import (
 from data_prep.readers.photo_encoding import png_is_whole
 from data_prep.readers.photo_folder import PhotoFolder
 from data_prep.readers.raw_dataset import ImageKey, Note, RawSource
-
-_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+from tfseg.io.photo_files import is_photo_name
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class MaskFolder:
             f"{category}/{path.name}"
             for category in self.category_names()
             for path in _visible(self.photos_dir / category)
-            if path.suffix.lower() in _PHOTO_SUFFIXES
+            if is_photo_name(path.name)
         ]
 
     def mask_names(self) -> list[str]:

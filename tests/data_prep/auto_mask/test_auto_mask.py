@@ -212,7 +212,7 @@ def test_a_damaged_journal_is_told(tmp_path):
 
 
 def test_two_runs_at_once_are_refused(tmp_path):
-    from data_prep.folder_lock import only_one
+    from tfseg.io.folder_lock import only_one
 
     photos_dir = tmp_path / "photos"
     product_folder.write_photos(photos_dir)

@@ -85,7 +85,7 @@ def test_page_shows_the_photos_of_repairs(page_text):
     repairs = page_text[page_text.index('id="repairs"') :]
     shoes = repairs[repairs.index("box of another instance") :]
     figure = shoes[shoes.index("<figure") : shoes.index("</figure>")]
-    assert "annotation 2, 3 &middot; 0000101.jpg &middot; train" in figure
+    assert "annotation 2, 3 · 0000101.jpg · train" in figure
     assert figure.count(">footwear</text>") == 2
 
 

@@ -17,8 +17,8 @@ from data_prep.crawl import engines
 from data_prep.crawl.checks import NearDuplicates, check_photo, perceptual_hash
 from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
 from data_prep.crawl.run import Crawl, read_manifest
-from data_prep.folder_lock import only_one
 from tests.data_prep.hostile_server import hostile_server, jpeg, product_jpeg
+from tfseg.io.folder_lock import only_one
 
 REPO_DIR = Path(__file__).resolve().parents[3]
 

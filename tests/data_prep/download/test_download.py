@@ -1,4 +1,6 @@
 import hashlib
+import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -188,12 +190,13 @@ def test_command_refuses_a_data_set_that_is_not_published(tmp_path):
 
 
 def test_command_ends_where_another_download_is_at_work(tmp_path):
-    from data_prep.folder_lock import only_one
+    from tfseg.io.folder_lock import only_one
 
     with only_one(tmp_path / ".download.lock", "a test", "--raw_dir"):
         ended = run("--dataset=modanet", f"--raw_dir={tmp_path}")
     assert ended.returncode == 1
-    assert ended.stderr == (
-        f"error: {tmp_path}: another download is at work here; wait for it or give another "
-        "--raw_dir.\n"
+    assert re.fullmatch(
+        rf"error: {tmp_path}: another download is at work here \(process {os.getpid()} on .*, "
+        r"since .*\); wait for it or give another --raw_dir\.\n",
+        ended.stderr,
     )

@@ -72,18 +72,37 @@ def test_prepare_photo_makes_everything_rgb_jpeg(image, file_format, change, exp
 @pytest.mark.parametrize(
     "encoded",
     [
-        b"",
         b"not a photo",
         encode(red_over_blue(64, 64))[:-200],
         encode(red_over_blue(64, 64), "PNG")[:-40],
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 16\n",
     ],
-    ids=["empty", "text", "short_jpeg", "short_png", "postscript"],
+    ids=["text", "short_jpeg", "short_png", "postscript"],
 )
 def test_prepare_photo_unreadable(encoded):
     with pytest.raises(PhotoError) as caught:
         prepare_photo(encoded, None, None)
     assert caught.value.reason == "photo_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("encoded", "reason"),
+    [
+        (b"", "photo_is_empty_file"),
+        (b"<html>gone", "photo_is_web_page"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "photo_is_heic"),
+    ],
+)
+def test_prepare_photo_says_what_is_none(encoded, reason):
+    with pytest.raises(PhotoError) as caught:
+        prepare_photo(encoded, None, None)
+    assert caught.value.reason == reason
+
+
+def test_prepare_photo_avif():
+    assert prepare_photo(encode(red_over_blue(64, 64), "AVIF"), None, None).changes == (
+        "photo_avif_to_rgb_jpeg",
+    )
 
 
 def test_prepare_photo_of_another_size():

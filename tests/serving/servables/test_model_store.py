@@ -7,19 +7,6 @@ from tensorflow_serving.apis import model_pb2
 
 from serving.servables.model_store import ModelStore, ServedVersion
 from serving.servables.request_errors import RequestError
-from serving.servables.version_folders import numbered_versions
-
-
-def test_numbered_versions_takes_whole_numbers_only(tmp_path):
-    for name in ("1", "10", "2", "-3", "4.5", "saving-11", "v7", "٣"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "99").write_text("a file")
-
-    assert numbered_versions(tmp_path) == {
-        1: tmp_path / "1",
-        2: tmp_path / "2",
-        10: tmp_path / "10",
-    }
 
 
 def test_served_version_without_saved_model(tmp_path):

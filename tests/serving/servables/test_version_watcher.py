@@ -214,7 +214,7 @@ def test_start_watches_until_stopped(scene):
 
 
 def test_a_number_that_is_no_version_is_passed_over(tmp_path):
-    from serving.servables.version_folders import numbered_versions
+    from tfseg.io.version_folders import numbered_versions
 
     for name in ("1", "9999999999999999999", "007", "-3", "1e3"):
         (tmp_path / name).mkdir()

@@ -4,7 +4,7 @@ import tensorflow as tf
 from official.vision.modeling.layers import roi_generator
 from official.vision.ops import anchor
 
-from tfseg.modeling.roi_generator import QuickROIGenerator
+from tfseg.modeling.roi_generator import Float32ROIGenerator
 from tfseg.ops.nms import best_of_classes, propose
 from tfseg.structures import thresholds
 
@@ -72,7 +72,7 @@ def test_the_quick_layer_does_what_model_gardens_does(raw, training, settings):
         **settings,
     }  # fmt: skip
 
-    found = QuickROIGenerator(**config)(*raw, IMAGE_SHAPE, training=training)
+    found = Float32ROIGenerator(quick=True, **config)(*raw, IMAGE_SHAPE, training=training)
 
     theirs = roi_generator.MultilevelROIGenerator(**config)
     expected = theirs(*raw, IMAGE_SHAPE, training=training)

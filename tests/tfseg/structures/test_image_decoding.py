@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tfseg.structures.image_decoding import decode_photo
+from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 
 
 def _with_orientation(jpeg, orientation):
@@ -31,3 +31,24 @@ def test_decode_photo_refuses_what_is_no_photo():
     for encoded in (b"", b"no photo"):
         with pytest.raises(ValueError, match="cannot decode this image"):
             decode_photo(encoded)
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".avif"])
+def test_what_the_graph_does_not_read_becomes_a_png(suffix):
+    blue_left = np.zeros((32, 64, 3), np.uint8)
+    blue_left[:, :32] = (250, 20, 10)  # BGR
+    encoded = cv2.imencode(suffix, blue_left)[1].tobytes()
+
+    png = readable_by_the_model(encoded)
+
+    assert png.startswith(b"\x89PNG")
+    np.testing.assert_allclose(decode_photo(png)[8, 8], (10, 20, 250), atol=6)
+
+
+def test_what_the_graph_reads_stays():
+    assert readable_by_the_model(b"\xff\xd8\xff") == b"\xff\xd8\xff"
+
+
+def test_heic_is_named():
+    with pytest.raises(ValueError, match="HEIC"):
+        readable_by_the_model(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")

@@ -1,12 +1,8 @@
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from data_prep import cli
-from data_prep.ordered_pool import WorkerDiedError
 
 REPO_DIR = Path(__file__).resolve().parents[2]
 ENTRY_POINTS = (
@@ -16,47 +12,6 @@ ENTRY_POINTS = (
     "data_prep.extract_photos",
     "data_prep.sample.draw",
 )
-
-
-@pytest.mark.parametrize("kind", [ValueError, OSError, WorkerDiedError])
-def test_bad_input_ends_in_one_line(monkeypatch, kind):
-    monkeypatch.delenv("TFSEG_DEBUG", raising=False)
-
-    with pytest.raises(SystemExit) as exit_info, cli.one_line_errors():
-        raise kind("photo.jpg: not a photo")
-
-    assert exit_info.value.code == "error: photo.jpg: not a photo"
-
-
-def test_an_interrupt_ends_in_130(capsys):
-    with pytest.raises(SystemExit) as exit_info, cli.one_line_errors():
-        raise KeyboardInterrupt
-
-    assert exit_info.value.code == 130
-    assert capsys.readouterr().err == "\ninterrupted; run the same command again to start anew\n"
-
-
-def test_sigterm_counts_as_an_interrupt():
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as exit_info, cli.one_line_errors():
-            signal.raise_signal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-    assert exit_info.value.code == 130
-
-
-def test_a_bug_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError), cli.one_line_errors():
-        raise ZeroDivisionError
-
-
-def test_debug_keeps_every_traceback(monkeypatch):
-    monkeypatch.setenv("TFSEG_DEBUG", "1")
-
-    with pytest.raises(ValueError, match="x"), cli.one_line_errors():
-        raise ValueError("x")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """COCO's run lengths: the compressed string <-> numbers, safe on any input.
 
 pycocotools trusts its input: a damaged string makes it read past its buffers. Everything that
-comes from a raw file passes through here first. Format: rleToString and rleFrString in
+comes from a raw file or a reply passes through here first. No other library has the codec alone.
+Format: rleToString and rleFrString in
 https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c
 """
 

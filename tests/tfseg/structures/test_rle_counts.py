@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from data_prep.annotations.rle_counts import counts_from_runs, counts_from_string
+from tfseg.structures.rle_counts import counts_from_runs, counts_from_string
 
 
 def test_counts_from_string_of_a_known_mask():

@@ -1,0 +1,103 @@
+"""How every command ends, and its flags that are paths.
+
+No library serves: absl.app gives a traceback for a user's mistake, and its string flags keep "~".
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+
+from absl import flags, logging
+
+flags.disclaim_key_flags()  # --help lists them as the command's own
+
+
+def quiet_libraries() -> None:
+    """Hides the libraries' log lines and vain warnings; call it before TensorFlow is imported.
+
+    TFSEG_DEBUG=1 leaves them.
+    """
+    if not os.environ.get("TFSEG_DEBUG"):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        logging.set_verbosity(logging.ERROR)
+        # EfficientNet also gives the features of its classifier, which no pyramid takes.
+        warnings.filterwarnings("ignore", "Input dict contained keys", UserWarning)
+
+
+def refuse_arguments(argv: list[str]) -> None:
+    """Exits with 1 where an entry point that takes flags only was given a bare argument."""
+    if len(argv) > 1:
+        sys.exit(f"error: unexpected argument {argv[1]!r}; this command takes flags only (--help).")
+
+
+@contextlib.contextmanager
+def one_line_errors(
+    again: str | None = "to start anew",
+    also: tuple[type[Exception], ...] = (),
+    sigterm: bool = True,
+) -> Iterator[None]:
+    """Turns a user's error into one line on stderr and exit code 1, an interrupt into 130.
+
+    That is ValueError, which the project raises for bad input alone, and OSError; a bug keeps its
+    traceback. Set TFSEG_DEBUG=1 to see every traceback. A file name that is no text is printed
+    with escapes.
+
+    Args:
+        again: What the same command does after an interrupt; None where that is said already.
+        also: Further errors that are the user's.
+        sigterm: Counts SIGTERM as an interrupt, so that what is half done is cleaned up or saved;
+            False leaves it to the program.
+    """
+    quiet_libraries()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sigterm:
+        signal.signal(signal.SIGTERM, _raise_interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if again:
+            print(f"\ninterrupted; run the same command again {again}", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError, *also) as error:
+        if os.environ.get("TFSEG_DEBUG"):
+            raise
+        sys.exit(f"error: {error}")
+
+
+def _raise_interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
+class _PathParser(flags.ArgumentParser):
+    """A path as text, "~" expanded; a URL stays as it is."""
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)  # noqa: PTH111 Path would merge the slashes of a URL
+
+    def flag_type(self) -> str:
+        return "string"
+
+
+class _PathListParser(flags.ListParser):
+    def parse(self, argument: str | list) -> list[str]:
+        return [_PathParser().parse(path) for path in super().parse(argument)]
+
+
+def define_path(name: str, default: str | None, help_text: str, required: bool = False) -> None:
+    """Defines a flag that is a path; "~" in it is the home folder."""
+    serializer = flags.ArgumentSerializer()
+    flags.DEFINE(_PathParser(), name, default, help_text, serializer=serializer, required=required)
+
+
+def define_paths(name: str, default: list[str], help_text: str) -> None:
+    """Defines a flag that is a path and may be given several times."""
+    flags.DEFINE_multi(_PathParser(), flags.ArgumentSerializer(), name, default, help_text)
+
+
+def define_path_list(name: str, default: list[str], help_text: str) -> None:
+    """Defines a flag that is several paths with commas between."""
+    flags.DEFINE(_PathListParser(), name, default, help_text, serializer=flags.ListSerializer(","))
