@@ -29,10 +29,10 @@ def target_ious(example: dict, centred: bool) -> list[float]:
     crops = tf.image.crop_and_resize(
         masks[..., None], boxes, tf.range(num_masks), [CROP_SIZE, CROP_SIZE]
     )[None, ..., 0]
-    crops = train_targets.centre_gt_masks(crops, TARGET_SIZE) if centred else crops
+    crops = train_targets.centre_gt_masks(crops) if centred else crops
     boxes_yxyx = tf.cast(boxes * [height, width, height, width], tf.float32)
     targets = spatial_transform_ops.crop_mask_in_target_box(
-        crops, boxes_yxyx[None], boxes_yxyx[None], TARGET_SIZE
+        crops, boxes_yxyx[None], boxes_yxyx[None], TARGET_SIZE, sample_offset=0.5
     )[0]
     rles = mask_rle.rle_from_box_masks(
         tf.cast(targets, tf.float32), boxes_yxyx, tf.tile([[height, width]], [num_masks, 1])

@@ -173,32 +173,22 @@ def _rpn_labels(boxes, task_config, seed) -> dict:
     return {"rpn_score_targets": score_targets, "rpn_box_targets": box_targets}
 
 
-def centre_gt_masks(gt_masks: tf.Tensor, target_size: int) -> tf.Tensor:
+def centre_gt_masks(gt_masks: tf.Tensor) -> tf.Tensor:
     """Moves ground-truth masks so that Model Garden's mask targets come out unbiased.
 
-    For target i, spatial_transform_ops.crop_mask_in_target_box takes the cell
-    (i + 0.5) * crop_size / target_size, where that cell's centre is half a cell further: its
-    targets lie (crop_size / target_size - 1) / 2 cells too far down and right, 1.3 % of the box at
-    the usual 112 and 28. Moving the masks up and left by as much undoes it.
+    For target i, the mask sampler takes the mask at (i + 0.5) * crop_size / target_size
+    (spatial_transform_ops.crop_mask_in_target_box with sample_offset=0.5), counted from the first
+    cell's centre where it should be counted from that cell's edge: its targets lie half a cell too
+    far up and left. Moving the masks down and right by as much undoes it.
 
     Args:
         gt_masks: float32 [..., crop_size, crop_size], from the parser; what moves in from beyond
             the box is 0, as nothing of an instance lies outside its box.
-        target_size: Side of the mask head's targets.
 
     Returns:
         The moved masks, of the same shape and type.
     """
-    crop_size = gt_masks.shape[-1]
-    shift = max(0.0, (crop_size / target_size - 1) / 2)
-    whole, fraction = int(shift), shift - int(shift)
     no_padding = [[0, 0]] * (gt_masks.shape.rank - 2)
-    padded = tf.pad(gt_masks, [*no_padding, [0, whole + 1], [0, whole + 1]])
-    for axis in (-2, -1):
-        cells = [slice(None)] * gt_masks.shape.rank
-        cells[axis] = slice(whole, whole + crop_size)
-        next_cells = list(cells)
-        next_cells[axis] = slice(whole + 1, whole + 1 + crop_size)
-        near, far = padded[tuple(cells)], padded[tuple(next_cells)]
-        padded = near * (1 - fraction) + far * fraction
-    return padded
+    padded = tf.pad(gt_masks, [*no_padding, [1, 0], [1, 0]])
+    rows = (padded[..., 1:, :] + padded[..., :-1, :]) / 2
+    return (rows[..., 1:] + rows[..., :-1]) / 2

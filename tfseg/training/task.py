@@ -106,11 +106,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             level: tf.tile(boxes[tf.newaxis], [batch, 1, 1, 1])
             for level, boxes in train_targets.anchor_boxes(self.task_config.model).items()
         }
-        model_config = self.task_config.model
-        target_size = (
-            model_config.mask_roi_aligner.crop_size * model_config.mask_head.upsample_factor
-        )
-        gt_masks = train_targets.centre_gt_masks(labels["gt_masks"], target_size)
+        gt_masks = train_targets.centre_gt_masks(labels["gt_masks"])
         for sampler in self._samplers:
             sampler.set_seeds(labels["sampling_seed"])
         labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}

@@ -180,7 +180,7 @@ def test_visible_boxes_are_tight_within_the_window():
     assert boxes.numpy().tolist() == [[4, 4, 8, 8], [0, 0, 0, 0]]
 
 
-@pytest.mark.parametrize("crop_size", [28, 56, 112])
+@pytest.mark.parametrize("crop_size", [56, 112, 224])
 def test_centre_gt_masks_leaves_edges_in_their_place(crop_size):
     import tensorflow as tf
     from official.vision.ops import spatial_transform_ops
@@ -195,22 +195,22 @@ def test_centre_gt_masks_leaves_edges_in_their_place(crop_size):
         mask = np.zeros((1, 1, crop_size, crop_size), np.float32)
         mask[..., :edge] = 1
         targets = spatial_transform_ops.crop_mask_in_target_box(
-            centre_gt_masks(tf.constant(mask), 28), box, box, 28
+            centre_gt_masks(tf.constant(mask)), box, box, 28, sample_offset=0.5
         )
         biases.append(float(tf.reduce_sum(targets[0, 0, 14])) * cell - edge)
 
     assert biases == pytest.approx([0.0] * len(biases))
 
 
-def test_centre_gt_masks_moves_up_and_left():
+def test_centre_gt_masks_moves_down_and_right():
     import tensorflow as tf
 
     from tfseg.dataloaders.train_targets import centre_gt_masks
 
     masks = np.zeros((1, 4, 4), np.float32)
-    masks[0, 2, 3] = 1
+    masks[0, 1, 2] = 1
 
-    moved = centre_gt_masks(tf.constant(masks), 2).numpy()  # by half a cell
+    moved = centre_gt_masks(tf.constant(masks)).numpy()  # by half a cell
 
     assert moved[0].tolist() == [
         [0, 0, 0, 0],
