@@ -63,11 +63,14 @@ class Builder(PreparedDatasetBuilder):
 
 @pytest.fixture
 def repo_copy(tmp_path) -> Path:
-    """The project's data_prep/ with one more folder."""
+    """The project's data_prep/, with what it imports, and one more folder."""
     copy = tmp_path / "copy"
-    shutil.copytree(
-        REPO_DIR / "data_prep", copy / "data_prep", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    no_bytecode = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPO_DIR / "data_prep", copy / "data_prep", ignore=no_bytecode)
+    for folder in ("io", "structures"):  # what data_prep may import of tfseg
+        target = copy / "tfseg" / folder
+        shutil.copytree(REPO_DIR / "tfseg" / folder, target, ignore=no_bytecode)
+    (copy / "tfseg" / "__init__.py").touch()
     folder = copy / "data_prep" / "datasets" / "toy"
     folder.mkdir()
     (folder / "__init__.py").write_text(TOY_INIT)
