@@ -14,6 +14,7 @@ from absl import app, flags
 from official.core import task_factory
 from official.vision.tasks import maskrcnn
 
+import tfseg.training  # noqa: F401  registers the task
 from data_prep import prepared
 from tfseg.configs import experiment
 

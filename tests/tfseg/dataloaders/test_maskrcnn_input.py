@@ -9,6 +9,8 @@ from tests.tfseg import small_experiment
 def input_of(prepared):
     from official.core import task_factory
 
+    import tfseg.training  # noqa: F401  registers the task
+
     params = small_experiment.build(prepared, "trainer.train_steps=1")
     return task_factory.get_task(params.task).train_input()
 
