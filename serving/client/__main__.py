@@ -14,9 +14,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from serving.client.connection import (
-    ServingError,
-)
+from serving.client.connection import ServingError
 from serving.client.flags import client_arguments, define_server_flags
 from serving.client.photo_sources import find_photos
 from serving.client.runner import JSON, KINDS, OVERLAYS, PhotoRun

@@ -16,7 +16,7 @@ flags.disclaim_key_flags()  # --help lists them as the command's own
 
 
 def quiet_libraries() -> None:
-    """Hides the libraries' log lines and vain warnings; call it before TensorFlow is imported.
+    """Hides the libraries' log lines and needless warnings; call it before TensorFlow is imported.
 
     TFSEG_DEBUG=1 leaves them.
     """

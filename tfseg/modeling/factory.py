@@ -30,15 +30,14 @@ def build_model(task_config: FashionMaskRCNN) -> tf_keras.Model:
 
 def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
     """Model Garden's model for the padded input, on a CPU of kernels that are quicker there."""
-    # Those that may be used: strategy.make_strategy hides GPUs from a training on the CPU.
-    on_cpu = not tf.config.list_logical_devices("GPU")
     model_config = {"input_size": [*padded_size(task_config.model), 3]}
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         # Nothing to synchronise: fused normalization does the same, but that the variance it
         # keeps is the unbiased one.
         model_config["norm_activation"] = {"use_sync_bn": False}
     model = maskrcnn.MaskRCNNTask(task_config.replace(model=model_config)).build_model()
-    model.roi_generator = Float32ROIGenerator(quick=on_cpu, **model.roi_generator.get_config())
+    config = model.roi_generator.get_config()
+    model.roi_generator = Float32ROIGenerator(quick=runs_on_cpu(), **config)
     # Layers without weights, whose inputs Keras would round to a mixed precision's type.
     model.roi_sampler = [
         roi_sampler.ROISampler(**layer.get_config(), autocast=False) for layer in model.roi_sampler
@@ -47,6 +46,11 @@ def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
         config = model.mask_sampler.get_config()
         model.mask_sampler = mask_sampler.MaskSampler(**config, autocast=False)
     return model
+
+
+def runs_on_cpu() -> bool:
+    """Whether TensorFlow may use no GPU; strategy.make_strategy hides them from a CPU training."""
+    return not tf.config.list_logical_devices("GPU")
 
 
 def _freeze(model: tf_keras.Model, task_config: FashionMaskRCNN) -> None:

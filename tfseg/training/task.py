@@ -29,17 +29,20 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     def build_model(self):
         """Builds the model; its draws follow from the seeds of the images."""
-        model = factory.build_model(self.task_config)
+        model = self._model = factory.build_model(self.task_config)
         self._samplers = seeded_samplers(model)
         self.loss_guard = LossGuard(self.task_config.loss_limit)
         return model
 
-    @classmethod
-    def create_optimizer(cls, optimizer_config, runtime_config=None, dp_config=None):
-        """Builds the optimizer; see optimizers.build_optimizer."""
+    def create_optimizer(self, optimizer_config, runtime_config=None, dp_config=None):
+        """Builds the optimizer of the model built last; see optimizers.build_optimizer."""
         if dp_config is not None:
             raise ValueError("task.differential_privacy_config: not supported; leave it out.")
-        return optimizers.build_optimizer(optimizer_config, runtime_config)
+        optimizer = optimizers.build_optimizer(optimizer_config, runtime_config)
+        averages = optimizers.averages_of(optimizer)
+        if averages:  # Model Garden's trainer does not look for them below a loss scale
+            averages.shadow_copy(self._model)
+        return optimizer
 
     def initialize(self, model) -> None:
         """Takes over other weights, where a training starts anew and is told to."""
@@ -98,7 +101,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     def train_step(self, inputs, model, optimizer, metrics=None):
         """Does one step; see MaskRCNNTask.train_step."""
-        if not tf.config.list_physical_devices("GPU"):
+        if factory.runs_on_cpu():
             use_quick_gradients(model.backbone)
         images, labels = inputs
         batch = tf.shape(images)[0]

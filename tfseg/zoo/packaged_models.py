@@ -1,8 +1,8 @@
 """The models that come with the package, and the SavedModels made of them on first use.
 
 A model is a folder tfseg/zoo/<name>/ with params.yaml (what builds it), weights.safetensors,
-thresholds.json, metrics.json and model_card.md. Its SavedModel is 100 times the size of what it
-adds, so it is made on the user's machine, once, in the user's cache folder.
+thresholds.json, metrics.json and model_card.md. Its SavedModel follows from these and from the code
+that exports, so it is not shipped: it is made on the user's machine, once, in the cache folder.
 """
 
 import functools
@@ -19,6 +19,7 @@ import platformdirs
 DEFAULT_MODEL = "fashion_lite"
 WEIGHTS_FILE = "weights.safetensors"
 _FOLDER = Path(__file__).parent
+_EXPORTING = ("configs", "modeling", "ops", "inference")  # what the graph is made by
 _CACHE_VARIABLE = "TFSEG_CACHE_DIR"
 
 
@@ -46,7 +47,7 @@ def saved_model(name: str = DEFAULT_MODEL) -> Path:
     """Returns the folder of a model's numbered SavedModel versions, made where it is missing.
 
     Several processes may ask at once: one makes it, the others wait. It is made anew when the
-    model's files or TensorFlow's version are others.
+    model's files, the code that exports it or TensorFlow's version are others.
 
     Raises:
         ValueError: There is no such model, or it cannot be made.
@@ -91,14 +92,15 @@ def _make(name: str, versions_dir: Path) -> None:
 
 
 def _digest(source: Path) -> str:
-    """Names what the SavedModel follows from: the model's files and TensorFlow's version."""
+    """Names what the SavedModel follows from: the model's files, our code, TensorFlow's version."""
     digest = hashlib.sha256()
     for package in ("tensorflow", "tensorflow-cpu"):
         try:
             digest.update(f"{package} {metadata.version(package)}".encode())
         except metadata.PackageNotFoundError:
             continue
-    for path in sorted(source.iterdir()):
+    code = (path for folder in _EXPORTING for path in (_FOLDER.parent / folder).rglob("*.py"))
+    for path in (*sorted(source.iterdir()), *sorted(code), _FOLDER.parent / "export.py"):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -46,3 +46,31 @@ def test_a_backbone_frozen_up_to_a_level_does_not_change_those_features(backbone
 def test_a_level_that_the_backbone_does_not_have_is_refused():
     with pytest.raises(ValueError, match=r"task.freeze_backbone_level=9: the backbone has .* 2, 3"):
         _build("task.freeze_backbone_level=9")
+
+
+@pytest.fixture
+def mixed_bfloat16():
+    import tf_keras
+
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    tf_keras.mixed_precision.set_global_policy("float32")
+
+
+def test_boxes_are_not_rounded_in_mixed_precision(mixed_bfloat16):
+    import tensorflow as tf
+
+    model = _build()
+    box = [100.3, 200.7, 131.1, 217.9]  # bfloat16 would make it 100.5, 201, 131, 218
+    others = [[8.0 * i, 0, 8.0 * i + 7, 9] for i in range(19)]
+    boxes, classes = tf.constant([[box, *others]]), tf.constant([[2, *[1] * 19]])
+    (sampler,) = model.roi_sampler
+    sampler._sampler.set_seeds(tf.constant([[1, 2]]))
+
+    rois, gt_boxes, gt_classes, indices = sampler(boxes, boxes, classes)
+    assert rois.dtype == gt_boxes.dtype == tf.float32
+    assert np.float32(box).tolist() in gt_boxes[0].numpy().tolist()
+
+    masks = tf.ones([1, 20, 14, 14])
+    rois, _, _ = model.mask_sampler(rois, gt_boxes, gt_classes, indices, masks)
+    assert rois.dtype == tf.float32 and np.float32(box).tolist() in rois[0].numpy().tolist()

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 
+import numpy as np
 import pytest
 
 from tests.tfseg import small_experiment
@@ -39,6 +40,25 @@ def test_two_devices_learn_what_one_learns_from_the_same_batches(prepared, on_on
 
     assert "batch 4 on 2 devices" in printed
     assert_same_weights(model_weights(tmp_path), on_one_device, tolerance=1e-2)
+
+
+def test_averaged_weights_below_a_loss_scale_on_two_devices(prepared, tmp_path):
+    from tfseg.checkpoint.trained_model import load_trained
+
+    overrides = [
+        "runtime.mixed_precision_dtype=float16",
+        "trainer.optimizer_config.ema.average_decay=0.5",
+    ]
+    finish(start(prepared, tmp_path, STEPS, overrides, num_devices=2))
+
+    trained = load_trained(str(tmp_path))
+    assert trained.step == STEPS
+    reader = weights(tmp_path, STEPS)
+    averages = [name for name in reader if "OPTIMIZER_SLOT" in name and "/average/" in name]
+    assert len(averages) > 50
+    # What is read back are the averages, not the weights of the last step.
+    bias = trained.model.mask_head.trainable_weights[-1].numpy()
+    assert any(np.array_equal(bias, reader[name]) for name in averages)
 
 
 def cluster(num_workers):
