@@ -9,20 +9,20 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: try demo test test-beam lint clean-demo
 
-PYTHON311 := $(shell command -v python3.11 || command -v python3)
+# The newest Python that TensorFlow has wheels for; a pyenv shim of a version that is not active fails.
+PYTHON := $(shell for v in 3.13 3.12 3.11; do python$$v -c "" 2> /dev/null && { command -v python$$v; break; }; done)
 PY := .venv/bin/python
 DEMO := build/demo
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-NEEDS_311 := 'import sys; v = sys.version.split()[0]; sys.exit(0 if v.startswith("3.11.") else \
-  f"error: Python 3.11 is needed, {sys.executable} is {v}; install python3.11, remove .venv, run make again.")'
+SUPPORTED := 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
+  f"error: Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {sys.version.split()[0]}; remove its folder, run make again.")'
 
 # A .venv whose making was interrupted is made again, in place. pip only runs in a true one: a
 # python without its pyvenv.cfg would install into the machine's own Python.
 .venv/installed: requirements.txt
-	@test -n "$(PYTHON311)" || { echo "error: no python3.11 found; install Python 3.11 and run make again." >&2; exit 1; }
-	@{ test -f .venv/pyvenv.cfg && $(PY) -m pip --version > /dev/null 2>&1; } || \
-	  { $(PYTHON311) -c $(NEEDS_311) && $(PYTHON311) -m venv .venv; }
-	@$(PY) -c $(NEEDS_311)
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found; install one (with its venv module) and run make again." >&2; exit 1; }
+	@{ test -f .venv/pyvenv.cfg && $(PY) -m pip --version > /dev/null 2>&1; } || $(PYTHON) -m venv .venv
+	@$(PY) -c $(SUPPORTED)
 	PIP_REQUIRE_VIRTUALENV=1 $(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
@@ -31,8 +31,8 @@ test: .venv/installed
 
 # Beam needs other versions of some libraries: an environment of its own.
 .venv-beam/installed: requirements-beam.txt
-	@$(PYTHON311) -c $(NEEDS_311)
-	@test -f .venv-beam/pyvenv.cfg || $(PYTHON311) -m venv .venv-beam
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found." >&2; exit 1; }
+	@test -f .venv-beam/pyvenv.cfg || $(PYTHON) -m venv .venv-beam
 	PIP_REQUIRE_VIRTUALENV=1 .venv-beam/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-beam.txt
 	touch $@
 

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 # The worker processes import this module too: only light imports up here.
 from data_prep import dataset_registry
@@ -144,5 +144,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -5,7 +5,7 @@ python -m data_prep.extract_photos --data_dir=DIR --split=challenge --num_photos
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from data_prep import prepared
 from tfseg.io import command_line
@@ -77,5 +77,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from serving.client.connection import ImageError, ServingError
 from serving.client.flags import client_arguments, define_server_flags
@@ -146,5 +146,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -124,7 +124,7 @@ def folder_imports(room: str, folder: str) -> dict[str, set[str]]:
         package = ".".join(path.relative_to(REPO_DIR).parent.parts)
         for module in imported_modules(path.read_text(encoding="utf-8"), package):
             parts = module.split(".")
-            if parts[0] == room and parts[1] != folder:
+            if parts[0] == room and len(parts) > 1 and parts[1] != folder:
                 imports.setdefault(parts[1], set()).add(str(path.relative_to(REPO_DIR)))
     return imports
 

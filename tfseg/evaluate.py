@@ -10,7 +10,7 @@ import math
 import time
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from tfseg.evaluation_flags import define_source_flags, run_from_flags
 from tfseg.io import command_line
@@ -57,5 +57,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

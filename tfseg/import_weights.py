@@ -10,7 +10,7 @@ PyTorch.
 import re
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from tfseg.io import command_line
 
@@ -166,5 +166,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -9,7 +9,7 @@ A run that was stopped goes on where it was; photos added later are done by the 
 import sys
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from tfseg.io import command_line
 from tfseg.zoo import packaged_models
@@ -159,5 +159,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

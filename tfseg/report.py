@@ -10,7 +10,7 @@ Opens from disk and needs no network.
 import dataclasses
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from tfseg import evaluation_flags
 from tfseg.io import command_line
@@ -88,5 +88,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

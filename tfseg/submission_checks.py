@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from pycocotools import mask as coco_mask
 
 from tfseg.evaluation import coco_metrics, coco_results
@@ -151,5 +151,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

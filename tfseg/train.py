@@ -1,12 +1,15 @@
 """Trains a Mask R-CNN on a prepared data set.
 
+python -m tfseg.train --config=modanet_r50_coco --data_dir=DIR --model_dir=DIR --init_from=COCO
 python -m tfseg.train --flagfile=configs/demo.flags --data_dir=DIR --model_dir=DIR
 
-Run it again with the same --model_dir to go on where it stopped.
+--config is a recipe of configs/, found by its name from any folder. Run it again with the
+same --model_dir to go on where it stopped.
 """
 
-from absl import app, flags
+from absl import flags
 
+from tfseg.configs import recipes
 from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
@@ -14,6 +17,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
+    flags.DEFINE_string("config", None, "Recipe: its name, or the path of a .flags file.")
     flags.DEFINE_string("experiment", "maskrcnn_resnetfpn_fashion", "Registered experiment.")
     command_line.define_paths("config_file", [], "YAML file over the experiment; later ones win.")
     flags.DEFINE_multi_string(
@@ -85,5 +89,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main, recipes.expand)

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 import yaml
-from absl import app, flags
+from absl import flags
 
+from tfseg.configs import recipes
 from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
@@ -124,7 +125,7 @@ def main(argv) -> None:
     command_line.refuse_arguments(argv)
     with command_line.one_line_errors(again=None):
         init_from = FLAGS.init_from
-        stages = read_stages(FLAGS.stages_file)
+        stages = read_stages(recipes.find(FLAGS.stages_file, ".stages.yaml"))
         for number, stage in enumerate(stages, 1):
             model_dir = Path(FLAGS.model_dir) / f"{number}_{stage['name']}"
             print(f"stage {number} of {len(stages)}: {stage['name']}", flush=True)
@@ -135,5 +136,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

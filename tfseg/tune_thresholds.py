@@ -7,7 +7,7 @@ Writes <model_dir>/thresholds.json, which tfseg.export, tfseg.predict and tfseg.
 
 import dataclasses
 
-from absl import app, flags
+from absl import flags
 
 from tfseg import evaluation_flags
 from tfseg.io import command_line
@@ -116,5 +116,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

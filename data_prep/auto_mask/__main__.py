@@ -10,7 +10,7 @@ goes on. Look at the unsure ones with `python -m data_prep.review --dir=MASKS`.
 import os
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from tfseg.io import command_line
 
@@ -44,5 +44,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from tfseg.io import command_line
 
@@ -159,5 +159,4 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -8,7 +8,7 @@ Where data_dir holds several data sets, each has a page of its own, browse-NAME.
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from data_prep.browse.compose import browse_page
 from data_prep.prepared import dataset_names, open_prepared
@@ -50,5 +50,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -10,7 +10,7 @@ is the search engine's word only: you answer for what you use. Run again, it goe
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from tfseg.io import command_line
 
@@ -89,5 +89,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -8,7 +8,7 @@ Run it again after an interruption or a failure: it goes on where it stopped.
 from dataclasses import replace
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from data_prep import dataset_registry
 from data_prep.download.data_set import download, name_of
@@ -60,5 +60,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

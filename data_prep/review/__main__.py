@@ -9,7 +9,7 @@ answer over.
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from tfseg.io import command_line
 
@@ -70,5 +70,4 @@ def _serve(store, photos_dir: str | None, port: int) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

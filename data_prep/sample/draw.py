@@ -6,7 +6,7 @@ python -m data_prep.sample.draw --out_dir=build/sample/raw --num_images=400 --se
 import os
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from data_prep.sample.raw_sample import SampleFacts, draw_sample, is_drawn
 from tfseg.io import command_line
@@ -50,5 +50,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from serving.servables.model_config import ModelConfig, read_model_config_file
 from serving.server.listening import Limits, bind
@@ -143,5 +143,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

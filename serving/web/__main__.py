@@ -11,7 +11,7 @@ import contextlib
 import signal
 import threading
 
-from absl import app, flags
+from absl import flags
 
 from serving.client.flags import client_arguments, define_server_flags
 from serving.web import own_server
@@ -57,5 +57,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command_line.run(define_flags, main)

@@ -12,10 +12,9 @@ from pathlib import Path
 import yaml
 from official.core import config_definitions as cfg
 from official.core import exp_factory
-from official.modeling import hyperparams
 
 from data_prep.prepared import PreparedDataset
-from tfseg.configs import dataset_mixture, maskrcnn, schedule
+from tfseg.configs import dataset_mixture, maskrcnn, overrides, recipes, schedule
 from tfseg.io.atomic_files import write_whole
 
 PARAMS_FILE = "params.yaml"
@@ -71,9 +70,9 @@ def build_params(
             f"{maskrcnn.EXPERIMENT_NAME}."
         )
     for config_path in config_paths:
-        _override(params, read_yaml(config_path), source=config_path)
+        overrides.apply(params, read_yaml(config_path), source=config_path)
     for override in params_overrides:
-        _override(params, _parse_override(override), source=f"--params_override={override}")
+        overrides.apply(params, _parse_override(override), source=f"--params_override={override}")
     _set_facts(params, prepared, train_split)
     dataset_mixture.add_data_sets(params.task, list(mixed), train_split)
     if params.task.train_data.augmentation.copy_paste_probability:
@@ -90,7 +89,12 @@ def build_params(
 
 
 def read_yaml(config_path: str) -> dict:
-    """Reads a config file; ValueError where it is missing or no mapping in YAML."""
+    """Reads a config file, by path or a recipe's name.
+
+    Raises:
+        ValueError: It is missing, or is no mapping in YAML.
+    """
+    config_path = recipes.find(config_path)
     try:
         text = Path(config_path).read_text(encoding="utf-8")
     except OSError as error:
@@ -121,16 +125,6 @@ def _parse_override(override: str) -> dict:
     for part in reversed(key.strip().split(".")):
         content = {part: content}
     return content
-
-
-def _override(params: cfg.ExperimentConfig, content: dict, source: str) -> None:
-    try:
-        hyperparams.override_params_dict(params, content, is_strict=True)
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
-        reason = str(error.args[0] if error.args else error).splitlines()[0]
-        raise ValueError(
-            f"{source}: {reason} Check the key's name and the value's type."
-        ) from error
 
 
 def _set_facts(params: cfg.ExperimentConfig, prepared: PreparedDataset, train_split: str) -> None:
@@ -210,6 +204,6 @@ def load_params(model_dir: str) -> cfg.ExperimentConfig:
             "that tfseg.train wrote."
         )
     params = exp_factory.get_exp_config(maskrcnn.EXPERIMENT_NAME)
-    _override(params, read_yaml(str(params_path)), source=str(params_path))
+    overrides.apply(params, read_yaml(str(params_path)), source=str(params_path))
     params.lock()
     return params

@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from absl import flags, logging
+from absl import app, flags, logging
+
+from tfseg.io import command_help
 
 flags.disclaim_key_flags()  # --help lists them as the command's own
 
@@ -25,6 +27,29 @@ def quiet_libraries() -> None:
         logging.set_verbosity(logging.ERROR)
         # EfficientNet also gives the features of its classifier, which no pyramid takes.
         warnings.filterwarnings("ignore", "Input dict contained keys", UserWarning)
+
+
+def run(
+    define_flags: Callable[[], None],
+    main: Callable[[list[str]], object],
+    expand: Callable[[list[str]], list[str]] | None = None,
+) -> None:
+    """Runs a command: defines its flags, answers --help and --version, parses, calls `main`.
+
+    Args:
+        define_flags: Defines the command's flags.
+        main: Takes what is left of the command line, the program's name first.
+        expand: Rewrites the command line before it is parsed, as for recipes given by name.
+    """
+    define_flags()
+    command_help.print_and_exit_if_asked(sys.argv, sys.modules["__main__"].__doc__)
+    argv = list(sys.argv)
+    if expand:
+        try:
+            argv = expand(argv)
+        except (ValueError, OSError) as error:
+            sys.exit(f"error: {error}")
+    app.run(main, argv)
 
 
 def refuse_arguments(argv: list[str]) -> None:
@@ -79,7 +104,7 @@ class _PathParser(flags.ArgumentParser):
         return os.path.expanduser(argument)  # noqa: PTH111 Path would merge the slashes of a URL
 
     def flag_type(self) -> str:
-        return "string"
+        return "path"
 
 
 class _PathListParser(flags.ListParser):

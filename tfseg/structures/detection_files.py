@@ -1,6 +1,7 @@
 """The files made of a photo's detections: overlay, cutouts, COCO results.
 
 Both tfseg.predict and serving.client write through here: another kind of output has one place.
+OpenCV is imported where a picture is drawn: a client that wants results alone does without it.
 """
 
 import dataclasses
@@ -8,14 +9,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tfseg.io.atomic_files import whole_file, write_whole
-from tfseg.structures.cutouts import cut_out, cutout_names
 from tfseg.structures.detections import Detections
-from tfseg.structures.mask_geometry import fit_within, with_pixels
-from tfseg.structures.visualize import draw_detections
 
 _JPEG_QUALITY = 90
 _PNG_COMPRESSION = 4
@@ -50,6 +47,10 @@ class PhotoPictures:
             ValueError: The photo is not of the size that the model saw.
             WriteError: A file cannot be written.
         """
+        import cv2
+
+        from tfseg.structures import cutouts, mask_geometry, visualize
+
         if image_rgb.shape[:2] != tuple(detections.image_size_hw):
             raise ValueError(
                 f"the image is {image_rgb.shape[1]}x{image_rgb.shape[0]}, but its detections are "
@@ -58,14 +59,14 @@ class PhotoPictures:
         if self.overlay_path:
             shown = image_rgb, detections
             if self.overlay_max_side is not None:
-                shown = fit_within(image_rgb, detections, self.overlay_max_side)
-            bgr = cv2.cvtColor(draw_detections(*shown), cv2.COLOR_RGB2BGR)
+                shown = mask_geometry.fit_within(image_rgb, detections, self.overlay_max_side)
+            bgr = cv2.cvtColor(visualize.draw_detections(*shown), cv2.COLOR_RGB2BGR)
             _write(self.overlay_path, bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if self.cutout_stem:
             options = [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION]
-            rles = with_pixels(detections).rles
+            rles = mask_geometry.with_pixels(detections).rles
             for rle, path in zip(rles, self._cutout_paths(detections), strict=True):
-                bgra = cv2.cvtColor(cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA)
+                bgra = cv2.cvtColor(cutouts.cut_out(image_rgb, rle), cv2.COLOR_RGBA2BGRA)
                 _write(path, bgra, options)
         return self.paths(detections)
 
@@ -78,7 +79,9 @@ class PhotoPictures:
         stem = self.cutout_stem
         if stem is None:
             return []
-        names = cutout_names(with_pixels(detections))
+        from tfseg.structures import cutouts, mask_geometry
+
+        names = cutouts.cutout_names(mask_geometry.with_pixels(detections))
         return [stem.with_name(f"{stem.name}_{name}.png") for name in names]
 
 
@@ -97,4 +100,6 @@ def write_results(path: Path, entries: Iterable[dict]) -> None:
 
 
 def _write(path: Path, pixels: np.ndarray, options: list[int]) -> None:
+    import cv2
+
     write_whole(path, cv2.imencode(path.suffix, pixels, options)[1].tobytes(), "a picture")

@@ -1,6 +1,8 @@
-"""Encoded photos to upright RGB pixels, as the exported graph sees them."""
+"""Encoded photos to upright RGB pixels, as the exported graph sees them.
 
-import cv2
+OpenCV is imported where a photo is decoded: a client sends most of them as they are, without it.
+"""
+
 import numpy as np
 
 from tfseg.io.photo_files import kind_of
@@ -20,6 +22,8 @@ def readable_by_the_model(encoded: bytes) -> bytes:
         raise ValueError("is HEIC, which is not read; convert it to JPEG.")
     if kind not in ("TIFF", "AVIF"):
         return encoded
+    import cv2
+
     bgr = cv2.cvtColor(decode_photo(encoded), cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
@@ -33,6 +37,8 @@ def decode_photo(encoded: bytes) -> np.ndarray:
     Raises:
         ValueError: This machine's OpenCV cannot decode it.
     """
+    import cv2
+
     buffer = np.frombuffer(encoded, dtype=np.uint8)
     try:
         rgb = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB)

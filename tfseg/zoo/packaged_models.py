@@ -88,7 +88,8 @@ def _make(name: str, versions_dir: Path) -> None:
     )
     if done.returncode or not _is_there(versions_dir):
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ValueError(f"the SavedModel of {name} cannot be made: {reason}")
+        advice = "; pip install 'tfseg[train]' brings it" if "No module named" in reason else ""
+        raise ValueError(f"the SavedModel of {name} cannot be made: {reason}{advice}")
 
 
 def _digest(source: Path) -> str:

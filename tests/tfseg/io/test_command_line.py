@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import tfseg
 from tfseg.io import command_line
 
 REPO_DIR = Path(__file__).resolve().parents[3]
@@ -107,14 +108,53 @@ def test_path_flags_expand_the_home_folder(tmp_path):
     ], ended.stderr
 
 
-@pytest.mark.parametrize(
-    ("module", "flag"),
-    [("tfseg.submission_checks", "val_json"), ("serving.client", "server")],
-)
-def test_help_lists_path_flags_and_shared_ones(module, flag):
-    ended = run(f"import runpy; runpy.run_module({module!r}, run_name='__main__')", "--helpshort")
+def commands() -> list[str]:
+    """The modules that run as `python -m MODULE`."""
+    found = []
+    for room in ("data_prep", "serving", "tfseg"):
+        for path in sorted((REPO_DIR / room).rglob("*.py")):
+            if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8"):
+                parts = path.relative_to(REPO_DIR).with_suffix("").parts
+                found.append(".".join(part for part in parts if part != "__main__"))
+    return found
 
-    assert f"--{flag}:" in ended.stdout
+
+@pytest.mark.parametrize("module", commands())
+def test_help_says_what_a_command_does_with_an_example_and_ends_well(module):
+    ended = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=REPO_DIR, capture_output=True, text=True
+    )
+
+    assert ended.returncode == 0 and not ended.stderr, ended.stderr
+    before_flags = ended.stdout.split("lags:\n")[0]
+    assert f"python -m {module}" in before_flags
+    assert "\n  --" in ended.stdout
+    assert "--pdb" not in ended.stdout  # the libraries' own
+
+
+def test_help_lists_required_flags_first_and_says_what_a_flag_takes():
+    ended = subprocess.run(
+        [sys.executable, "-m", "data_prep.build_tfrecords", "--help"],
+        cwd=REPO_DIR,
+        capture_output=True,
+        text=True,
+    )
+
+    required, others = ended.stdout.split("Required flags:\n")[1].split("\nFlags:\n")
+    assert "--data_dir=PATH" in required and "--dataset=ccp|coco|" in required
+    assert "--max_side=N" in others and "Default 15.0." in others
+    assert "--[no]overwrite" in others and "Off by default." in others
+
+
+def test_every_command_says_its_version():
+    ended = subprocess.run(
+        [sys.executable, "-m", "serving.client", "--version"],
+        cwd=REPO_DIR,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, f"tfseg {tfseg.__version__}\n")
 
 
 def test_every_flag_that_names_a_place_expands_it():
