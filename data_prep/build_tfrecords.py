@@ -8,6 +8,7 @@ are not read and masked again, shards are written anew.
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -117,7 +118,7 @@ def main(argv: list[str]) -> None:
         )
         # TensorFlow Datasets takes seconds to import.
         from data_prep.build.build_dataset import build_dataset
-        from data_prep.build.prep_report import table
+        from data_prep.build.prep_report import table, warnings
         from data_prep.build.preparation import PrepOptions
 
         path, was_complete = build_dataset(
@@ -139,7 +140,10 @@ def main(argv: list[str]) -> None:
         if was_complete:
             print(f"{path} is already complete; --overwrite builds it anew")
             return
-        print(table(json.loads((path / REPORT_NAME).read_text(encoding="utf-8"))))
+        report = json.loads((path / REPORT_NAME).read_text(encoding="utf-8"))
+        print(table(report))
+        for line in warnings(report):
+            print(line, file=sys.stderr)
         print(f"prepared data set: {path}")
 
 

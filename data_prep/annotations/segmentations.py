@@ -4,6 +4,7 @@ Raw forms: COCO's list of polygons, COCO's RLE with or without compression (`{"s
 FGVC6's EncodedPixels, a mask of pixels.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,15 +18,25 @@ from tfseg.structures.rle_counts import counts_from_runs, counts_from_string
 # damage, not an object that reaches past the edge.
 _MAX_SIDES_OUTSIDE = 10
 
-CLIPPED = "clipped_to_photo"  # the report's key
+CLIPPED = "clipped_to_photo"  # the report's keys
+NO_MASK = "no_mask"
+
+_EXPECTED = "polygons [[x, y, x, y, ...], ...] or an RLE {size, counts}"
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 class SegmentationError(ValueError):
-    """A segmentation that cannot be used; `reason` is the report's key."""
+    """A segmentation that cannot be used.
 
-    def __init__(self, reason: str):
+    Attributes:
+        reason: the report's key.
+        detail: what was got and what was expected.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
         super().__init__(reason)
         self.reason = reason
+        self.detail = detail
 
 
 class EncodedPixels(str):
@@ -60,7 +71,11 @@ def segment_from_raw(
         SegmentationError: It is damaged, or of no known form.
     """
     if isinstance(segmentation, list):
-        return _from_polygons(segmentation, annotated_hw, photo_hw)
+        if [type(part) for part in segmentation] != [dict]:
+            return _from_polygons(segmentation, annotated_hw, photo_hw)
+        (segmentation,) = segmentation  # an RLE in a list means the RLE
+    if segmentation is None:
+        raise SegmentationError(NO_MASK, f"got segmentation null, expected {_EXPECTED}")
     for form, counts_of in _RUN_LENGTHS.items():
         if isinstance(segmentation, form):
             counts, repairs = counts_of(segmentation, annotated_hw)
@@ -68,7 +83,7 @@ def segment_from_raw(
             break
     else:
         if not isinstance(segmentation, np.ndarray):
-            raise SegmentationError("segmentation_of_unknown_form")
+            raise SegmentationError("segmentation_of_unknown_form", _got(segmentation))
         if segmentation.shape != annotated_hw:
             raise SegmentationError("mask_of_another_size")
         rle, repairs = masks.rle_from_mask(segmentation), ()
@@ -83,11 +98,16 @@ def _from_polygons(
 ) -> Segment:
     height, width = annotated_hw
     limit = _MAX_SIDES_OUTSIDE * max(height, width)
+    if not polygons:
+        raise SegmentationError(NO_MASK, f"got segmentation [], expected {_EXPECTED}")
+    polygons = [_numbers(polygon) for polygon in _flat_polygons(polygons)]
     if not all(_is_polygon(polygon, limit) for polygon in polygons):
-        raise SegmentationError("malformed_polygon")
+        raise SegmentationError("malformed_polygon", _got(polygons))
     usable = [polygon for polygon in polygons if len(polygon) >= 6]
     if not usable:
-        raise SegmentationError("no_polygon_of_3_points")
+        points = max(len(polygon) for polygon in polygons) // 2
+        got = f"got a polygon of {points} points ({2 * points} numbers)"
+        raise SegmentationError("no_polygon_of_3_points", f"{got}, expected at least 3 (6 numbers)")
     repairs = ["polygon_under_3_points"] * (len(polygons) - len(usable))
     extent = _extent(usable)
     if extent.xmin < 0 or extent.ymin < 0 or extent.xmax > width or extent.ymax > height:
@@ -96,6 +116,49 @@ def _from_polygons(
         scale_y, scale_x = photo_hw[0] / height, photo_hw[1] / width
         usable = [_scaled(polygon, scale_x, scale_y) for polygon in usable]
     return Segment(masks.rle_from_polygons(usable, *photo_hw), extent, tuple(repairs))
+
+
+def _flat_polygons(polygons: list) -> list:
+    """Brings the forms that tools write to COCO's [[x, y, x, y, ...], ...].
+
+    A flat list of numbers is one polygon; pairs [x, y] are the points of one; a list around all of
+    it is taken off. Each form has this one meaning: COCO's own polygons have 6 numbers or more.
+    """
+    if all(_is_number(part) for part in polygons):
+        return [polygons]
+    if all(_is_pair(part) for part in polygons):
+        return [[number for pair in polygons for number in pair]]
+    is_nested = all(isinstance(part, list) and part for part in polygons) and all(
+        isinstance(inner, list) for part in polygons for inner in part
+    )
+    if is_nested:
+        return [flat for part in polygons for flat in _flat_polygons(part)]
+    return polygons
+
+
+def _is_number(part: Any) -> bool:
+    if isinstance(part, str):
+        return _NUMBER.fullmatch(part.strip()) is not None
+    return isinstance(part, int | float) and not isinstance(part, bool)
+
+
+def _is_pair(part: Any) -> bool:
+    return isinstance(part, list) and len(part) == 2 and all(map(_is_number, part))
+
+
+def _numbers(polygon: Any) -> Any:
+    """Reads numbers written as text; anything else stays as it is."""
+    if not isinstance(polygon, list) or not any(isinstance(part, str) for part in polygon):
+        return polygon
+    if not all(map(_is_number, polygon)):
+        return polygon
+    return [float(part) if isinstance(part, str) else part for part in polygon]
+
+
+def _got(segmentation: Any) -> str:
+    text = str(segmentation)
+    shown = f"{text[:40]}..." if len(text) > 40 else text
+    return f"got segmentation {shown}, expected {_EXPECTED}"
 
 
 def _is_polygon(polygon: Any, limit: float) -> bool:
@@ -123,7 +186,10 @@ _Counts = tuple[np.ndarray, tuple[str, ...]]
 def _counts_from_coco(rle: dict, annotated_hw: tuple[int, int]) -> _Counts:
     size, raw_counts = rle.get("size"), rle.get("counts")
     if not isinstance(size, list) or tuple(size) != annotated_hw:
-        raise SegmentationError("rle_of_another_size")
+        expected = f"expected [height, width] of the image, {list(annotated_hw)}"
+        is_swapped = isinstance(size, list) and tuple(size[::-1]) == annotated_hw
+        reason = "rle_height_and_width_swapped" if is_swapped else "rle_of_another_size"
+        raise SegmentationError(reason, f"got an RLE of size {size}, {expected}")
     try:
         if isinstance(raw_counts, str):
             counts = counts_from_string(raw_counts.encode())
@@ -147,7 +213,9 @@ def _counts_from_coco(rle: dict, annotated_hw: tuple[int, int]) -> _Counts:
 
 def _counts_from_encoded_pixels(text: EncodedPixels, annotated_hw: tuple[int, int]) -> _Counts:
     words = text.split()
-    if not words or len(words) % 2 or not all(word.isdecimal() for word in words):
+    if not words or words == ["nan"]:
+        raise SegmentationError(NO_MASK, f"got EncodedPixels {text[:20]!r}, expected run lengths")
+    if len(words) % 2 or not all(word.isdecimal() for word in words):
         raise SegmentationError("malformed_rle")
     if max(map(len, words)) > 15:  # nothing near the number of pixels of a photo
         raise SegmentationError("malformed_rle")

@@ -8,6 +8,10 @@ EXPLANATIONS = {
     "photo_is_web_page": "The file is a web page, as a server gives in place of a photo.",
     "photo_is_empty_file": "The photo's file has no bytes.",
     "photo_too_large": "The photo has more pixels than can be worked on safely.",
+    "photo_height_and_width_swapped": "The annotations say the photo's height is its width and the "
+    "other way round.",
+    "entry_of_the_same_photo_merged": "The photo is listed twice under different ids; its "
+    "annotations are together in one example.",
     "photo_size_differs": "The photo has another size than its annotations say, so the masks "
     "cannot be trusted.",
     "no_annotations": "The raw files have no annotation of the photo; as an example without "
@@ -37,6 +41,9 @@ EXPLANATIONS = {
     "no_polygon_of_3_points": "No polygon of the annotation encloses anything.",
     "malformed_polygon": "A polygon has an odd number of values, something that is no number, or "
     "points far outside the photo.",
+    "no_mask": "The annotation has no mask, at most a box; Mask R-CNN learns masks.",
+    "rle_height_and_width_swapped": "The mask's run lengths say [width, height], COCO's order is "
+    "[height, width]; which way they run cannot be known.",
     "malformed_rle": "The mask's run lengths are not what they should be.",
     "rle_of_another_size": "The mask was drawn for a photo of another size.",
     "rle_of_too_few_pixels": "The mask's run lengths do not cover the photo.",
@@ -51,6 +58,11 @@ EXPLANATIONS = {
     # put right or noticed
     "box_of_another_instance": "The raw box has its mask's size but lies elsewhere, as with pairs "
     "of shoes. Boxes here are taken from the masks, so they are right.",
+    "crowd_that_training_passes_over": "iscrowd is 1: COCO's region of a group. Neither training "
+    "nor evaluation counts it. Drawing tools mark brush masks so: --crowds=instances.",
+    "crowd_taken_as_an_instance": "iscrowd is 1, and --crowds=instances says it is a garment.",
+    "photo_found_by_another_name": "The raw file's name of the photo is no file; one photo alone "
+    "fits it.",
     "polygon_under_3_points": "Polygons of fewer than three points were dropped, the rest of the "
     "instance kept.",
     "clipped_to_photo": "The mask reached past the photo's edge and was cut off there.",

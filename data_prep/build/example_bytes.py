@@ -13,7 +13,7 @@ from collections import Counter
 from data_prep.build.examples import PreparedExample
 from data_prep.readers.raw_dataset import Conversion, Note
 
-FORMAT_NUMBER = 2  # 1 was pickle
+FORMAT_NUMBER = 3  # 1 was pickle, 2 had notes without details
 _LENGTH = struct.Struct("<I")
 _BYTES_KEY = "num_bytes"
 

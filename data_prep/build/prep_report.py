@@ -7,24 +7,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data_prep.build.examples import PreparedExample
-from data_prep.readers.raw_dataset import Note, RawSource
+from data_prep.readers.raw_dataset import CROWD_IGNORED, NOT_BAD, Note, RawSource
 
 _NUM_EXAMPLES = 10
 
 
 @dataclass
 class Tally:
-    """Counts by reason, with the smallest few ids: the same whatever the order of the work."""
+    """Counts by reason, with the smallest few ids: the same whatever the order of the work.
+
+    Attributes:
+        counts: by reason.
+        examples: (id, photo's file, what was got and expected) of the smallest ids, by reason.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    examples: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
 
     def add(self, notes: Iterable[Note]) -> None:
         """Counts them."""
-        for reason, record_id, file_name in notes:
-            self.counts[reason] = self.counts.get(reason, 0) + 1
-            examples = self.examples.setdefault(reason, [])
-            bisect.insort(examples, (record_id, file_name))
+        for note in notes:
+            self.counts[note.reason] = self.counts.get(note.reason, 0) + 1
+            examples = self.examples.setdefault(note.reason, [])
+            bisect.insort(examples, (note.record_id, note.file_name, note.detail))
             del examples[_NUM_EXAMPLES:]
 
     @property
@@ -44,8 +49,8 @@ class Tally:
         return {
             reason: {
                 "count": count,
-                "example_ids": [record_id for record_id, _ in self.examples[reason]],
-                "example_files": [file_name for _, file_name in self.examples[reason]],
+                "example_ids": [record_id for record_id, _, _ in self.examples[reason]],
+                "example_files": [file_name for _, file_name, _ in self.examples[reason]],
             }
             for reason, count in self.commonest()
         }
@@ -53,7 +58,11 @@ class Tally:
 
 @dataclass
 class SourceReport:
-    """Of one raw file."""
+    """Of one raw file.
+
+    Attributes:
+        bad_by_category: annotations that cannot be used, by the raw file's id of their category.
+    """
 
     name: str
     num_photos: int
@@ -62,6 +71,7 @@ class SourceReport:
     kept_annotations: int = 0
     left_out: Tally = field(default_factory=Tally)
     dropped: Tally = field(default_factory=Tally)
+    bad_by_category: dict[int, Tally] = field(default_factory=dict)
     repairs: Tally = field(default_factory=Tally)
 
     @classmethod
@@ -77,11 +87,15 @@ class SourceReport:
         conversion = example.conversion
         if conversion.left_out_reason is not None:
             file_name = conversion.file_name
-            self.left_out.add([Note(conversion.left_out_reason, image_id, file_name)])
+            detail = conversion.left_out_detail
+            self.left_out.add([Note(conversion.left_out_reason, image_id, file_name, detail)])
         else:
             self.kept_photos += 1
             self.kept_annotations += len(example.annotation_jsons)
         self.dropped.add(conversion.dropped)
+        for note in conversion.dropped:
+            if note.category is not None and note.reason not in NOT_BAD:
+                self.bad_by_category.setdefault(note.category, Tally()).add([note])
         self.repairs.add(conversion.repairs)
 
     def as_json(self) -> dict:
@@ -183,6 +197,25 @@ def table(report: dict) -> str:
         if len(split["by_source"]) > 1:
             lines += [_split_row(of, own, indent=4) for of, own in split["by_source"].items()]
     return "\n".join(lines)
+
+
+def warnings(report: dict) -> list[str]:
+    """What whoever made the data set should not overlook, a line each."""
+    lines = []
+    for source in report["sources"]:
+        crowds = source["repairs"].get(CROWD_IGNORED)
+        if crowds:
+            lines.append(
+                f"warning: {source['name']}: {crowds['count']} of "
+                f"{source['annotations']['in_raw']} annotations have iscrowd: 1, which training "
+                "passes over. Drawing tools (CVAT, Datumaro, supervision) mark brush masks so; "
+                "--crowds=instances trains on them."
+            )
+    for name, split in report["splits"].items():
+        empty = [n for n, count in split["instances_by_category"].items() if not count]
+        if name == "train" and empty:
+            lines.append(f"warning: train has no instance of {', '.join(empty)}.")
+    return lines
 
 
 def _row(label: str, count: int, indent: int = 2) -> str:

@@ -12,11 +12,13 @@ from tqdm import tqdm
 
 from data_prep.build.examples import ExampleMaker, PreparedExample
 from data_prep.build.ground_truth import GroundTruthWriter
-from data_prep.build.prep_report import SourceReport, SplitReport, fingerprint
+from data_prep.build.prep_report import SourceReport, SplitReport, Tally, fingerprint
 from data_prep.build.splits import SplitPlan
 from data_prep.ordered_pool import OrderedPool
 from data_prep.prepared import ground_truth_name
-from data_prep.readers.raw_dataset import ON_PURPOSE, RawDataset, RawSource
+from data_prep.readers.raw_dataset import NOT_BAD, ON_PURPOSE, RawDataset, RawSource
+
+_FEW = 3  # annotations of a category that stop no build, however rare it is
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Preparation:
     def split_names(self) -> tuple[str, ...]:
         """The splits that may come to be: those asked for, then those a raw source names."""
         fixed = {source.split for source in self._raw.sources if source.split}
-        return (*self._options.split_plan.splits, *sorted(fixed))
+        return tuple(dict.fromkeys((*self._options.split_plan.splits, *sorted(fixed))))
 
     def splits(self) -> dict[str, Iterator[tuple[int, dict]]]:
         """Gives (image id, feature values) of each split that is not empty.
@@ -171,19 +173,32 @@ class Preparation:
         ]
 
     def _check_left_out(self, source: RawSource, report: SourceReport) -> None:
-        allowed = self._options.max_bad_percent / 100 * report.num_photos
-        bad = [item for item in report.left_out.commonest() if item[0] not in ON_PURPOSE]
-        num_bad = sum(count for _, count in bad)
-        if source.split is not None or num_bad <= allowed:
+        if source.split not in (None, "train", "val", "test"):
             return
-        reasons = ", ".join(
-            f"{reason.replace('_', ' ')}: {count} (e.g. {_example(report, reason)})"
+        self._check_limit(report, "photos", report.num_photos, report.left_out, ON_PURPOSE)
+        self._check_limit(report, "annotations", report.num_annotations, report.dropped, NOT_BAD)
+        for category, tally in report.bad_by_category.items():
+            number = source.num_annotations_by_category.get(category, 0)
+            if tally.total > _FEW and number:
+                what = f"annotations of the category with id {category}"
+                self._check_limit(report, what, number, tally, NOT_BAD)
+
+    def _check_limit(
+        self, report: SourceReport, what: str, number: int, tally: Tally, accepted: frozenset[str]
+    ) -> None:
+        """Stops the build where more than the allowed share of something cannot be used."""
+        bad = [item for item in tally.commonest() if item[0] not in accepted]
+        num_bad = sum(count for _, count in bad)
+        if num_bad <= self._options.max_bad_percent / 100 * number:
+            return
+        reasons = "; ".join(
+            f"{reason.replace('_', ' ')}: {count} ({_example(tally, reason)})"
             for reason, count in bad[:3]
         )
         raise ValueError(
-            f"{source.name}: {num_bad} of {report.num_photos} photos cannot be used "
-            f"so far, more than {self._options.max_bad_percent:g} %; {reasons}; check the raw "
-            "files or raise --max_bad_percent."
+            f"{report.name}: {num_bad} of {number} {what} cannot be used so far, more than "
+            f"{self._options.max_bad_percent:g} %; {reasons}; check the raw files or raise "
+            "--max_bad_percent."
         )
 
     def report(self) -> dict:
@@ -205,6 +220,7 @@ class Preparation:
         self._example_source.close()
 
 
-def _example(report: SourceReport, reason: str) -> str:
-    record_id, file_name = report.left_out.examples[reason][0]
-    return f"{record_id}, {file_name}" if file_name else str(record_id)
+def _example(tally: Tally, reason: str) -> str:
+    record_id, file_name, detail = tally.examples[reason][0]
+    example = f"e.g. {record_id}, {file_name}" if file_name else f"e.g. {record_id}"
+    return f"{example}: {detail}" if detail else example

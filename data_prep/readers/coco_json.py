@@ -4,7 +4,11 @@ Format: https://cocodataset.org/#format-data
 """
 
 import json
+import re
 from array import array
+from collections import Counter
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,29 +23,39 @@ _LFS_POINTER = b"version https://git-lfs"
 
 
 class CocoImage(NamedTuple):
-    """One entry of a COCO json's `images`; sizes in pixels."""
+    """One entry of a COCO json's `images`; sizes in pixels, None where the json has none."""
 
     image_id: int
     file_name: str
-    height: int
-    width: int
+    height: int | None
+    width: int | None
     is_rejected: bool = False  # in a review: our own field, {"review": "rejected"}
 
 
 class CocoRecord(NamedTuple):
-    """One photo and its annotations as json texts, parsed only where they are worked on."""
+    """One photo and its annotations as json texts, parsed only where they are worked on.
+
+    Attributes:
+        image: the photo's entry.
+        annotation_texts: as the file has them.
+        annotation_ids: of those that have none of their own; may be shorter.
+    """
 
     image: CocoImage
     annotation_texts: tuple[str, ...]
+    annotation_ids: tuple[int, ...] = ()
 
     def raw_photo(self) -> RawPhoto:
         """Parses the texts."""
         image = self.image
-        annotations = [json.loads(text) for text in self.annotation_texts]
+        annotations = [
+            {"id": annotation_id, **json.loads(text)}
+            for annotation_id, text in zip_longest(self.annotation_ids, self.annotation_texts)
+        ]
         return RawPhoto(
             image.image_id,
             image.file_name,
-            annotated_hw=(image.height, image.width),
+            annotated_hw=None if image.height is None else (image.height, image.width),
             instances=tuple(_raw_instance(a) for a in annotations if not _is_rejected(a)),
             dropped=tuple(
                 Note(REJECTED, a["id"], image.file_name) for a in annotations if _is_rejected(a)
@@ -58,13 +72,39 @@ def _raw_instance(annotation: dict) -> RawInstance:
     if not isinstance(attribute_ids, list) or not set(map(type, attribute_ids)) <= {int}:
         attribute_ids = []
     return RawInstance(
-        record_id=annotation["id"],
-        raw_category_id=annotation["category_id"],
-        segmentation=annotation["segmentation"],
-        is_crowd=bool(annotation.get("iscrowd", 0)),
+        record_id=whole_number(annotation["id"]),
+        raw_category_id=whole_number(annotation["category_id"]),
+        segmentation=annotation.get("segmentation"),
+        is_crowd=is_crowd(annotation),
         bbox_xywh=annotation.get("bbox"),
         attribute_ids=tuple(sorted(set(attribute_ids))),
     )
+
+
+def whole_number(value: Any) -> int | None:
+    """Reads an id as tools write it: 7, 7.0 or "7"; None for anything else, or beyond 62 bits."""
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}(\.0+)?\s*", value):
+        value = int(value.split(".")[0])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_id = isinstance(value, int) and not isinstance(value, bool) and -(2**62) < value < 2**62
+    return value if is_id else None
+
+
+_CROWD_WORDS = {"0": False, "1": True, "false": False, "true": True, "": False, "none": False}
+
+
+def is_crowd(annotation: dict) -> bool:
+    """Reads `iscrowd`: 0, 1, a boolean, either as text; nothing is no crowd.
+
+    Raises:
+        ValueError: It is anything else.
+    """
+    value = annotation.get("iscrowd")
+    word = str(value).strip().lower().removesuffix(".0")
+    if word not in _CROWD_WORDS:
+        raise ValueError(f"has iscrowd {str(value)[:40]!r}, expected 0 or 1")
+    return _CROWD_WORDS[word]
 
 
 class CocoJson:
@@ -81,6 +121,8 @@ class CocoJson:
     Attributes:
         images: in file order, ids may repeat.
         category_names: by category id.
+        supercategories: by category id, "none" where it has none.
+        num_annotations_by_category: in the file, by category id.
         num_annotations: in the file.
 
     Raises:
@@ -92,6 +134,8 @@ class CocoJson:
         self._add_to_image_ids = add_to_image_ids
         self.images: list[CocoImage] = []
         self.category_names: dict[int, str] = {}
+        self.supercategories: dict[int, str] = {}
+        self.num_annotations_by_category: Counter[int] = Counter()
         _check_is_there(path)
         spans = array("q")  # image id, annotation id, first byte, bytes; one after the other
         found = set()
@@ -102,8 +146,10 @@ class CocoJson:
                 self.images.append(self._image(index, value))
             elif key == "annotations" and index is not None:
                 self._check_annotation(index, value)
-                image_id = value["image_id"] + add_to_image_ids
-                spans.extend((image_id, value["id"], start, num_bytes))
+                image_id = whole_number(value["image_id"]) + add_to_image_ids
+                annotation_id = whole_number(value.get("id", index + 1))
+                spans.extend((image_id, annotation_id, start, num_bytes))
+                self.num_annotations_by_category[whole_number(value["category_id"])] += 1
             elif key == "categories" and index is not None:
                 self._add_category(index, value)
         optional = set() if needs_annotations else {"annotations"}
@@ -122,14 +168,16 @@ class CocoJson:
         """The ids of an image's annotations, in file order."""
         return [int(row[1]) for row in self._rows(image_id)]
 
-    def record(self, image: CocoImage) -> CocoRecord:
-        """Cuts an image's annotations out of the file."""
-        texts = []
+    def record(self, image: CocoImage, more_ids: Sequence[int] = ()) -> CocoRecord:
+        """Cuts an image's annotations out of the file, and those of further image ids."""
+        texts, ids = [], []
         with self.path.open("rb") as file:
-            for _, _, start, num_bytes in self._rows(image.image_id).tolist():
-                file.seek(start)
-                texts.append(file.read(num_bytes).decode())
-        return CocoRecord(image, tuple(texts))
+            for image_id in (image.image_id, *more_ids):
+                for _, annotation_id, start, num_bytes in self._rows(image_id).tolist():
+                    file.seek(start)
+                    texts.append(file.read(num_bytes).decode())
+                    ids.append(annotation_id)
+        return CocoRecord(image, tuple(texts), tuple(ids))
 
     def orphan_annotation_ids(self) -> list[int]:
         """The ids of annotations whose image is not in the file."""
@@ -156,24 +204,43 @@ class CocoJson:
 
     def _image(self, index: int, value: Any) -> CocoImage:
         where = f"images[{index}]"
-        fields = [_integer(self, where, value, key) for key in ("id", "height", "width")]
-        if fields[1] < 1 or fields[2] < 1:
-            raise self._error(f"{where} has size {fields[2]}x{fields[1]}, expected at least 1x1")
-        file_name = str(value.get("file_name", fields[0]))
-        image_id = fields[0] + self._add_to_image_ids
-        return CocoImage(image_id, file_name, fields[1], fields[2], _is_rejected(value))
+        image_id = _integer(self, where, value, "id")
+        height, width = value.get("height"), value.get("width")
+        if height is None and width is None:  # the photo's own
+            size_hw = (None, None)
+        else:
+            size_hw = tuple(_integer(self, where, value, key) for key in ("height", "width"))
+            if min(size_hw) < 1:
+                raise self._error(
+                    f"{where} has size {size_hw[1]}x{size_hw[0]}, expected at least 1x1"
+                )
+        file_name = str(value.get("file_name", image_id))
+        return CocoImage(
+            image_id + self._add_to_image_ids, file_name, *size_hw, _is_rejected(value)
+        )
 
     def _check_annotation(self, index: int, value: Any) -> None:
-        for key in ("id", "image_id", "category_id"):
-            _integer(self, f"annotations[{index}]", value, key)
-        if "segmentation" not in value:
-            raise self._error(f"annotations[{index}] has no 'segmentation'")
+        where = f"annotations[{index}]"
+        for key in ("image_id", "category_id"):
+            _integer(self, where, value, key)
+        if "id" in value:
+            _integer(self, where, value, "id")
+        try:
+            is_crowd(value)
+        except ValueError as error:
+            raise self._error(f"{where} {error}") from None
 
     def _add_category(self, index: int, value: Any) -> None:
         category_id = _integer(self, f"categories[{index}]", value, "id")
         if not isinstance(value.get("name"), str):
             raise self._error(f"categories[{index}] has no 'name'")
+        if self.category_names.get(category_id, value["name"]) != value["name"]:
+            raise self._error(
+                f"categories[{index}] has the id {category_id} of "
+                f"{self.category_names[category_id]!r} again, for {value['name']!r}"
+            )
         self.category_names[category_id] = value["name"]
+        self.supercategories[category_id] = str(value.get("supercategory") or "none")
 
     def _error(self, what: str) -> ValueError:
         return ValueError(f"{self.path}: not a COCO json: {what}.")
@@ -193,6 +260,12 @@ def _integer(coco: CocoJson, where: str, value: Any, key: str) -> int:
     if not isinstance(value, dict):
         raise coco._error(f"{where} is {str(value)[:40]!r}, expected an object")
     got = value.get(key)
-    if isinstance(got, bool) or not isinstance(got, int) or not -(2**62) < got < 2**62:
-        raise coco._error(f"{where} has {key} {str(got)[:40]}, expected an integer")
-    return got
+    number = whole_number(got)
+    if number is None:
+        advice = "; number the images and let image_id have the same numbers"
+        is_image_id = key == "image_id" or (key == "id" and where.startswith("images"))
+        raise coco._error(
+            f"{where} has {key} {str(got)[:40]!r}, expected a whole number"
+            f"{advice if is_image_id and got is not None else ''}"
+        )
+    return number

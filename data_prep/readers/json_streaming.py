@@ -47,7 +47,7 @@ def list_elements(path: Path, keys: Collection[str]) -> Iterator[Element]:
     """
     with path.open("rb") as file:
         window = _Window(path, file)
-        window.expect("{")
+        window.expect_object()
         while window.peek() != "}":
             key, _, _ = window.decode()
             window.expect(":")
@@ -60,6 +60,8 @@ def list_elements(path: Path, keys: Collection[str]) -> Iterator[Element]:
                 yield from _elements(window, key)
             if window.peek() != "}":
                 window.expect(",")
+        window.expect("}")
+        window.expect_end()
 
 
 def _elements(window: "_Window", key: str) -> Iterator[Element]:
@@ -82,7 +84,7 @@ class _Window:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
         self._position = 0  # in the text
-        self._passed_bytes = 0  # of the file, before the position
+        self._passed_bytes = self._byte_order_mark()  # of the file, before the position
         self._passed_characters = 0
         self._is_whole = False  # nothing of the file is left
 
@@ -92,6 +94,47 @@ class _Window:
             self._pass(_SPACE.match(self._text, self._position).end())
             if self._position < len(self._text) or not self._grow():
                 return self._text[self._position : self._position + 1]
+
+    def _byte_order_mark(self) -> int:
+        """Passes over UTF-8's mark, which Windows' editors write; returns its bytes."""
+        start = self._file.read(len(codecs.BOM_UTF8))
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ValueError(
+                f"{self._path}: is UTF-16 text, expected UTF-8; save it as UTF-8, as with "
+                f"`iconv -f UTF-16 -t UTF-8 {self._path.name} > new.json`."
+            )
+        if start == codecs.BOM_UTF8:
+            return len(start)
+        self._file.seek(0)
+        return 0
+
+    def expect_object(self) -> None:
+        """Passes over the brace that the file begins with; says what it begins with instead."""
+        first = self.peek()
+        if first == "[":
+            raise ValueError(
+                f"{self._path}: is a list, as results of a detector are; expected an object with "
+                "the lists images, annotations and categories: the ground truth's json."
+            )
+        if first == "":
+            raise ValueError(f"{self._path}: is empty, expected a COCO json; get it again.")
+        if first != "{":
+            got = self._text[self._position : self._position + 20]
+            raise ValueError(
+                f"{self._path}: not a json: it begins with {got!r}, expected '{{'; see what was "
+                "downloaded."
+            )
+        self.expect("{")
+
+    def expect_end(self) -> None:
+        """Finds what follows the json's last brace: of two jsons in one file, one was lost."""
+        if self.peek():
+            got = self._text[self._position : self._position + 20]
+            raise ValueError(
+                f"{self._path}: goes on after the json's end (character "
+                f"{self._passed_characters}): got {got!r}, expected nothing; take it out, or make "
+                "one json of the two."
+            )
 
     def expect(self, character: str) -> None:
         """Passes over a character that has to be there."""

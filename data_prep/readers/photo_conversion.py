@@ -11,7 +11,10 @@ from data_prep.readers.photo_encoding import Photo, PhotoError, prepare_photo
 from data_prep.readers.raw_dataset import (
     ALL_LEFT_OUT_ON_PURPOSE,
     CATEGORY_LEFT_OUT,
+    CROWD_AS_INSTANCE,
+    CROWD_IGNORED,
     ON_PURPOSE,
+    PHOTO_LEFT_OUT,
     Conversion,
     Note,
 )
@@ -68,10 +71,13 @@ class PhotoConverter:
     Attributes:
         category_ids: raw category id -> category id; None where the data set leaves it out.
         max_side: the longest side to keep, pixels; None keeps the size.
+        crowds_are_instances: whether `iscrowd: 1` is a garment like any other, as drawing tools
+            mean it; else it is COCO's region of a group, which training and evaluation pass over.
     """
 
     category_ids: Mapping[int, int | None]
     max_side: int | None
+    crowds_are_instances: bool = False
 
     def convert(self, raw: RawPhoto, photo_bytes: bytes | None) -> Conversion:
         """Makes the image; a photo without any annotation is kept, without a usable one it is not.
@@ -87,7 +93,7 @@ class PhotoConverter:
                 raise PhotoError("photo_missing", "is not there")
             photo = prepare_photo(photo_bytes, self.max_side, raw.annotated_hw)
         except PhotoError as error:
-            return left_out(raw, error.reason)
+            return left_out(raw, error.reason, str(error))
         conversion = Conversion(raw.file_name, dropped=list(raw.dropped), repairs=list(raw.repairs))
         conversion.repairs += [Note(c, raw.image_id, raw.file_name) for c in photo.changes]
         instances = []
@@ -100,7 +106,8 @@ class PhotoConverter:
             on_purpose = all(note.reason in ON_PURPOSE for note in conversion.dropped)
             reason = ALL_LEFT_OUT_ON_PURPOSE if on_purpose else "no_usable_annotation"
             dropped = conversion.dropped
-            return Conversion(raw.file_name, left_out_reason=reason, dropped=dropped)
+            detail = _told(dropped[0])
+            return Conversion(raw.file_name, None, reason, detail, dropped)
         conversion.image = AnnotatedImage(
             raw.image_id, raw.file_name, photo.encoded, photo.height, photo.width, tuple(merged)
         )
@@ -109,42 +116,58 @@ class PhotoConverter:
     def _instance(
         self, raw_instance: RawInstance, raw: RawPhoto, photo: Photo, conversion: Conversion
     ) -> Instance | None:
-        def note(reason: str) -> Note:
-            return Note(reason, raw_instance.record_id, raw.file_name)
+        def note(reason: str, detail: str = "") -> Note:
+            category = raw_instance.raw_category_id
+            return Note(reason, raw_instance.record_id, raw.file_name, detail, category)
 
         if raw_instance.raw_category_id not in self.category_ids:
-            return conversion.dropped.append(note("unknown_category"))
+            known = ", ".join(map(str, list(self.category_ids)[:20]))
+            detail = f"got category_id {raw_instance.raw_category_id}, expected one of {known}"
+            conversion.dropped.append(note("unknown_category", detail))
+            return None
         category_id = self.category_ids[raw_instance.raw_category_id]
         if category_id is None:
-            return conversion.dropped.append(note(CATEGORY_LEFT_OUT))
+            conversion.dropped.append(note(CATEGORY_LEFT_OUT))
+            return None
         photo_hw = (photo.height, photo.width)
         annotated_hw = raw.annotated_hw or photo_hw
         try:
             segment = segment_from_raw(raw_instance.segmentation, annotated_hw, photo_hw)
         except SegmentationError as error:
-            return conversion.dropped.append(note(error.reason))
+            conversion.dropped.append(note(error.reason, error.detail))
+            return None
         area = masks.area_from_rle(segment.rle)
         if area == 0:
             is_lost = segment.extent.width > 0 and photo_hw != annotated_hw
             reason = "empty_mask_at_this_size" if is_lost else "empty_mask"
-            return conversion.dropped.append(note(reason))
+            conversion.dropped.append(note(reason))
+            return None
         conversion.repairs += map(note, segment.repairs)
         if _is_box_elsewhere(raw_instance.bbox_xywh, segment.extent):
             conversion.repairs.append(note("box_of_another_instance"))
+        is_crowd = raw_instance.is_crowd and not self.crowds_are_instances
+        if raw_instance.is_crowd:
+            conversion.repairs.append(note(CROWD_IGNORED if is_crowd else CROWD_AS_INSTANCE))
         return Instance(
             category_id=category_id,
             rle=segment.rle,
             bbox=masks.bbox_from_rle(segment.rle),
             area=area,
-            is_crowd=raw_instance.is_crowd,
+            is_crowd=is_crowd,
             attribute_ids=raw_instance.attribute_ids,
         )
 
 
-def left_out(raw: RawPhoto, reason: str) -> Conversion:
+def left_out(raw: RawPhoto, reason: str, detail: str = "") -> Conversion:
     """Leaves a photo out with all its annotations."""
-    dropped = [Note("photo_left_out", i.record_id, raw.file_name) for i in raw.instances]
-    return Conversion(raw.file_name, left_out_reason=reason, dropped=[*raw.dropped, *dropped])
+    dropped = [Note(PHOTO_LEFT_OUT, i.record_id, raw.file_name) for i in raw.instances]
+    return Conversion(raw.file_name, None, reason, detail, [*raw.dropped, *dropped])
+
+
+def _told(note: Note) -> str:
+    """An annotation's reason in words, such as "annotation 3, no mask: got segmentation []"."""
+    words = f"annotation {note.record_id}, {note.reason.replace('_', ' ')}"
+    return f"{words}: {note.detail}" if note.detail else words
 
 
 class RawRecord(Protocol):
@@ -163,18 +186,32 @@ class PhotoReader(Protocol):
 
 @dataclass(frozen=True)
 class RecordConverter:
-    """RawRecord -> Conversion: parses, reads the photo, converts."""
+    """RawRecord -> Conversion: parses, reads the photo, converts.
+
+    Attributes:
+        photos: where they are.
+        converter: makes the image.
+        other_names: the name that a photo has there by that in the raw file, where they differ;
+            see photo_names.
+    """
 
     photos: PhotoReader
     converter: PhotoConverter
+    other_names: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, record: RawRecord) -> Conversion:
         """Makes one record's image."""
         raw = record.raw_photo()
         try:
-            photo_bytes = self.photos.read_photo(raw)
+            found = self.other_names.get(raw.file_name)
+            if found is None:
+                photo_bytes = self.photos.read_photo(raw)
+            else:
+                note = Note("photo_found_by_another_name", raw.image_id, raw.file_name, found)
+                raw = replace(raw, repairs=(*raw.repairs, note))
+                photo_bytes = self.photos.read_photo(replace(raw, file_name=found))
         except PhotoError as error:
-            return left_out(raw, error.reason)
+            return left_out(raw, error.reason, str(error))
         return self.converter.convert(raw, photo_bytes)
 
 

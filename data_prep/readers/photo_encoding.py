@@ -69,7 +69,7 @@ def prepare_photo(
     Raises:
         PhotoError: The photo is damaged ("photo_unreadable"), of a kind that is not read
             ("photo_is_heic", "photo_is_web_page", "photo_is_empty_file"), or of another size than
-            expected ("photo_size_differs").
+            expected ("photo_size_differs", "photo_height_and_width_swapped").
     """
     image, (width, height) = _decode(encoded, max_side)
     changes = []
@@ -91,8 +91,9 @@ def prepare_photo(
             changes.append("photo_exif_rotation_removed")
     size_hw = (height, width)
     if expected_size_hw is not None and size_hw != expected_size_hw:
+        is_swapped = size_hw == tuple(expected_size_hw)[::-1]
         raise PhotoError(
-            "photo_size_differs",
+            "photo_height_and_width_swapped" if is_swapped else "photo_size_differs",
             f"is {size_hw[1]}x{size_hw[0]}, the annotations say "
             f"{expected_size_hw[1]}x{expected_size_hw[0]}",
         )

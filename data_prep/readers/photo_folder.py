@@ -1,10 +1,14 @@
 """Photos that lie as files below a folder."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from data_prep.readers.photo_conversion import RawPhoto
 from data_prep.readers.photo_encoding import PhotoError
+from tfseg.io.photo_files import find_files
+
+MAX_PHOTO_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -13,20 +17,34 @@ class PhotoFolder:
 
     path: Path
 
-    def read_photo(self, raw: RawPhoto) -> bytes | None:
-        """The photo's bytes; None where there is no such file.
+    @cached_property
+    def _contents(self) -> str:
+        photos = find_files(self.path).photos
+        example = f", such as {photos[0].relative_to(self.path)}" if photos else ""
+        return f"{len(photos)} photos there{example}"
+
+    def read_photo(self, raw: RawPhoto) -> bytes:
+        """The photo's bytes.
 
         Raises:
-            PhotoError: The name leads out of the folder, or the file cannot be read.
+            PhotoError: There is no such file, its name leads out of the folder, it is no file (a
+                device or pipe), or it cannot be read.
         """
         name = raw.file_name
         try:
             path = (self.path / name).resolve()
             if not path.is_relative_to(self.path.resolve()):
                 raise PhotoError("photo_name_outside_folder", f"{name!r} is not below {self.path}")
+            if path.exists() and not path.is_file():
+                raise PhotoError("photo_unreadable", f"{name} is no file, but a folder or device")
+            if path.stat().st_size > MAX_PHOTO_BYTES:
+                size_mb = path.stat().st_size / 2**20
+                raise PhotoError(
+                    "photo_too_large", f"{name} has {size_mb:,.0f} MB, expected at most 512"
+                )
             return path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            raise PhotoError("photo_missing", f"looked in {self.path}: {self._contents}") from None
         except (OSError, ValueError) as error:  # ValueError: a name with a NUL
             if isinstance(error, PhotoError):
                 raise

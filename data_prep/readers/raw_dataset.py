@@ -1,6 +1,6 @@
 """What a data set's reader gives to the build: light records, and how to turn one into an image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -11,7 +11,17 @@ REJECTED = "rejected_in_review"
 CATEGORY_LEFT_OUT = "category_left_out"
 NO_PRODUCT_FOUND = "no_product_found"
 ALL_LEFT_OUT_ON_PURPOSE = "all_annotations_left_out_on_purpose"
-ON_PURPOSE = frozenset({REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, ALL_LEFT_OUT_ON_PURPOSE})
+PHOTO_LEFT_OUT = "photo_left_out"  # of an annotation: its photo counts instead
+ENTRY_MERGED = "entry_of_the_same_photo_merged"
+CROWD_IGNORED = "crowd_that_training_passes_over"
+CROWD_AS_INSTANCE = "crowd_taken_as_an_instance"
+ON_PURPOSE = frozenset(
+    {ENTRY_MERGED, REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, ALL_LEFT_OUT_ON_PURPOSE}
+)
+# Of annotations: those that a limit on bad ones does not count, beside what is on purpose.
+NOT_BAD = ON_PURPOSE | {
+    *(PHOTO_LEFT_OUT, "duplicate_merged", "under_60_pixels", "empty_mask_at_this_size"),
+}
 
 
 class Note(NamedTuple):
@@ -21,11 +31,15 @@ class Note(NamedTuple):
         reason: the report's key.
         record_id: of the photo or annotation.
         file_name: the photo's, "" where an annotation's photo is not known.
+        detail: what was got and what was expected.
+        category: the raw file's id of an annotation's category; None: not known, or a photo's.
     """
 
     reason: str
     record_id: int
     file_name: str
+    detail: str = ""
+    category: int | None = None
 
 
 @dataclass
@@ -34,7 +48,7 @@ class Conversion:
 
     Attributes:
         file_name: the photo's.
-        image: None where the photo is left out for `left_out_reason`.
+        image: None where the photo is left out for `left_out_reason`; left_out_detail says more.
         dropped: annotations of this photo that are not in `image`; all of them without an image.
         repairs: what was put right or merely noticed; ids of annotations, or of the photo where
             the reason begins with "photo".
@@ -43,6 +57,7 @@ class Conversion:
     file_name: str
     image: AnnotatedImage | None = None
     left_out_reason: str | None = None
+    left_out_detail: str = ""
     dropped: list[Note] = field(default_factory=list)
     repairs: list[Note] = field(default_factory=list)
 
@@ -79,6 +94,7 @@ class RawSource:
         left_out: photos already known to be unusable.
         dropped: annotations already known to be unusable, those of `left_out` included.
         split: where all of them go; None: divided by split_key into train, val and test.
+        num_annotations_by_category: in the raw file, by its own category ids, where it is known.
     """
 
     name: str
@@ -89,6 +105,7 @@ class RawSource:
     left_out: list[Note] = field(default_factory=list)
     dropped: list[Note] = field(default_factory=list)
     split: str | None = None
+    num_annotations_by_category: Mapping[int, int] = field(default_factory=dict)
 
     def records(self, image_ids: list[int]) -> Iterator[Any]:
         """Yields the record (pickled to the converter) of each image id, in that order."""

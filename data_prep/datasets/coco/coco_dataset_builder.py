@@ -6,7 +6,8 @@ import tensorflow_datasets as tfds
 
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
-from data_prep.datasets.coco.reader import find_raw_files, open_raw_dataset
+from data_prep.datasets.coco.layouts import find_parts
+from data_prep.datasets.coco.reader import open_raw_dataset
 from data_prep.readers.raw_dataset import RawDataset
 
 
@@ -19,11 +20,16 @@ class Builder(PreparedDatasetBuilder):
 
     @classmethod
     def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:
-        """The json and the photos' folder."""
-        return list(find_raw_files(raw_dir, **options.raw_paths))
+        """The jsons and the photos' folders."""
+        parts = find_parts(raw_dir, **options.raw_paths)
+        return list(dict.fromkeys(path for part in parts for path in part[:2]))
 
     @classmethod
     def open_raw(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
-        """Reads the json."""
-        paths = find_raw_files(raw_dir, **options.raw_paths)
-        return open_raw_dataset(*paths, options.max_side)
+        """Reads the jsons."""
+        return open_raw_dataset(
+            find_parts(raw_dir, **options.raw_paths),
+            options.max_side,
+            crowds_are_instances=options.choices.get("crowds") == "instances",
+            keeps_splits=options.choices.get("splits") != "hash",
+        )

@@ -1,80 +1,118 @@
-"""A COCO json with its photos in a folder."""
+"""COCO jsons with their photos in folders."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.datasets.coco.layouts import Part, find_parts
 from data_prep.readers.coco_json import CocoJson
 from data_prep.readers.coco_source import coco_source
 from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter
 from data_prep.readers.photo_folder import PhotoFolder
-from data_prep.readers.raw_dataset import RawDataset
+from data_prep.readers.photo_names import other_names
+from data_prep.readers.raw_dataset import RawDataset, RawSource
 
 
 def find_raw_files(
     raw_dir: Path | None, annotations: Path | None = None, photos_dir: Path | None = None
 ) -> tuple[Path, Path]:
-    """Completes the places that are not given with raw_dir's layout.
-
-    Args:
-        raw_dir: holds one json, or annotations/ with one; the photos in images/ or photos/, or
-            beside the json.
-        annotations: the json.
-        photos_dir: the photos' folder.
-
-    Returns:
-        The json and the photos' folder.
+    """Finds a data set's one json and the photos' folder; as find_parts.
 
     Raises:
         ValueError: One of them is missing, or raw_dir has several jsons.
     """
-    if annotations is None:
-        annotations = _only_json(raw_dir)
-    if not annotations.is_file():
-        raise ValueError(f"{annotations}: no such file; give the COCO json as --annotations.")
-    if photos_dir is None:
-        base = raw_dir or annotations.parent
-        found = [base / name for name in ("images", "photos") if (base / name).is_dir()]
-        photos_dir = found[0] if found else base
-    if not photos_dir.is_dir():
-        raise ValueError(f"{photos_dir}: no such folder; give the photos' folder as --photos_dir.")
-    return annotations, photos_dir
+    parts = find_parts(raw_dir, annotations, photos_dir)
+    if len(parts) > 1:
+        names = ", ".join(part.annotations.name for part in parts[:4])
+        raise ValueError(f"{raw_dir}: several jsons ({names}); say which one with --annotations.")
+    return parts[0][:2]
 
 
-def _only_json(raw_dir: Path | None) -> Path:
-    if raw_dir is None:
-        raise ValueError("no COCO json; give --annotations, or its folder as --raw_dir.")
-    if not raw_dir.is_dir():
-        raise ValueError(f"{raw_dir}: no such folder; give the folder of a COCO json as --raw_dir.")
-    for folder in (raw_dir, raw_dir / "annotations"):
-        found = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(path.name for path in found[:4])
-            raise ValueError(
-                f"{folder}: several jsons ({names}); say which one with --annotations."
-            )
-    raise ValueError(f"{raw_dir}: no json here or in annotations/; give --annotations.")
-
-
-def open_raw_dataset(annotations: Path, photos_dir: Path, max_side: int | None) -> RawDataset:
-    """Reads the json; no photos yet. Category ids become 1, 2, ... in the order of the json's.
+def open_raw_dataset(
+    parts: Sequence[Part],
+    max_side: int | None,
+    crowds_are_instances: bool = False,
+    keeps_splits: bool = True,
+) -> RawDataset:
+    """Reads the jsons; no photos yet. Category ids become 1, 2, ... in the order of the json's.
 
     Args:
-        annotations: the json.
-        photos_dir: the photos' folder.
+        parts: from find_parts.
         max_side: the longest side to keep, pixels; None keeps the size.
+        crowds_are_instances: see PhotoConverter.
+        keeps_splits: whether each part stays in the split that its tool put it in; else all are
+            divided alike. Where no part is for val, train's photos are divided into both.
 
     Raises:
-        ValueError: The json is not what it should be.
+        ValueError: A json is not what it should be.
     """
-    coco = CocoJson(annotations)
-    coco.check_image_ids()
-    raw_ids = sorted(coco.category_names)
-    names = tuple(coco.category_names[raw_id] for raw_id in raw_ids)
-    if not names or len(set(names)) < len(names):
-        raise ValueError(
-            f"{annotations}: got the categories {names}, expected at least one and no name twice."
+    jsons: list[CocoJson] = []
+    for part in parts:
+        coco = CocoJson(part.annotations, add_to_image_ids=_first_free_id(jsons))
+        coco.check_image_ids()
+        jsons.append(coco)
+    names_by_id = [_used_categories(coco) for coco in jsons]
+    names = tuple(dict.fromkeys(by_id[i] for by_id in names_by_id for i in sorted(by_id)))
+    category_ids = {name: index for index, name in enumerate(names, start=1)}
+    has_val = any(part.split == "val" for part in parts)
+    sources: list[RawSource] = []
+    for part, coco, by_id in zip(parts, jsons, names_by_id, strict=True):
+        converter = RecordConverter(
+            PhotoFolder(part.photos_dir),
+            PhotoConverter(
+                {raw_id: category_ids[name] for raw_id, name in by_id.items()},
+                max_side,
+                crowds_are_instances,
+            ),
+            other_names(part.photos_dir, [image.file_name for image in coco.images]),
         )
-    category_ids = {raw_id: index for index, raw_id in enumerate(raw_ids, start=1)}
-    converter = RecordConverter(PhotoFolder(photos_dir), PhotoConverter(category_ids, max_side))
-    return RawDataset(names, [coco_source(annotations.name, coco, converter)])
+        source = coco_source(_source_name(part, parts), coco, converter)
+        if keeps_splits and (has_val or part.split != "train"):
+            source.split = part.split
+        sources.append(source)
+    return RawDataset(names, sources)
+
+
+def _first_free_id(jsons: Sequence[CocoJson]) -> int:
+    """What is added to a further json's image ids, so that they are apart from the others'."""
+    return max((image.image_id + 1 for coco in jsons for image in coco.images), default=0)
+
+
+def _source_name(part: Part, parts: Sequence[Part]) -> str:
+    names = [other.annotations.name for other in parts]
+    path = part.annotations
+    return path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+
+
+def _used_categories(coco: CocoJson) -> dict[int, str]:
+    """A json's categories by id, without the group that Roboflow puts over all of them.
+
+    Raises:
+        ValueError: There is none, or two have one name.
+    """
+    names = dict(coco.category_names)
+    for raw_id, name in coco.category_names.items():
+        others = [coco.supercategories[other] for other in names if other != raw_id]
+        is_group = coco.supercategories[raw_id] == "none" and others and set(others) == {name}
+        if is_group and not coco.num_annotations_by_category[raw_id]:
+            print(
+                f"{coco.path.name}: the category {name!r} (id {raw_id}) is the group of the others "
+                "and has no annotation; left out",
+                file=sys.stderr,
+            )
+            del names[raw_id]
+            break
+    if not names:
+        raise ValueError(f"{coco.path}: the list categories is empty, expected at least one.")
+    for name in names.values():
+        ids = [raw_id for raw_id, other in names.items() if other == name]
+        if len(ids) > 1:
+            counts = ", ".join(
+                f"id {i} with {coco.num_annotations_by_category[i]} annotations" for i in ids
+            )
+            raise ValueError(
+                f"{coco.path}: the category {name!r} is there {len(ids)} times ({counts}), "
+                "expected each name once; give one of them another name, or its annotations "
+                "the other's id."
+            )
+    return names

@@ -11,6 +11,7 @@ from data_prep.readers.coco_json import CocoImage, CocoJson
 from data_prep.readers.coco_source import coco_source
 from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter
 from data_prep.readers.photo_folder import PhotoFolder
+from data_prep.readers.photo_names import other_names
 from data_prep.readers.raw_dataset import NO_PRODUCT_FOUND, RawDataset, RawSource
 
 
@@ -118,7 +119,11 @@ def open_source(
     coco = CocoJson(paths.annotations, add_to_image_ids=first_image_id - 1)
     coco.check_image_ids()
     raw_ids = {raw_id: category_ids[name] for raw_id, name in coco.category_names.items()}
-    converter = RecordConverter(PhotoFolder(paths.photos_dir), PhotoConverter(raw_ids, max_side))
+    converter = RecordConverter(
+        PhotoFolder(paths.photos_dir),
+        PhotoConverter(raw_ids, max_side),
+        other_names(paths.photos_dir, [image.file_name for image in coco.images]),
+    )
 
     def unusable_reason(image: CocoImage) -> str | None:
         return None if coco.annotation_ids(image.image_id) else NO_PRODUCT_FOUND

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -34,6 +36,44 @@ def test_segment_from_raw_takes_every_form(segmentation):
     assert segment.repairs == ()
 
 
+SQUARE = [1.0, 1.0, 3.0, 1.0, 3.0, 3.0, 1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [SQUARE],
+        SQUARE,
+        [[SQUARE]],
+        [[1, 1], [3, 1], [3, 3], [1, 3]],
+        [[[1, 1], [3, 1], [3, 3], [1, 3]]],
+        [list(map(str, SQUARE))],
+        list(map(str, SQUARE)),
+        [{"size": [4, 4], "counts": [5, 2, 2, 2, 5]}],
+    ],
+)
+def test_every_way_of_writing_one_polygon_is_that_polygon(written):
+    rle = segment_from_raw(written, (4, 4), (4, 4)).rle
+    expected = [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+    assert masks.mask_from_rle(rle).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ([[1, 1, 3, 3]], r"got a polygon of 2 points \(4 numbers\), expected at least 3"),
+        ([], r"got segmentation \[\], expected polygons"),
+        (None, "got segmentation null, expected polygons"),
+        ("x", "got segmentation x, expected polygons"),
+        ({"size": [4, 3], "counts": [12]}, r"got an RLE of size \[4, 3\], .* \[3, 4\]"),
+    ],
+)
+def test_what_cannot_be_used_is_told_with_what_was_got(written, message):
+    with pytest.raises(SegmentationError) as refused:
+        segment_from_raw(written, HW, HW)
+    assert re.search(message, refused.value.detail)
+
+
 def test_segment_from_raw_counts_encoded_pixels_from_one_down_the_columns():
     assert mask_of(EncodedPixels("1 1 12 1")) == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
 
@@ -62,7 +102,8 @@ def test_segment_from_raw_of_run_lengths_past_the_photo_altogether():
 @pytest.mark.parametrize(
     ("segmentation", "reason"),
     [
-        ({"size": [4, 3], "counts": [4, 3, 5]}, "rle_of_another_size"),
+        ({"size": [4, 3], "counts": [4, 3, 5]}, "rle_height_and_width_swapped"),
+        ({"size": [4, 4], "counts": [4, 3, 5]}, "rle_of_another_size"),
         ({"counts": [4, 3, 5]}, "rle_of_another_size"),
         ({"size": [3, 4], "counts": [4, 3]}, "rle_of_too_few_pixels"),
         ({"size": [3, 4], "counts": []}, "rle_of_too_few_pixels"),
@@ -76,7 +117,8 @@ def test_segment_from_raw_of_run_lengths_past_the_photo_altogether():
         ({"size": [3, 4], "counts": "O1"}, "malformed_rle"),
         ({"size": [3, 4], "counts": None}, "malformed_rle"),
         ({}, "rle_of_another_size"),
-        (EncodedPixels(""), "malformed_rle"),
+        (EncodedPixels(""), "no_mask"),
+        (EncodedPixels("nan"), "no_mask"),
         (EncodedPixels("5"), "malformed_rle"),
         (EncodedPixels("0 3"), "malformed_rle"),
         (EncodedPixels("5 0"), "malformed_rle"),

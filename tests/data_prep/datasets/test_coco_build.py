@@ -141,7 +141,7 @@ def test_find_raw_files_wants_one_json(tmp_path, jsons):
 
 def test_a_category_name_twice_is_refused(tmp_path):
     raw_dir = write(tmp_path / "raw", [{"id": 1}], [], categories=((1, "hat"), (2, "hat")))
-    with pytest.raises(ValueError, match=r"my\.json: got the categories \('hat', 'hat'\)"):
+    with pytest.raises(ValueError, match=r"my\.json: the category 'hat' is there 2 times \(id 1 "):
         build(raw_dir, tmp_path)
 
 

@@ -124,7 +124,7 @@ def test_report_counts_everything(data_dir):
             "no_annotations": tally(204, files=["0000204.jpg"]),
             "not_in_photos_table": tally(205, files=["0000205.jpg"]),
             "photo_missing": tally(201, files=["0000201.jpg"]),
-            "photo_size_differs": tally(203, files=["0000203.jpg"]),
+            "photo_height_and_width_swapped": tally(203, files=["0000203.jpg"]),
             "photo_unreadable": tally(202, files=["0000202.jpg"]),
         },
     }

@@ -130,8 +130,8 @@ def test_too_many_bad_photos_stop_the_build(raw_dir, tmp_path):
         build(raw_dir, tmp_path, max_bad_percent=15)
     assert str(caught.value) == (
         "train json: 4 of 22 photos cannot be used so far, more than 15 %; no annotations: 1 "
-        "(e.g. 204, 0000204.jpg), not in photos table: 1 (e.g. 205, 0000205.jpg), photo missing: "
-        "1 (e.g. 201, 0000201.jpg); check the raw files or raise --max_bad_percent."
+        "(e.g. 204, 0000204.jpg); not in photos table: 1 (e.g. 205, 0000205.jpg); photo missing: "
+        "1 (e.g. 201, 0000201.jpg: is not there); check the raw files or raise --max_bad_percent."
     )
     with pytest.raises(ValueError, match="no prepared data set here"):
         open_prepared(tmp_path)

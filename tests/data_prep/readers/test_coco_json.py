@@ -77,24 +77,28 @@ def test_orphan_annotation_ids(tmp_path):
     ("contents", "message"),
     [
         ("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n", "git lfs pull"),
-        ("", "not valid json"),
+        ("", "is empty"),
+        ("<html>", "not a json: it begins with '<html>'"),
+        (json.dumps(coco()) + "{}", r"goes on after the json's end \(character \d+\): got '{}'"),
         ('{"images": [{"id"', "not valid json"),
         (json.dumps(coco())[:-30], "not valid json"),
-        ("[1, 2]", "not valid json at character 0"),
+        ("[1, 2]", "is a list, as results of a detector are"),
         ('{"images": 3}', "'images' is not a list"),
         ("{}", "has no list 'images'"),
         ({"images": [], "annotations": []}, "has no list 'categories'"),
         (coco(images=[3]), r"images\[0\] is '3', expected an object"),
-        (coco(images=[{**IMAGE, "width": "40"}]), r"images\[0\] has width 40, expected an integer"),
+        (coco(images=[{**IMAGE, "width": "4x"}]), r"images\[0\] has width '4x', expected a whole"),
+        (coco(images=[{**IMAGE, "id": "a.jpg"}]), r"has id 'a.jpg', .*; number the images"),
         (coco(images=[{**IMAGE, "height": 0}]), r"images\[0\] has size 40x0"),
-        (coco(images=[{"id": 1}]), r"images\[0\] has height None"),
-        (coco(annotations=[{**ANNOTATION, "image_id": 1.5}]), r"annotations\[0\] has image_id 1.5"),
-        (coco(annotations=[{**ANNOTATION, "category_id": True}]), "has category_id True"),
-        (coco(annotations=[{**ANNOTATION, "id": 2**70}]), r"annotations\[0\] has id 11805"),
+        (coco(images=[{"id": 1, "width": 3}]), r"images\[0\] has height 'None'"),
         (
-            coco(annotations=[{"id": 1, "image_id": 5, "category_id": 1}]),
-            r"annotations\[0\] has no 'segmentation'",
+            coco(annotations=[{**ANNOTATION, "image_id": 1.5}]),
+            r"annotations\[0\] has image_id '1.5'",
         ),
+        (coco(annotations=[{**ANNOTATION, "category_id": True}]), "has category_id 'True'"),
+        (coco(annotations=[{**ANNOTATION, "id": 2**70}]), r"annotations\[0\] has id '11805"),
+        (coco(annotations=[{**ANNOTATION, "iscrowd": 2}]), r"annotations\[0\] has iscrowd '2'"),
+        (coco(categories=[CATEGORY, {"id": 1, "name": "top"}]), "the id 1 of 'bag' again, for"),
         (coco(categories=[{"id": 1}]), r"categories\[0\] has no 'name'"),
     ],
 )
@@ -104,6 +108,54 @@ def test_coco_json_refuses_what_is_not_coco(tmp_path, contents, message):
         CocoJson(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_ids_come_as_numbers_texts_and_whole_floats(tmp_path):
+    image = {**IMAGE, "id": "5", "height": 30.0}
+    annotation = {"image_id": 5.0, "category_id": "1", "segmentation": []}
+    category = {"id": "1", "name": "bag"}
+    read = CocoJson(write(tmp_path, coco([image], [annotation, annotation], [category])))
+    assert read.images == [CocoImage(5, "5.jpg", 30, 40)]
+    assert read.category_names == {1: "bag"}
+    instances = read.record(read.images[0]).raw_photo().instances
+    assert [(i.record_id, i.raw_category_id) for i in instances] == [(1, 1), (2, 1)]
+
+
+def test_a_photo_without_a_size_is_of_its_own(tmp_path):
+    read = CocoJson(write(tmp_path, coco([{"id": 5, "file_name": "5.jpg", "height": None}])))
+    assert read.record(read.images[0]).raw_photo().annotated_hw is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, False),
+        (1, True),
+        ("0", False),
+        ("1", True),
+        (False, False),
+        ("true", True),
+        (None, False),
+    ],
+)
+def test_iscrowd_is_read_by_its_meaning(tmp_path, value, expected):
+    read = CocoJson(write(tmp_path, coco(annotations=[{**ANNOTATION, "iscrowd": value}])))
+    (instance,) = read.record(read.images[0]).raw_photo().instances
+    assert instance.is_crowd is expected
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path):
+    path = tmp_path / "train.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(coco()).encode())
+    read = CocoJson(path)
+    assert json.loads(read.record(read.images[0]).annotation_texts[0]) == ANNOTATION
+
+
+def test_utf_16_is_called_by_its_name(tmp_path):
+    path = tmp_path / "train.json"
+    path.write_bytes(json.dumps(coco()).encode("utf-16"))
+    with pytest.raises(ValueError, match="is UTF-16 text, expected UTF-8; save it as"):
+        CocoJson(path)
 
 
 def test_coco_json_refuses_a_binary_file(tmp_path):

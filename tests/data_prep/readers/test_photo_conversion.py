@@ -66,7 +66,7 @@ def test_convert_leaves_out_a_polygon_of_two_points_only():
     ("annotation", "reason"),
     [
         ({"segmentation": [[1, 1, 5, 5]]}, "no_polygon_of_3_points"),
-        ({"segmentation": []}, "no_polygon_of_3_points"),
+        ({"segmentation": []}, "no_mask"),
         ({"segmentation": [box_polygon(50, 5, 60, 15)]}, "empty_mask"),
         ({"segmentation": [box_polygon(3, 3, 3, 3)]}, "empty_mask"),
         ({**SQUARE, "category_id": 14}, "unknown_category"),
@@ -75,14 +75,15 @@ def test_convert_leaves_out_a_polygon_of_two_points_only():
         ({"segmentation": [[1, 1, 5, 5, 1, float("nan")]]}, "malformed_polygon"),
         ({"segmentation": [[1, 1, 5, 5, 1, float("inf")]]}, "malformed_polygon"),
         ({"segmentation": [[1, 1, 5, 5, 1, 10**400]]}, "malformed_polygon"),
-        ({"segmentation": [[1, 1, 5, 5, 1, "2"]]}, "malformed_polygon"),
+        ({"segmentation": [[1, 1, 5, 5, 1, "2x"]]}, "malformed_polygon"),
         ({"segmentation": [[1, 1, 5, 5, 1, None]]}, "malformed_polygon"),
         ({"segmentation": [[1, 1, 5, 5, 1, 10**6]]}, "malformed_polygon"),
         ({"segmentation": [7]}, "malformed_polygon"),
         ({**SQUARE, "category_id": 13}, "category_left_out"),
         ({"segmentation": {"size": [30, 40], "counts": [1200]}}, "empty_mask"),
-        ({"segmentation": {"size": [40, 30], "counts": [0, 1200]}}, "rle_of_another_size"),
-        ({"segmentation": None}, "segmentation_of_unknown_form"),
+        ({"segmentation": {"size": [40, 30], "counts": [0, 1200]}}, "rle_height_and_width_swapped"),
+        ({"segmentation": {"size": [30, 41], "counts": [0, 1200]}}, "rle_of_another_size"),
+        ({"segmentation": None}, "no_mask"),
     ],
 )
 def test_convert_drops_and_counts(annotation, reason):
