@@ -16,7 +16,7 @@ from data_prep.build.prep_report import SourceReport, SplitReport, Tally, finger
 from data_prep.build.splits import SplitPlan
 from data_prep.ordered_pool import OrderedPool
 from data_prep.prepared import ground_truth_name
-from data_prep.readers.raw_dataset import NOT_BAD, ON_PURPOSE, RawDataset, RawSource
+from data_prep.readers.raw_dataset import NOT_BAD, ON_PURPOSE, ImageKey, RawDataset, RawSource
 
 _FEW = 3  # annotations of a category that stop no build, however rare it is
 
@@ -107,6 +107,13 @@ class Preparation:
         self._split_reports: dict[str, SplitReport] = {}
         for source, report in zip(raw.sources, self._source_reports, strict=True):
             self._check_left_out(source, report)
+        free = [source for source in raw.sources if source.split is None]
+        self._moved = options.split_plan.with_none_empty(
+            (key.split_key for source in free for key in source.keys),
+            {source.split for source in raw.sources if source.split and source.keys},
+        )
+        for key, split in self._moved.items():
+            print(f"{key}: goes to {split}, which would be empty", file=sys.stderr)
         self._progress = tqdm(
             total=sum(len(source.keys) for source in raw.sources),
             unit="photo",
@@ -165,12 +172,13 @@ class Preparation:
 
     def image_ids(self, source: RawSource, split: str) -> list[int]:
         """The photos of a raw source that belong to a split, usable or not."""
+        return [key.image_id for key in source.keys if self._split_of(source, key) == split]
+
+    def _split_of(self, source: RawSource, key: ImageKey) -> str:
+        if source.split:
+            return source.split
         plan = self._options.split_plan
-        return [
-            key.image_id
-            for key in source.keys
-            if (source.split or plan.split_of(key.split_key)) == split
-        ]
+        return self._moved.get(key.split_key) or plan.split_of(key.split_key)
 
     def _check_left_out(self, source: RawSource, report: SourceReport) -> None:
         if source.split not in (None, "train", "val", "test"):

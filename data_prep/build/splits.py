@@ -1,6 +1,7 @@
 """Which split an image belongs to: a stable hash, the same on every machine and in every order."""
 
 import hashlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 _NUM_BUCKETS = 10_000  # a hundredth of a percent
@@ -53,13 +54,37 @@ class SplitPlan:
         names = [("train", 1), ("val", self.val_percent), ("test", self.test_percent)]
         return tuple(name for name, percent in names if percent > 0)
 
+    def with_none_empty(self, split_keys: Iterable[str], fixed: Collection[str]) -> dict[str, str]:
+        """Gives each split that a small data set would leave empty one key of train's.
+
+        Args:
+            split_keys: all of the data set.
+            fixed: splits that have photos anyhow.
+
+        Returns:
+            The split of each key that is moved: the one nearest by its hash, so that it stays
+            there while the data set grows, until that split has keys of its own. Train keeps at
+            least one.
+        """
+        keys = sorted(set(split_keys), key=lambda key: (_number(key) % _NUM_BUCKETS, key))
+        used = {self.split_of(key) for key in keys} | set(fixed)
+        spare = [key for key in keys if self.split_of(key) == "train"]
+        moved = {}
+        for split in self.splits:
+            if split not in used and len(spare) > 1:
+                moved[spare.pop(0)] = split
+        return moved
+
     def split_of(self, split_key: str) -> str:
         """Gives the split of all images with this key."""
-        digest = hashlib.sha256(split_key.encode()).digest()
-        number = int.from_bytes(digest[:8], "big")
+        number = _number(split_key)
         if self.num_folds is not None:
             return "val" if number % self.num_folds == self.fold else "train"
         percent = number % _NUM_BUCKETS * 100 / _NUM_BUCKETS
         if percent < self.val_percent:
             return "val"
         return "test" if percent < self.val_percent + self.test_percent else "train"
+
+
+def _number(split_key: str) -> int:
+    return int.from_bytes(hashlib.sha256(split_key.encode()).digest()[:8], "big")

@@ -122,6 +122,7 @@ class CocoJson:
         images: in file order, ids may repeat.
         category_names: by category id.
         supercategories: by category id, "none" where it has none.
+        attribute_names: by attribute id, where it has Fashionpedia's list `attributes`.
         num_annotations_by_category: in the file, by category id.
         num_annotations: in the file.
 
@@ -135,12 +136,13 @@ class CocoJson:
         self.images: list[CocoImage] = []
         self.category_names: dict[int, str] = {}
         self.supercategories: dict[int, str] = {}
+        self.attribute_names: dict[int, str] = {}
         self.num_annotations_by_category: Counter[int] = Counter()
         _check_is_there(path)
         spans = array("q")  # image id, annotation id, first byte, bytes; one after the other
         found = set()
         lists = ("images", "annotations", "categories")
-        for key, index, value, start, num_bytes in list_elements(path, lists):
+        for key, index, value, start, num_bytes in list_elements(path, (*lists, "attributes")):
             found.add(key)
             if key == "images" and index is not None:
                 self.images.append(self._image(index, value))
@@ -152,6 +154,8 @@ class CocoJson:
                 self.num_annotations_by_category[whole_number(value["category_id"])] += 1
             elif key == "categories" and index is not None:
                 self._add_category(index, value)
+            elif key == "attributes" and index is not None:
+                self._add_attribute(index, value)
         optional = set() if needs_annotations else {"annotations"}
         for key in lists:
             if key not in found | optional:
@@ -241,6 +245,12 @@ class CocoJson:
             )
         self.category_names[category_id] = value["name"]
         self.supercategories[category_id] = str(value.get("supercategory") or "none")
+
+    def _add_attribute(self, index: int, value: Any) -> None:
+        attribute_id = _integer(self, f"attributes[{index}]", value, "id")
+        if not isinstance(value.get("name"), str):
+            raise self._error(f"attributes[{index}] has no 'name'")
+        self.attribute_names[attribute_id] = value["name"]
 
     def _error(self, what: str) -> ValueError:
         return ValueError(f"{self.path}: not a COCO json: {what}.")

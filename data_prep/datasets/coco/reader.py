@@ -70,7 +70,10 @@ def open_raw_dataset(
         if keeps_splits and (has_val or part.split != "train"):
             source.split = part.split
         sources.append(source)
-    return RawDataset(names, sources)
+    attribute_names: dict[int, str] = {}
+    for coco in jsons:
+        attribute_names |= coco.attribute_names
+    return RawDataset(names, sources, attribute_names)
 
 
 def _first_free_id(jsons: Sequence[CocoJson]) -> int:

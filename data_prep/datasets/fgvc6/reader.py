@@ -9,14 +9,14 @@ from data_prep.datasets.fgvc6.raw_files import Fgvc6Paths, read_labels
 from data_prep.datasets.fgvc6.train_csv import CsvRecord, TrainCsv
 from data_prep.readers.photo_conversion import PhotoConverter, RawPhoto, RecordConverter
 from data_prep.readers.photo_folder import PhotoFolder
+from data_prep.readers.photo_names import other_names
 from data_prep.readers.raw_dataset import ImageKey, Note, RawDataset, RawSource
+from tfseg.io.photo_files import find_files
 
 # FGVC6 names its photos by 32 hex digits; evaluation wants whole numbers below 2^24. Ours follow
 # the names' order, above all of ModaNet's: a photo has the same id alone and in `combined`.
 FIRST_TRAIN_ID = 2**23
 FIRST_TEST_ID = FIRST_TRAIN_ID + 2**22
-
-_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass
@@ -29,7 +29,8 @@ class TrainSource(RawSource):
         """Yields each photo with its rows."""
         ranks = [image_id - FIRST_TRAIN_ID for image_id in image_ids]
         for rank, rows in zip(ranks, self.csv.texts(ranks), strict=True):
-            yield CsvRecord(FIRST_TRAIN_ID + rank, self.csv.file_names[rank], rows)
+            name = self.csv.file_names[rank]
+            yield CsvRecord(FIRST_TRAIN_ID + rank, name, rows, self.csv.columns)
 
 
 class PhotoRecord(NamedTuple):
@@ -74,8 +75,10 @@ def open_raw_dataset(
     if category_ids is None:
         category_ids = {i: i + 1 for i in range(len(labels.category_names))}
     photo_converter = PhotoConverter(category_ids, max_side)
-    converter = RecordConverter(PhotoFolder(paths.train_dir), photo_converter)
     csv = TrainCsv(paths.train_csv)
+    converter = RecordConverter(
+        PhotoFolder(paths.train_dir), photo_converter, other_names(paths.train_dir, csv.file_names)
+    )
     sources: list[RawSource] = [_train_source(csv, converter)]
     if paths.test_dir is not None:
         converter = RecordConverter(PhotoFolder(paths.test_dir), photo_converter)
@@ -93,8 +96,9 @@ def _train_source(csv: TrainCsv, converter: RecordConverter) -> TrainSource:
 
 
 def _test_source(test_dir: Path, train_names: set[str], converter: RecordConverter) -> TestSource:
-    found = (p.name for p in test_dir.iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES)
-    names = sorted(name for name in found if not name.startswith("."))  # as macOS leaves
+    found = find_files(test_dir, below=False)
+    found.tell_others()
+    names = [path.name for path in found.photos]
     source = TestSource("test/", len(names), 0, converter, split="challenge")
     for image_id, name in enumerate(names, start=FIRST_TEST_ID):
         if name in train_names:

@@ -1,8 +1,11 @@
 """FGVC6's train.csv: an index that stays small, and one photo's rows -> RawPhoto.
 
-The file is some gigabytes of run lengths; only where each row lies is held in memory.
+The file is some gigabytes of run lengths; only where each row lies is held in memory. Columns are
+found by their names: tables that went through pandas or a spreadsheet have them in another order,
+with an index of its own, or other separators.
 """
 
+import csv
 import re
 from array import array
 from collections.abc import Iterator
@@ -15,11 +18,53 @@ from data_prep.annotations.segmentations import EncodedPixels
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
 
-_HEADER = "ImageId,EncodedPixels,Height,Width,ClassId"
-_IMAGE_NAME = re.compile(rb"[0-9A-Za-z_-]+(\.[0-9A-Za-z]+)*")
-_CLASS_ID = re.compile(r"\d{1,6}(_\d{1,6})*")
+_COLUMNS = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
+_ATTRIBUTES = "AttributesIds"  # a column of its own in the edition of 2020
+_IMAGE_NAME = re.compile(rb"[^\x00-\x1f,;]*[^\x00-\x1f,;/. ]")
+_CLASS_ID = re.compile(r"(\d{1,6})(\.0)?((?:_\d{1,6})*)")
 _MAX_SIDE = 65_535  # of a JPEG
+_MAX_ROW = 1 << 28  # characters; masks of a photo of 40 megapixels have a hundredth of it
 _MALFORMED = "malformed_row"  # the report's key
+
+
+csv.field_size_limit(_MAX_ROW)
+
+
+class Columns(NamedTuple):
+    """How the file's rows are written.
+
+    Attributes:
+        names: in the file's order.
+        separator: "," or what European tables and pandas write.
+    """
+
+    names: tuple[str, ...]
+    separator: str = ","
+
+    @classmethod
+    def of_header(cls, path: Path, header: bytes) -> "Columns":
+        """Reads the first line; ValueError names the columns got and expected."""
+        text = header.decode("utf-8", "replace").removeprefix("\ufeff").strip()
+        for separator in (",", ";", "\t"):
+            names = tuple(name.strip().strip('"') for name in text.split(separator))
+            if set(_COLUMNS) <= set(names):
+                return cls(names, separator)
+        missing = [name for name in _COLUMNS if name not in text]
+        raise ValueError(
+            f"{path}: got the columns {text[:100]!r}, expected {', '.join(_COLUMNS)} in any order"
+            f"{'; missing: ' + ', '.join(missing) if missing else ''}; give FGVC6's train.csv."
+        )
+
+    def values(self, text: str) -> dict[str, str]:
+        """A row's values by column.
+
+        Raises:
+            ValueError: It has another number of values.
+        """
+        row = next(csv.reader([text], delimiter=self.separator))
+        if len(row) != len(self.names):
+            raise ValueError(f"got {len(row)} values, expected {len(self.names)}")
+        return {name: value.strip() for name, value in zip(self.names, row, strict=True)}
 
 
 class CsvRecord(NamedTuple):
@@ -29,20 +74,22 @@ class CsvRecord(NamedTuple):
         image_id: ours.
         file_name: such as "00000663ed1ff0c4e0132b9b9ac53f6e.jpg".
         rows: (line of the file from 1, text).
+        columns: of the texts.
     """
 
     image_id: int
     file_name: str
     rows: tuple[tuple[int, str], ...]
+    columns: Columns = Columns(_COLUMNS)
 
     def raw_photo(self) -> RawPhoto:
         """Parses the rows; rows that cannot be read are dropped and counted."""
         instances, sizes_hw, dropped = [], set(), []
         for line, text in self.rows:
             try:
-                instance, size_hw = _parsed(line, text)
-            except ValueError:
-                dropped.append(Note(_MALFORMED, line, self.file_name))
+                instance, size_hw = _parsed(line, self.columns.values(text))
+            except (ValueError, StopIteration, csv.Error) as error:
+                dropped.append(Note(_MALFORMED, line, self.file_name, f"line {line}: {error}"))
             else:
                 instances.append(instance)
                 sizes_hw.add(size_hw)
@@ -60,7 +107,8 @@ class TrainCsv:
     """train.csv, checked and indexed.
 
     Attributes:
-        file_names: of the photos, sorted; an ImageId without an ending is a .jpg.
+        columns: how its rows are written.
+        file_names: of the photos, sorted, without folders; an ImageId without an ending is a .jpg.
         num_rows: masks in the file.
         lines_without_image: of rows that begin with no ImageId.
 
@@ -75,11 +123,19 @@ class TrainCsv:
         self.lines_without_image: list[int] = []
         self.num_rows = 0
         with path.open("rb") as file:
-            offset = len(self._read_header(file))
-            for line, text in enumerate(file, start=2):
+            header = file.readline(1000)
+            self.columns = Columns.of_header(path, header)
+            offset = len(header)
+            place = self.columns.names.index("ImageId")
+            separator = self.columns.separator.encode()
+            for line, text in enumerate(iter(lambda: file.readline(_MAX_ROW), b""), start=2):
+                if len(text) == _MAX_ROW:
+                    raise ValueError(f"{path}: line {line} has {_MAX_ROW:,} bytes and more.")
                 if text.strip():
                     self.num_rows += 1
-                    name = text[: text.find(b",")].strip(b'"')
+                    # The columns before it are short; the run lengths are not cut up for it.
+                    name = text.split(separator, place + 1)[place].strip(b'" \r\n\t')
+                    name = name.replace(b"\\", b"/").rpartition(b"/")[2]
                     if _IMAGE_NAME.fullmatch(name):
                         name = name if b"." in name else name + b".jpg"
                         number = numbers.setdefault(name, len(numbers))
@@ -88,7 +144,9 @@ class TrainCsv:
                         self.lines_without_image.append(line)
                 offset += len(text)
         if not rows:
-            raise ValueError(f"{path}: has no rows, expected one a mask; download it again.")
+            lines = ", ".join(map(str, self.lines_without_image[:3]))
+            got = f" (no ImageId in line {lines})" if lines else ""
+            raise ValueError(f"{path}: has no rows, expected one a mask{got}; download it again.")
         names = sorted(numbers)
         rank_of_number = np.empty(len(names), np.int64)
         rank_of_number[[numbers[name] for name in names]] = np.arange(len(names))
@@ -111,34 +169,29 @@ class TrainCsv:
         first, last = np.searchsorted(self._rows[:, 0], (rank, rank + 1))
         return self._rows[first:last]
 
-    def _read_header(self, file) -> bytes:
-        header = file.readline(1000)
-        columns = header.decode("utf-8", "replace").strip().replace('"', "")
-        if columns.removeprefix("\ufeff") != _HEADER:
-            raise ValueError(
-                f"{self.path}: got the columns {columns[:80]!r}, expected {_HEADER!r}; give "
-                "FGVC6's train.csv of 2019."
-            )
-        return header
 
-
-def _parsed(line: int, text: str) -> tuple[RawInstance, tuple[int, int]]:
+def _parsed(line: int, values: dict[str, str]) -> tuple[RawInstance, tuple[int, int]]:
     # 00000663ed1ff0c4e0132b9b9ac53f6e.jpg,6068157 7 6073371 20 6078584 34,5214,3676,6_20_30
-    _, pixels, height, width, class_id = (word.strip().strip('"') for word in text.split(","))
-    if not _CLASS_ID.fullmatch(class_id):
-        raise ValueError(f"got the ClassId {class_id!r}")
-    category_id, *attribute_ids = map(int, class_id.split("_"))
+    class_id = _CLASS_ID.fullmatch(values["ClassId"])
+    if not class_id:
+        raise ValueError(f"got the ClassId {values['ClassId'][:40]!r}, expected such as 6 or 6_20")
+    attributes = f"{class_id[3]}_{values.get(_ATTRIBUTES, '')}".replace(",", "_")
+    attribute_ids = {int(word) for word in attributes.split("_") if word.strip()}
     instance = RawInstance(
         record_id=line,
-        raw_category_id=category_id,
-        segmentation=EncodedPixels(pixels),
-        attribute_ids=tuple(sorted(set(attribute_ids))),
+        raw_category_id=int(class_id[1]),
+        segmentation=EncodedPixels(values["EncodedPixels"]),
+        attribute_ids=tuple(sorted(attribute_ids)),
     )
-    return instance, (_side(height), _side(width))
+    return instance, (_side("Height", values), _side("Width", values))
 
 
-def _side(text: str) -> int:
-    number = float(text)  # pandas writes whole numbers beside a gap as 5214.0
+def _side(column: str, values: dict[str, str]) -> int:
+    text = values[column]
+    try:
+        number = float(text)  # pandas writes whole numbers beside a gap as 5214.0
+    except ValueError:
+        number = 0.5
     if not (number.is_integer() and 1 <= number <= _MAX_SIDE):
-        raise ValueError(f"got the size {text!r}")
+        raise ValueError(f"got the {column} {text[:40]!r}, expected 1..{_MAX_SIDE}")
     return int(number)

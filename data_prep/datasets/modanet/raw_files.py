@@ -77,7 +77,9 @@ def find_raw_files(
         if not path.is_file():
             raise ValueError(
                 f"{path}: no such file; expected ModaNet's and PaperDoll's files below --raw_dir "
-                f"as in data_prep/datasets/modanet/README.md, or give {flag}."
+                f"as in data_prep/datasets/modanet/README.md, or give {flag}; where the photos "
+                "are files in a folder, --dataset=coco --annotations=JSON --photos_dir=FOLDER "
+                "reads them."
             )
     return paths
 

@@ -12,7 +12,7 @@ from data_prep.build.splits import SplitPlan
 from data_prep.datasets.fgvc6.fgvc6_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import decode, features
-from tests.data_prep.raw_fgvc6 import RawFgvc6, box_mask, image_name
+from tests.data_prep.raw_fgvc6 import HEADER, RawFgvc6, box_mask, encoded_pixels, image_name
 from tests.data_prep.raw_modanet import draw_jpeg
 
 ONE_SPLIT = SplitPlan(val_percent=0)
@@ -126,12 +126,12 @@ def test_build_counts_rows_and_photos_it_cannot_use(tmp_path):
     left_out = {r: e["example_files"] for r, e in source["photos"]["left_out"].items()}
     assert left_out == {
         "rows_differ_in_size": [image_name(2)],
-        "photo_missing": [image_name(3)],
+        "photo_missing": [image_name(3), "passwd.jpg"],
         "photo_size_differs": [image_name(4)],
     }
     assert {r: e["example_ids"] for r, e in source["annotations"]["dropped"].items()} == {
-        "malformed_row": [5, 6, 7, 8, 9, 11, 12],
-        "photo_left_out": [13, 14, 15, 16],
+        "malformed_row": [5, 6, 7, 8, 9, 11],
+        "photo_left_out": [12, 13, 14, 15, 16],
         "duplicate_merged": [3],
         "malformed_rle": [10],
         "unknown_category": [4],
@@ -162,12 +162,45 @@ def test_an_image_id_without_an_ending_is_the_same_photo(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", ["ImageId,EncodedPixels,Width,Height,ClassId", "ImageId,EncodedPixels", ""]
+    "header", ["ImageId,EncodedPixels,Width,Heigth,ClassId", "ImageId,EncodedPixels", ""]
 )
 def test_other_columns_are_refused(tmp_path, header):
     raw = RawFgvc6(header=header)
     raw.add_mask(raw.add_photo(1), box_mask(30, 40, 0, 0, 9, 9), "2")
-    with pytest.raises(ValueError, match=r"train\.csv: got the columns .*, expected 'ImageId,"):
+    with pytest.raises(ValueError, match=r"train\.csv: got the columns .*, expected ImageId, "):
+        build(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("ImageId,ClassId,Height,Width,EncodedPixels", "{name},2_20,30,40,{pixels}"),
+        ("ImageId;EncodedPixels;Height;Width;ClassId", "{name};{pixels};30;40;2_20"),
+        (",ImageId,EncodedPixels,Height,Width,ClassId", "0,{name},{pixels},30.0,40.0,2_20"),
+        (HEADER, "train/{name},{pixels},30,40,2_20"),
+        (HEADER, "C:\\data\\train\\{name},{pixels},30,40,2_20"),
+        (f"\ufeff{HEADER}", '"{name}","{pixels}","30","40","2_20"'),
+        (f"{HEADER},AttributesIds", "{name},{pixels},30,40,2,20"),
+        (f"{HEADER},AttributesIds", '{name},{pixels},30,40,2.0,"20"'),
+    ],
+)
+def test_tables_that_other_tools_wrote_say_the_same(tmp_path, header, row):
+    raw = RawFgvc6(header=header)
+    name, mask = raw.add_photo(1), box_mask(30, 40, 5, 2, 20, 12)
+    raw.rows.append(row.format(name=name, pixels=encoded_pixels(mask)))
+    data_dir = build(raw, tmp_path)
+    np.testing.assert_array_equal(
+        decode(data_dir, "train")[FIRST]["groundtruth_instance_masks"], [mask]
+    )
+    stored = features(data_dir, "train")[FIRST]
+    assert stored["image/object/class/label"] == [3]
+    assert stored["image/object/attributes"] == [b"20"]
+
+
+def test_a_row_that_cannot_be_read_is_told_with_its_line_and_column(tmp_path):
+    raw = RawFgvc6()
+    raw.rows.append(f"{raw.add_photo(1)},1 5,30,40,0.5")
+    with pytest.raises(ValueError, match=r"line 2: got the ClassId '0.5', expected such as 6"):
         build(raw, tmp_path)
 
 
