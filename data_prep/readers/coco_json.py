@@ -4,7 +4,6 @@ Format: https://cocodataset.org/#format-data
 """
 
 import json
-import re
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from data_prep.annotations.annotated_image import MAX_IMAGE_ID
 from data_prep.readers.json_streaming import list_elements
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import REJECTED, Note
+from tfseg.structures.coco_values import is_crowd, whole_number
 
 _LFS_POINTER = b"version https://git-lfs"
 
@@ -79,32 +79,6 @@ def _raw_instance(annotation: dict) -> RawInstance:
         bbox_xywh=annotation.get("bbox"),
         attribute_ids=tuple(sorted(set(attribute_ids))),
     )
-
-
-def whole_number(value: Any) -> int | None:
-    """Reads an id as tools write it: 7, 7.0 or "7"; None for anything else, or beyond 62 bits."""
-    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}(\.0+)?\s*", value):
-        value = int(value.split(".")[0])
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    is_id = isinstance(value, int) and not isinstance(value, bool) and -(2**62) < value < 2**62
-    return value if is_id else None
-
-
-_CROWD_WORDS = {"0": False, "1": True, "false": False, "true": True, "": False, "none": False}
-
-
-def is_crowd(annotation: dict) -> bool:
-    """Reads `iscrowd`: 0, 1, a boolean, either as text; nothing is no crowd.
-
-    Raises:
-        ValueError: It is anything else.
-    """
-    value = annotation.get("iscrowd")
-    word = str(value).strip().lower().removesuffix(".0")
-    if word not in _CROWD_WORDS:
-        raise ValueError(f"has iscrowd {str(value)[:40]!r}, expected 0 or 1")
-    return _CROWD_WORDS[word]
 
 
 class CocoJson:

@@ -7,7 +7,6 @@ are pycocotools' own, a test holds them to it.
 """
 
 import dataclasses
-import json
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from pycocotools import mask as coco_mask
 
 from tfseg.evaluation.instance_matching import rle_from_segmentation
+from tfseg.structures import coco_values
 
 SUMMARY_NAMES = (
     "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
@@ -69,7 +69,8 @@ def load_ground_truth(path: Path, image_ids: Collection[int] | None = None) -> C
         ValueError: The file is missing or is not COCO.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = coco_values.read_json(path)
+        _check_lists(content)
         if image_ids is not None:
             kept = set(image_ids)
             content["images"] = [image for image in content["images"] if image["id"] in kept]
@@ -89,21 +90,51 @@ def load_ground_truth(path: Path, image_ids: Collection[int] | None = None) -> C
     return ground_truth
 
 
+def _check_lists(content: object) -> None:
+    if not isinstance(content, dict):
+        raise TypeError(f"a {type(content).__name__}, as results are, expected an object")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content[key], list):
+            raise TypeError(f"{key} is no list")
+
+
+def _id(entry: dict, key: str, where: str) -> int:
+    number = coco_values.whole_number(entry[key])
+    if number is None:
+        raise ValueError(f"{where} has {key} {str(entry[key])[:40]!r}, expected a whole number")
+    return number
+
+
 def ground_truth_from_content(content: dict) -> COCO:
     """Indexes COCO's images, annotations and categories.
 
     What files of other makers may lack is added to the content: iscrowd, and the masks' boxes and
-    areas.
+    areas. Annotations are numbered anew, from 1.
 
     Raises:
         KeyError: One of the three lists, or another field of theirs, is missing.
+        ValueError: A value is not what it should be; the message names the annotation.
     """
-    for key in ("images", "annotations", "categories"):
-        _ = content[key]
+    _check_lists(content)
+    for entry in (*content["images"], *content["categories"]):
+        entry["id"] = _id(entry, "id", "an image or category")
     images = {image["id"]: image for image in content["images"]}
-    for annotation in content["annotations"]:
-        annotation.setdefault("iscrowd", 0)
-        segmentation = annotation["segmentation"]
+    for number, annotation in enumerate(content["annotations"], start=1):
+        where = f"annotation {annotation.get('id', number)}"
+        for key in ("image_id", "category_id"):
+            annotation[key] = _id(annotation, key, where)
+        # pycocotools takes the id 0 for "not found", and of two with one id forgets the first.
+        annotation["id"] = number
+        try:
+            annotation["iscrowd"] = int(coco_values.is_crowd(annotation))
+        except ValueError as error:
+            raise ValueError(f"{where} {error}") from None
+        segmentation = annotation.get("segmentation")
+        if not segmentation:
+            raise ValueError(
+                f"{where} has no mask (segmentation {segmentation!r}); masks are judged here: give "
+                "a ground truth whose annotations all have one"
+            )
         if not {"area", "bbox"} <= annotation.keys():  # without an area all would count as small
             image = images[annotation["image_id"]]
             rle = rle_from_segmentation(segmentation, image["height"], image["width"])

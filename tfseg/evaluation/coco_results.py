@@ -9,10 +9,12 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from pycocotools import mask as coco_mask
 
 from tfseg.evaluation.instance_matching import rle_from_segmentation
 from tfseg.io.atomic_files import write_whole
+from tfseg.structures.coco_values import read_json, whole_number
 from tfseg.structures.detections import checked_counts
 
 
@@ -31,7 +33,7 @@ def read_results(path: str | Path, ground_truth) -> list[dict]:
         ValueError: The file is missing, is not COCO results, or is not of this ground truth.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
     except ValueError as error:
@@ -50,6 +52,7 @@ def read_results(path: str | Path, ground_truth) -> list[dict]:
             raise ValueError(
                 f"{path}: entry {index} is not a COCO result of this ground truth: {reason}."
             ) from None
+    _refuse_corners(results, path)
     num_with_mask = sum("segmentation" in result for result in results)
     if 0 < num_with_mask < len(results):
         raise ValueError(
@@ -59,7 +62,27 @@ def read_results(path: str | Path, ground_truth) -> list[dict]:
     return results
 
 
+def _refuse_corners(results: list[dict], path: str | Path) -> None:
+    """Raises ValueError where boxes are [xmin, ymin, xmax, ymax], as the masks show."""
+    own = np.array([r["bbox"] for r in results if "segmentation" in r]).reshape(-1, 4)
+    masks = [r["segmentation"] for r in results if "segmentation" in r]
+    if not masks:
+        return
+    boxes = coco_mask.toBbox(masks).reshape(-1, 4)
+    corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+    are_corners = np.abs(own - corners).max(axis=1) <= 2
+    are_sizes = np.abs(own - boxes).max(axis=1) <= 2
+    if are_corners.mean() > 0.5 and (are_corners & ~are_sizes).any() and are_sizes.mean() < 0.5:
+        index = int(np.flatnonzero(are_corners & ~are_sizes)[0])
+        raise ValueError(
+            f"{path}: bbox of entry {index} is {own[index].tolist()}, which its mask shows to be "
+            "[xmin, ymin, xmax, ymax]; COCO's is [x, y, width, height]."
+        )
+
+
 def _checked(entry: dict, ground_truth) -> dict:
+    entry = {**entry, "image_id": _known_id(entry["image_id"])}
+    entry["category_id"] = _known_id(entry["category_id"])
     image = ground_truth.imgs.get(entry["image_id"])
     if image is None:
         raise ValueError(f"image_id {entry['image_id']!r} is not in the ground truth")
@@ -70,6 +93,8 @@ def _checked(entry: dict, ground_truth) -> dict:
             f"{known[0]} to {known[-1]}"
         )
     score = entry["score"]
+    if isinstance(score, str):
+        score = float(score)
     if not isinstance(score, int | float) or not math.isfinite(score):
         raise ValueError(f"score is {score!r}, expected a number")
     checked = {"image_id": entry["image_id"], "category_id": entry["category_id"], "score": score}
@@ -86,6 +111,11 @@ def _checked(entry: dict, ground_truth) -> dict:
     else:
         raise ValueError("has neither bbox nor segmentation")
     return checked
+
+
+def _known_id(value):
+    number = whole_number(value)
+    return value if number is None else number
 
 
 def _checked_rle(segmentation, image: dict) -> dict:
