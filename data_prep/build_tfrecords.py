@@ -20,6 +20,7 @@ from data_prep.prepared import REPORT_NAME
 from tfseg.io import command_line
 
 FLAGS = flags.FLAGS
+_NO_YES = ("no", "yes")
 
 
 def define_flags() -> None:
@@ -32,8 +33,10 @@ def define_flags() -> None:
     command_line.define_path("data_dir", None, "Where to write.", required=True)
     for flag, help_text in _raw_path_flags(names).items():
         command_line.define_path(flag, None, help_text)
-    for name in names:
-        for flag, (values, help_text) in dataset_registry.choice_flags(name).items():
+    for flag, (values, help_text) in _choice_flags(names).items():
+        if values == _NO_YES:
+            flags.DEFINE_bool(flag, False, help_text)
+        else:
             flags.DEFINE_enum(flag, None, values, f"{help_text} {values[0]} by default.")
     flags.DEFINE_integer(
         "max_side", None, "Longest side to keep, pixels; larger photos are shrunk.", lower_bound=1
@@ -70,6 +73,16 @@ def _raw_path_flags(names: tuple[str, ...]) -> dict[str, str]:
     return {flag: " ".join(texts) for flag, texts in helps.items()}
 
 
+def _choice_flags(names: tuple[str, ...]) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Data sets' choices; those of one name have the same values, and a help of each."""
+    found: dict[str, tuple[tuple[str, ...], str]] = {}
+    for name in names:
+        for flag, (values, help_text) in dataset_registry.choice_flags(name).items():
+            _, before = found.get(flag, (values, ""))
+            found[flag] = (values, f"{before} {help_text}".strip())
+    return found
+
+
 def _raw_paths(dataset: str) -> dict[str, Path]:
     own_flags = dataset_registry.raw_path_flags(dataset)
     all_flags = _raw_path_flags(dataset_registry.dataset_names())
@@ -92,9 +105,11 @@ def _choices(dataset: str) -> dict[str, str]:
         for flag in dataset_registry.choice_flags(name)
     }
     for flag, name in others.items():
-        if FLAGS[flag].value is not None and flag not in own_flags:
+        if FLAGS[flag].value and flag not in own_flags:
             raise ValueError(f"--{flag}: a choice of --dataset={name}, not of '{dataset}'.")
     given = {flag: FLAGS[flag].value for flag in own_flags}
+    given |= {flag: "yes" for flag, value in given.items() if value is True}
+    given |= {flag: None for flag, value in given.items() if value is False}
     return {flag: v for flag, v in given.items() if v not in (None, own_flags[flag][0][0])}
 
 

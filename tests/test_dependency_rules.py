@@ -106,8 +106,8 @@ SERVING_ARROWS = {
     "server": {"protocol", "servables"},
     "web": {"client"},
 }
-# What a data set may take of the tools that are packages: what is published, what is drawn.
-BESIDE = {"download", "sample"}
+# What a data set may take of the tools that are packages: what is published, what is drawn, masks.
+BESIDE = {"auto_mask", "download", "sample"}
 DATA_PREP_ARROWS = {
     "annotations": set(),
     "readers": {"annotations"},

@@ -63,7 +63,7 @@ def boundary_f(mask: np.ndarray, truth: np.ndarray) -> float:
 
 def judge(file_name: str, mask: np.ndarray, truth: np.ndarray, confidence: float) -> Judged:
     """Judges one photo's mask (uint8 [height, width] of 0 and 1)."""
-    from data_prep.auto_mask.cutout.confidence import GOOD
+    from data_prep.annotations.mask_confidence import GOOD
 
     return Judged(
         file_name, mask_iou(mask, truth), boundary_f(mask, truth), confidence, confidence >= GOOD

@@ -13,7 +13,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from data_prep.annotations import masks
-from data_prep.auto_mask.cutout.confidence import GOOD
+from data_prep.annotations.mask_confidence import GOOD
+from data_prep.auto_mask.cutout.cut import Cut
 from data_prep.auto_mask.engines import Engine, load_engine
 from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask
 from data_prep.ordered_pool import OrderedPool
@@ -150,6 +151,17 @@ def mask_photo(name: str, input_dir: Path, out_dir: Path, engine: str) -> PhotoM
     write_overlay(photo, found.products, out_dir / OVERLAYS_NAME / name)
     score = round(found.confidence.score, 4)
     return PhotoMasks(name, *photo.shape[:2], score, products, found.confidence.reasons, **common)
+
+
+def cut_photo(path: Path, engine: str = "cutout") -> Cut:
+    """Cuts the products out of one photo.
+
+    Raises:
+        OSError: There is no such file.
+        PhotoError: It is damaged, or larger than 120 megapixels.
+    """
+    cv2.setNumThreads(1)
+    return _engine(engine)(read_photo(path))
 
 
 def read_photo(path: Path) -> np.ndarray:

@@ -30,6 +30,7 @@ EXPLANATIONS = {
     "no_product_found": "Nobody found a product in the photo; it would teach that there is none.",
     "all_annotations_left_out_on_purpose": "All of its annotations were rejected, or are of "
     "categories that this data set leaves out.",
+    "mask_not_good": "The automatic mask is not called good, and nobody has accepted it.",
     "rejected_in_review": "Whoever looked at the mask rejected it.",
     # annotations dropped
     "malformed_row": "The row of the csv cannot be read.",
@@ -61,6 +62,8 @@ EXPLANATIONS = {
     "crowd_that_training_passes_over": "iscrowd is 1: COCO's region of a group. Neither training "
     "nor evaluation counts it. Drawing tools mark brush masks so: --crowds=instances.",
     "crowd_taken_as_an_instance": "iscrowd is 1, and --crowds=instances says it is a garment.",
+    "photo_with_an_unsure_mask": "The automatic mask's confidence is low, and nobody has accepted "
+    "it; --only_good leaves such photos out.",
     "photo_found_by_another_name": "The raw file's name of the photo is no file; one photo alone "
     "fits it.",
     "polygon_under_3_points": "Polygons of fewer than three points were dropped, the rest of the "

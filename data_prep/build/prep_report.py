@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from data_prep.annotations.mask_confidence import GOOD
 from data_prep.build.examples import PreparedExample
-from data_prep.readers.raw_dataset import CROWD_IGNORED, NOT_BAD, Note, RawSource
+from data_prep.readers.raw_dataset import CROWD_IGNORED, NOT_BAD, UNSURE_MASK, Note, RawSource
 
 _NUM_EXAMPLES = 10
 
@@ -211,10 +212,13 @@ def warnings(report: dict) -> list[str]:
                 "passes over. Drawing tools (CVAT, Datumaro, supervision) mark brush masks so; "
                 "--crowds=instances trains on them."
             )
-    for name, split in report["splits"].items():
-        empty = [n for n, count in split["instances_by_category"].items() if not count]
-        if name == "train" and empty:
-            lines.append(f"warning: train has no instance of {', '.join(empty)}.")
+        unsure = source["repairs"].get(UNSURE_MASK)
+        if unsure:
+            lines.append(
+                f"warning: {source['name']}: the masks of {unsure['count']} photos are unsure "
+                f"(confidence under {GOOD}) and nobody has accepted them; look at them with "
+                "data_prep.review, or leave them out with --only_good."
+            )
     return lines
 
 

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_prep.annotations.annotated_image import MAX_IMAGE_ID
+from data_prep.annotations.mask_confidence import GOOD
 from data_prep.readers.json_streaming import list_elements
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
-from data_prep.readers.raw_dataset import REJECTED, Note
+from data_prep.readers.raw_dataset import REJECTED, UNSURE_MASK, Note
 from tfseg.structures.coco_values import is_crowd, whole_number
 
 _LFS_POINTER = b"version https://git-lfs"
@@ -30,6 +31,7 @@ class CocoImage(NamedTuple):
     height: int | None
     width: int | None
     is_rejected: bool = False  # in a review: our own field, {"review": "rejected"}
+    is_unsure: bool = False  # auto_mask's own "confidence" is low and nobody accepted it
 
 
 class CocoRecord(NamedTuple):
@@ -60,7 +62,14 @@ class CocoRecord(NamedTuple):
             dropped=tuple(
                 Note(REJECTED, a["id"], image.file_name) for a in annotations if _is_rejected(a)
             ),
+            repairs=(Note(UNSURE_MASK, image.image_id, image.file_name),) * image.is_unsure,
         )
+
+
+def _is_unsure(entry: dict) -> bool:
+    confidence = entry.get("confidence")
+    is_given = isinstance(confidence, int | float)
+    return is_given and confidence < GOOD and entry.get("review") != "accepted"
 
 
 def _is_rejected(entry: dict) -> bool:
@@ -194,7 +203,11 @@ class CocoJson:
                 )
         file_name = str(value.get("file_name", image_id))
         return CocoImage(
-            image_id + self._add_to_image_ids, file_name, *size_hw, _is_rejected(value)
+            image_id + self._add_to_image_ids,
+            file_name,
+            *size_hw,
+            _is_rejected(value),
+            _is_unsure(value),
         )
 
     def _check_annotation(self, index: int, value: Any) -> None:

@@ -9,6 +9,8 @@ from data_prep.annotations.annotated_image import AnnotatedImage
 # Reasons of the report that are nobody's fault: they do not count against --max_bad_percent.
 REJECTED = "rejected_in_review"
 CATEGORY_LEFT_OUT = "category_left_out"
+MASK_NOT_GOOD = "mask_not_good"
+UNSURE_MASK = "photo_with_an_unsure_mask"
 NO_PRODUCT_FOUND = "no_product_found"
 ALL_LEFT_OUT_ON_PURPOSE = "all_annotations_left_out_on_purpose"
 PHOTO_LEFT_OUT = "photo_left_out"  # of an annotation: its photo counts instead
@@ -16,7 +18,10 @@ ENTRY_MERGED = "entry_of_the_same_photo_merged"
 CROWD_IGNORED = "crowd_that_training_passes_over"
 CROWD_AS_INSTANCE = "crowd_taken_as_an_instance"
 ON_PURPOSE = frozenset(
-    {ENTRY_MERGED, REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, ALL_LEFT_OUT_ON_PURPOSE}
+    {
+        *(ENTRY_MERGED, REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, MASK_NOT_GOOD),
+        ALL_LEFT_OUT_ON_PURPOSE,
+    }
 )
 # Of annotations: those that a limit on bad ones does not count, beside what is on purpose.
 NOT_BAD = ON_PURPOSE | {

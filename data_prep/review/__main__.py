@@ -54,19 +54,18 @@ def main(argv: list[str]) -> None:
 
 
 def _serve(store, photos_dir: str | None, port: int) -> None:
-    from data_prep.review.server import review_server
+    from data_prep.review.server import ReviewServer
     from data_prep.review.session import ReviewSession
 
     session = ReviewSession(store, Path(photos_dir) if photos_dir else store.photos_dir())
-    server = review_server(session, port)
+    server = ReviewServer(session, port)
     try:
-        print(f"review at http://127.0.0.1:{server.server_port}/", flush=True)
+        print(f"review at http://127.0.0.1:{server.server_address[1]}/", flush=True)
         server.serve_forever()
     except KeyboardInterrupt:
         print("\nall decisions are saved")
     finally:
         session.close()
-        server.server_close()
 
 
 if __name__ == "__main__":

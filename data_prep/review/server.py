@@ -1,12 +1,22 @@
 """The local server of the review page."""
 
+import asyncio
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from concurrent import futures
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from data_prep.review.session import ReviewSession
+from tfseg.io.http_server import AskedByItsOwn, BodyReader, HttpLimits, HttpServer, own_names
 
+_HOST = "127.0.0.1"
 _PAGE_DIR = Path(__file__).parent / "page"
 _PAGE_FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -14,101 +24,113 @@ _PAGE_FILES = {
     "/review.js": ("review.js", "text/javascript"),
 }
 _MAX_BODY = 4_000_000  # bytes, of a request
-_LOCAL_HOSTS = ("127.0.0.1", "localhost")
+_NOT_KEPT = {"Cache-Control": "no-store"}
 
 
-def review_server(session: ReviewSession, port: int) -> ThreadingHTTPServer:
-    """Makes a server on this machine only; port 0 takes a free one.
+class ReviewServer(HttpServer):
+    """Serves a session's page on this machine only."""
 
-    Raises:
-        ValueError: The port is taken.
-    """
+    def __init__(self, session: ReviewSession, port: int):
+        """Binds the port; 0 takes a free one.
 
-    class Handler(_Handler):
-        review = session
-
-    try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except OSError as error:
-        raise ValueError(
-            f"--port={port}: cannot listen ({error.strerror}); give another, or 0 for a free one."
-        ) from error
-    server.daemon_threads = True
-    return server
-
-
-class _Handler(BaseHTTPRequestHandler):
-    review: ReviewSession
-    protocol_version = "HTTP/1.1"
-    timeout = 60
-
-    def do_GET(self) -> None:
-        self._answer(self._get)
-
-    def do_POST(self) -> None:
-        self._answer(self._post)
-
-    def log_message(self, *_) -> None:
-        """Says nothing: the terminal is the reviewer's."""
-
-    def _answer(self, work) -> None:
-        # A page of another site must not read or decide, not even by a name that leads here.
-        if self.headers.get("Host", "").rsplit(":", 1)[0] not in _LOCAL_HOSTS:
-            self.close_connection = True
-            self._send(403, b"this server answers this machine only", "text/plain")
-            return
+        Raises:
+            ValueError: The port is taken.
+        """
+        self._session = session
+        limits = HttpLimits(_MAX_BODY)
+        self._bodies = BodyReader(limits)
+        self._threads = futures.ThreadPoolExecutor(8, "review")
+        app = Starlette(
+            routes=[
+                *(Route(path, self._page_file) for path in _PAGE_FILES),
+                Route("/photos", self._photos),
+                Route("/photo", self._photo),
+                Route("/mask", self._mask),
+                Route("/decide", self._decide, methods=["POST"]),
+                Route("/category", self._category, methods=["POST"]),
+                Route("/touch_up", self._touch_up, methods=["POST"]),
+            ],
+            exception_handlers={
+                HTTPException: _http_error,
+                ValueError: _bad_input,
+                OSError: _bad_input,
+            },
+        )
         try:
-            status, body, kind = work()
-        except (ValueError, OSError) as error:
-            status, kind = 400, "application/json"
-            body = json.dumps({"error": str(error)}).encode()
-        self._send(status, body, kind)
+            super().__init__(AskedByItsOwn(app, own_names(_HOST)), _HOST, port, limits)
+        except OSError as error:
+            raise ValueError(
+                f"--port={port}: cannot listen ({error.strerror}); give another, or 0 for a free "
+                "one."
+            ) from error
 
-    def _get(self) -> tuple[int, bytes, str]:
-        url = urlsplit(self.path)
-        name = parse_qs(url.query).get("name", [""])[0]
-        if url.path in _PAGE_FILES:
-            file_name, kind = _PAGE_FILES[url.path]
-            return 200, (_PAGE_DIR / file_name).read_bytes(), kind
-        if url.path == "/photos":
-            listed = {"photos": self.review.photos(), "categories": self.review.category_names()}
-            return 200, json.dumps(listed).encode(), "application/json"
-        if url.path == "/photo":
-            return 200, self.review.photo_jpeg(name), "image/jpeg"
-        if url.path == "/mask":
-            return 200, self.review.mask_png(name), "image/png"
-        return 404, b"no such page", "text/plain"
+    async def _page_file(self, request: Request) -> Response:
+        file_name, kind = _PAGE_FILES[request.url.path]
+        content = (_PAGE_DIR / file_name).read_bytes()
+        return Response(content, headers={**_NOT_KEPT, "Content-Type": kind})
 
-    def _post(self) -> tuple[int, bytes, str]:
-        length = int(self.headers.get("Content-Length", -1))
-        if not 0 <= length <= _MAX_BODY:
-            self.close_connection = True
-            raise ValueError(f"got a body of {length} bytes, expected up to {_MAX_BODY}.")
-        body = self.rfile.read(length)
+    async def _photos(self, request: Request) -> Response:
+        def listed() -> dict:
+            session = self._session
+            return {"photos": session.photos(), "categories": session.category_names()}
+
+        return JSONResponse(await self._in_thread(listed), headers=_NOT_KEPT)
+
+    async def _photo(self, request: Request) -> Response:
+        name = request.query_params.get("name", "")
+        content = await self._in_thread(lambda: self._session.photo_jpeg(name))
+        return Response(content, media_type="image/jpeg", headers=_NOT_KEPT)
+
+    async def _mask(self, request: Request) -> Response:
+        name = request.query_params.get("name", "")
+        content = await self._in_thread(lambda: self._session.mask_png(name))
+        return Response(content, media_type="image/png", headers=_NOT_KEPT)
+
+    async def _decide(self, request: Request) -> Response:
+        asked = await self._asked(request)
+        review = str(asked.get("review"))
+        return await self._shown(lambda: self._session.decide(asked["name"], review))
+
+    async def _category(self, request: Request) -> Response:
+        asked = await self._asked(request)
+        category = str(asked.get("category", ""))
+        return await self._shown(lambda: self._session.set_category(asked["name"], category))
+
+    async def _touch_up(self, request: Request) -> Response:
+        asked = await self._asked(request)
+        marks = asked.get("marks") or []
+        if not isinstance(marks, list):
+            raise ValueError(f"marks: got {str(marks)[:40]}, expected a list.")
+        return await self._shown(lambda: self._session.touch_up(asked["name"], marks))
+
+    async def _asked(self, request: Request) -> dict[str, Any]:
+        """A request's object with a photo's name."""
         # Forms of other sites cannot send this type.
-        if self.headers.get("Content-Type") != "application/json":
+        if request.headers.get("content-type") != "application/json":
             raise ValueError("expected Content-Type: application/json.")
-        asked = json.loads(body)
+        body = await self._bodies.read(request)
+        self._bodies.release(body)
+        try:
+            asked = json.loads(body)
+        except RecursionError:
+            raise ValueError("the json is nested too deep.") from None
         if not isinstance(asked, dict) or not isinstance(asked.get("name"), str):
             raise ValueError("expected an object with a photo's name.")
-        name = asked["name"]
-        if self.path == "/decide":
-            shown = self.review.decide(name, str(asked.get("review")))
-        elif self.path == "/category":
-            shown = self.review.set_category(name, str(asked.get("category", "")))
-        elif self.path == "/touch_up":
-            shown = self.review.touch_up(name, list(asked.get("marks") or []))
-        else:
-            return 404, b"no such action", "text/plain"
-        return 200, json.dumps(shown).encode(), "application/json"
+        return asked
 
-    def _send(self, status: int, body: bytes, kind: str) -> None:
-        try:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
-        except ConnectionError:  # the page went on to another photo
-            self.close_connection = True
+    async def _shown(self, decide: Callable[[], dict]) -> Response:
+        return JSONResponse(await self._in_thread(decide), headers=_NOT_KEPT)
+
+    async def _in_thread(self, work: Callable) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code in (404, 405):
+        return PlainTextResponse("no such page or action", 404)
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _bad_input(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)

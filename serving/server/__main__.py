@@ -45,6 +45,15 @@ def define_flags() -> None:
     flags.DEFINE_integer("max_running", 0, "Requests run at once; 0: one for each core.", 0)
     flags.DEFINE_integer("max_waiting", 64, "Requests that wait; more are refused.", 0)
     flags.DEFINE_integer("max_message_mb", 64, "Larger requests are refused.", 1, 2047)
+    flags.DEFINE_bool(
+        "rest_api_enable_cors_support", False, "Let pages of other sites ask over REST."
+    )
+    flags.DEFINE_list(
+        "rest_allowed_hosts",
+        [],
+        "Names (no ports) that REST answers to; unless given, this machine's own on a loopback "
+        "address, else all.",
+    )
     flags.DEFINE_float("rest_timeout_s", 60.0, "Deadline of a REST request.", 0.001)
     command_line.define_path("tls_cert_path", None, "PEM certificate: speak TLS only.")
     command_line.define_path("tls_key_path", None, "PEM key of the certificate.")
@@ -93,7 +102,14 @@ def _start():
     server = EmbeddedServer(grpc_server, limits, read_configs, options, _report)
     server.load()
     if FLAGS.rest_api_port >= 0:
-        rest_address = server.add_rest(FLAGS.host, FLAGS.rest_api_port, FLAGS.rest_timeout_s, tls)
+        rest_address = server.add_rest(
+            FLAGS.host,
+            FLAGS.rest_api_port,
+            FLAGS.rest_timeout_s,
+            tls,
+            allows_cors=FLAGS.rest_api_enable_cors_support,
+            allowed_hosts=FLAGS.rest_allowed_hosts or None,
+        )
         print(f"REST at {rest_address}", flush=True)
     server.start(FLAGS.file_system_poll_wait_seconds)
     for name, version in server.served_versions().items():

@@ -1,6 +1,6 @@
 """The embedded server put together: models, watcher, gRPC, REST, health, metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import grpc
@@ -17,6 +17,7 @@ from serving.server.predictor import Predictor
 from serving.server.request_queue import RequestQueue
 from serving.server.rest_server import RestServer
 from serving.server.tls import ServerTls
+from tfseg.io.http_server import HttpLimits
 
 _SHUTDOWN_GRACE_S = 30
 
@@ -85,8 +86,16 @@ class EmbeddedServer:
                 reason = reasons[-1] if reasons else "none of the versions asked for is there"
                 raise ValueError(f"model {config.name}: no version can be served: {reason}")
 
-    def add_rest(self, host: str, port: int, timeout_s: float, tls: ServerTls | None) -> str:
-        """Binds the REST interface; returns its address "host:port".
+    def add_rest(
+        self,
+        host: str,
+        port: int,
+        timeout_s: float,
+        tls: ServerTls | None,
+        allows_cors: bool = False,
+        allowed_hosts: Collection[str] | None = None,
+    ) -> str:
+        """Binds the REST interface; returns its address "host:port". See RestServer.
 
         Raises:
             ValueError: The address cannot be listened on.
@@ -97,9 +106,13 @@ class EmbeddedServer:
             port,
             self._predictor,
             self._metrics,
-            max_body_bytes=self._limits.max_message_bytes,
+            limits=HttpLimits(
+                self._limits.max_message_bytes, max(2**29, 2 * self._limits.max_message_bytes)
+            ),
             timeout_s=timeout_s,
-            max_connections=self._limits.num_threads,
+            num_threads=self._limits.num_threads,
+            allows_cors=allows_cors,
+            allowed_hosts=allowed_hosts,
             tls=tls.ssl_context() if tls else None,
         )
         return f"{host_text(host)}:{self._rest.server_address[1]}"

@@ -1,5 +1,8 @@
 """Counts of what the server does, in Prometheus's text format, named as TensorFlow Serving's.
 
+No library serves: prometheus-client ends counters' names with _total, TensorFlow Serving does not,
+and dashboards know its names. Its parser reads these in a test.
+
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
 

@@ -2,11 +2,11 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 
 import grpc
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import model_pb2, predict_pb2
 
 from serving.servables.model_store import ModelStore
 from serving.servables.prediction import predict
@@ -46,15 +46,39 @@ class Predictor:
         Raises:
             RequestError: See servables.prediction, request_queue and ModelStore.find.
         """
-        with self._counted(request.model_spec.name, entrypoint):
-            arrival = time.monotonic()
-            if not request.HasField("model_spec"):
+        if not request.HasField("model_spec"):
+            with self._counted("", entrypoint):
                 raise invalid_argument("Missing ModelSpec")
-            with self.store.find(request.model_spec):
-                pass  # what does not exist need not wait
+        return self.predict_read(
+            request.model_spec, lambda: request, entrypoint, seconds_left, cancellation
+        )
+
+    def predict_read(
+        self,
+        model_spec: model_pb2.ModelSpec,
+        read: Callable[[], predict_pb2.PredictRequest],
+        entrypoint: str,
+        seconds_left: float | None,
+        cancellation: Cancellation | None = None,
+    ) -> predict_pb2.PredictResponse:
+        """Reads a request when its turn comes, so that few are unpacked at once, and runs it.
+
+        Args:
+            model_spec: Which model is asked; what does not exist need not wait.
+            read: Gives the request; may raise RequestError.
+            entrypoint, seconds_left, cancellation: As predict.
+
+        Raises:
+            RequestError: As predict.
+        """
+        with self._counted(model_spec.name, entrypoint):
+            arrival = time.monotonic()
+            with self.store.find(model_spec):
+                pass
             with self._queue.turn(seconds_left, cancellation):
                 if cancellation and cancellation.is_set:
                     raise RequestError(grpc.StatusCode.CANCELLED, "the client is gone")
+                request = read()
                 if seconds_left is not None:
                     seconds_left -= time.monotonic() - arrival
                 return self._run(request, seconds_left)

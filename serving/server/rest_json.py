@@ -16,7 +16,9 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving.protocol.tensors import array_from_tensor, set_tensor
 from serving.servables.request_errors import RequestError, invalid_argument
+from tfseg.io.photo_files import kind_of
 
+_MAX_VALUES = 2_000_000
 _BYTES_SUFFIX = "_bytes"  # outputs of such a name are written as base64
 
 
@@ -35,6 +37,17 @@ def request_from_json(
     Raises:
         RequestError: INVALID_ARGUMENT where it is not such a body.
     """
+    kind = kind_of(body)
+    if kind:
+        raise invalid_argument(
+            f"JSON Parse error: the body is a {kind}, expected json such as "
+            '{"instances": [{"b64": "..."}]}'
+        )
+    # Before anything is unpacked: a value of three bytes is an object of sixty.
+    if sum(body.count(mark) for mark in b",[{") > _MAX_VALUES:
+        raise invalid_argument(
+            f"JSON Value: more than {_MAX_VALUES:,} values; send large tensors over gRPC"
+        )
     try:
         content = json.loads(body)
     except ValueError as error:
@@ -65,7 +78,11 @@ def request_from_json(
 
 def _inputs_from_columns(inputs, infos) -> dict:
     if len(infos) == 1 and not (isinstance(inputs, dict) and set(inputs) == set(infos)):
-        return {next(iter(infos)): inputs}
+        [alias] = infos
+        if isinstance(inputs, dict) and set(inputs) != {"b64"}:
+            got = ", ".join(sorted(inputs)) or "none"
+            raise invalid_argument(f"Missing named input: {alias} in 'inputs' object; it has {got}")
+        return {alias: inputs}
     if not isinstance(inputs, dict):
         raise invalid_argument("'inputs' must be an object, for the signature has several inputs")
     _check_names(inputs, infos)
@@ -77,6 +94,12 @@ def _inputs_from_rows(rows, infos) -> dict:
         raise invalid_argument("'instances' must be a list with at least one instance")
     if len(infos) == 1:
         [alias] = infos
+        for index, row in enumerate(rows):
+            if isinstance(row, dict) and set(row) not in ({alias}, {"b64"}):
+                raise invalid_argument(
+                    f"Failed to process element: {index} of 'instances' list. JSON object: does "
+                    f"not have named input: {alias}; it has {', '.join(sorted(row)) or 'none'}"
+                )
         named = [isinstance(row, dict) and set(row) == {alias} for row in rows]
         return {alias: [row[alias] if n else row for row, n in zip(rows, named, strict=True)]}
     columns = {alias: [] for alias in infos}
@@ -107,7 +130,8 @@ def _array(alias: str, value, info: meta_graph_pb2.TensorInfo) -> np.ndarray:
         array = np.array(value)
         if array.dtype.kind not in "biuf" and array.size:
             raise ValueError(f"got {array.dtype}")
-        if array.dtype.kind == "f" and not np.issubdtype(dtype, np.floating):
+        is_whole = array.dtype.kind != "f" or np.array_equal(array, np.rint(array))
+        if not is_whole and not np.issubdtype(dtype, np.floating):
             raise ValueError("got fractions")
         if array.size and np.issubdtype(dtype, np.integer):
             limits = np.iinfo(dtype)

@@ -1,18 +1,30 @@
 """TensorFlow Serving's REST interface and Prometheus's metrics, over HTTP."""
 
-import json
+import asyncio
 import re
+import ssl
+import time
+from collections.abc import Callable, Collection
+from concurrent import futures
 
 import grpc
 from google.protobuf import json_format
-from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2, predict_pb2
 
-from serving.bounded_http import BodyError, BoundedHandler, BoundedHttpServer
 from serving.servables.request_errors import RequestError, invalid_argument
 from serving.server import metrics as prometheus
+from serving.server.cancellation import Cancellation
 from serving.server.grpc_services import model_metadata, model_status
 from serving.server.predictor import Predictor
 from serving.server.rest_json import json_from_response, request_from_json
+from tfseg.io.http_server import AskedByItsOwn, BodyReader, HttpLimits, HttpServer, own_names
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 
@@ -34,7 +46,7 @@ _HTTP_CODES = {
 }
 
 
-class RestServer(BoundedHttpServer):
+class RestServer(HttpServer):
     """Serves from start until stop."""
 
     def __init__(
@@ -45,7 +57,11 @@ class RestServer(BoundedHttpServer):
         metrics: prometheus.Metrics,
         *,
         timeout_s: float,
-        **limits,
+        limits: HttpLimits,
+        num_threads: int = 8,
+        allows_cors: bool = False,
+        allowed_hosts: Collection[str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ):
         """Binds the address.
 
@@ -54,70 +70,126 @@ class RestServer(BoundedHttpServer):
             predictor: Answers.
             metrics: What METRICS_PATH tells.
             timeout_s: The deadline of every request.
-            limits: See BoundedHttpServer.
+            limits: See HttpServer.
+            num_threads: Requests that run or wait at once.
+            allows_cors: Whether pages of other sites may ask.
+            allowed_hosts: Names it answers to; unless given, see http_server.own_names.
+            tls: Speaks TLS.
 
         Raises:
             OSError: The address cannot be listened on.
         """
-        super().__init__(host, port, _Handler, **limits)
-        self.predictor = predictor
-        self.metrics = metrics
-        self.timeout_s = timeout_s
+        self._predictor = predictor
+        self._metrics = metrics
+        self._timeout_s = timeout_s
+        self._bodies = BodyReader(limits)
+        self._threads = futures.ThreadPoolExecutor(num_threads, "rest")
+        app = Starlette(
+            routes=[
+                Route(METRICS_PATH, self._get_metrics),
+                Route("/{path:path}", self._get, methods=["GET"]),
+                Route("/{path:path}", self._post, methods=["POST"]),
+            ],
+            exception_handlers={
+                HTTPException: _http_error,
+                RequestError: _request_error,
+                Exception: _internal_error,
+            },
+        )
+        protected: ASGIApp = app
+        if allows_cors:
+            protected = CORSMiddleware(
+                app, allow_origins=["*"], allow_headers=["*"], allow_methods=["GET", "POST"]
+            )
+        names = own_names(host) if allowed_hosts is None else allowed_hosts
+        protected = AskedByItsOwn(protected, names, checks_origin=not allows_cors)
+        super().__init__(protected, host, port, limits, tls)
 
+    async def _get_metrics(self, request: Request) -> Response:
+        return Response(self._metrics.text(), media_type=prometheus.CONTENT_TYPE)
 
-class _Handler(BoundedHandler):
-    server: RestServer
+    async def _get(self, request: Request) -> Response:
+        return await self._in_thread(self._status_or_metadata, _path(request))
 
-    def do_GET(self) -> None:
-        """Status, metadata and metrics."""
-        if self.path.partition("?")[0] == METRICS_PATH:
-            self.send_whole(200, self.server.metrics.text().encode(), prometheus.CONTENT_TYPE)
-            return
-        self._answer(self._get)
-
-    def do_POST(self) -> None:
-        """:predict."""
-        self._answer(self._post)
-
-    def _answer(self, respond) -> None:
-        try:
-            self.send_whole(200, respond(), "application/json")
-        except RequestError as error:
-            self._send_error(_HTTP_CODES.get(error.code, 500), error.message)
-        except BodyError as error:
-            self._send_error(error.http_code, str(error))
-        except OSError:  # the client left
-            raise
-        except Exception as error:  # ours, not the client's: it still gets an answer
-            self._send_error(500, f"internal error: {type(error).__name__}")
-
-    def _send_error(self, code: int, message: str) -> None:
-        self.send_whole(code, json.dumps({"error": message}).encode(), "application/json")
-
-    def _get(self) -> bytes:
-        match = _STATUS.fullmatch(self.path)
+    def _status_or_metadata(self, path: str) -> bytes:
+        match = _STATUS.fullmatch(path)
         if not match:
-            raise invalid_argument(f"Malformed request: GET {self.path}")
-        store, spec = self.server.predictor.store, _model_spec(match)
+            raise invalid_argument(f"Malformed request: GET {path}")
+        store, spec = self._predictor.store, _model_spec(match)
         if not match["metadata"]:
             return _json(model_status(store, spec))
         request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec)
         return _json(model_metadata(store, request))
 
-    def _post(self) -> bytes:
-        match = _PREDICT.fullmatch(self.path)
-        body = self.body()
+    async def _post(self, request: Request) -> Response:
+        arrival = time.monotonic()
+        body = await self._bodies.read(request)
+        cancellation = Cancellation()
+
+        async def watch_the_client() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            cancellation.set()
+
+        watching = asyncio.create_task(watch_the_client())
+        try:
+            return await self._in_thread(self._predict, _path(request), body, arrival, cancellation)
+        finally:
+            watching.cancel()
+            cancellation.set()
+            self._bodies.release(body)
+
+    def _predict(self, path: str, body: bytes, arrival: float, cancellation: Cancellation) -> bytes:
+        match = _PREDICT.fullmatch(path)
         if not match:
-            raise invalid_argument(f"Malformed request: POST {self.path}")
+            raise invalid_argument(f"Malformed request: POST {path}")
         if match["method"].lower() != "predict":
             raise RequestError(grpc.StatusCode.UNIMPLEMENTED, "only :predict is served here")
-        predictor, spec = self.server.predictor, _model_spec(match)
-        with predictor.store.find(spec) as served:
-            request, by_row = request_from_json(body, served.signatures)
-        spec.signature_name = request.model_spec.signature_name
-        request.model_spec.CopyFrom(spec)
-        response = predictor.predict(request, "REST", self.server.timeout_s)
-        return json_from_response(response, by_row)
+        spec = _model_spec(match)
+        is_by_row = True
+
+        def read() -> predict_pb2.PredictRequest:
+            nonlocal is_by_row
+            with self._predictor.store.find(spec) as served:
+                request, is_by_row = request_from_json(body, served.signatures)
+            signature_name = request.model_spec.signature_name
+            request.model_spec.CopyFrom(spec)
+            request.model_spec.signature_name = signature_name
+            return request
+
+        seconds_left = self._timeout_s - (time.monotonic() - arrival)
+        response = self._predictor.predict_read(spec, read, "REST", seconds_left, cancellation)
+        return json_from_response(response, is_by_row)
+
+    async def _in_thread(self, work: Callable[..., bytes], *arguments) -> Response:
+        """Runs what blocks beside the event loop."""
+        loop = asyncio.get_running_loop()
+        content = await loop.run_in_executor(self._threads, work, *arguments)
+        return Response(content, media_type="application/json")
+
+
+def _path(request: Request) -> str:
+    """The path as it was sent: TensorFlow Serving reads no percent codes."""
+    return request.scope["raw_path"].decode("ascii", "replace")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = {"Connection": "close"} if error.status_code in (408, 413) else None
+    if error.status_code in (404, 405):
+        message = f"Malformed request: {request.method} {request.url.path}"
+        return JSONResponse({"error": message}, error.status_code, error.headers)
+    return JSONResponse({"error": error.detail}, error.status_code, headers)
+
+
+async def _request_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return JSONResponse({"error": error.message}, _HTTP_CODES.get(error.code, 500))
+
+
+async def _internal_error(request: Request, error: Exception) -> Response:
+    """Ours, not the client's: it still gets an answer."""
+    return JSONResponse({"error": f"internal error: {type(error).__name__}"}, 500)
 
 
 def _model_spec(match: re.Match) -> model_pb2.ModelSpec:

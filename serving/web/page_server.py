@@ -1,11 +1,18 @@
-"""The page's own small HTTP server: its files, the model's versions, and detect."""
+"""The page's own HTTP server: its files, the model's versions, and detect."""
 
-import json
+import asyncio
 import re
 import threading
+from collections.abc import Callable
+from concurrent import futures
 from pathlib import Path
 
-from serving.bounded_http import BodyError, BoundedHandler, BoundedHttpServer
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from serving.client.connection import (
     DeadlineExceededError,
     ImageError,
@@ -15,6 +22,7 @@ from serving.client.connection import (
     ServingError,
 )
 from serving.client.segmentation_client import SegmentationClient
+from tfseg.io.http_server import AskedByItsOwn, BodyReader, HttpLimits, HttpServer, own_names
 from tfseg.structures.detections import Detections
 
 # What the slider may go down to.
@@ -35,11 +43,12 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-_DETECT = re.compile(r"/api/detect(?:\?version=(\d{1,18}))?")
-_MAX_CONNECTIONS = 64
+_VERSION = re.compile(r"\d{1,18}")
+_MAX_CLIENTS = 64
+_NUM_THREADS = 64  # detections under way or waiting
 
 
-class PageServer(BoundedHttpServer):
+class PageServer(HttpServer):
     """Serves from start until stop."""
 
     def __init__(self, host: str, port: int, client_arguments: dict, max_photo_bytes: int):
@@ -53,13 +62,18 @@ class PageServer(BoundedHttpServer):
         self._clients: dict[int | None, SegmentationClient] = {}
         self._lock = threading.Lock()
         self.client(None)
-        super().__init__(
-            host,
-            port,
-            _Handler,
-            max_connections=_MAX_CONNECTIONS,
-            max_body_bytes=max_photo_bytes,
+        limits = HttpLimits(max_photo_bytes)
+        self._bodies = BodyReader(limits)
+        self._threads = futures.ThreadPoolExecutor(_NUM_THREADS, "page")
+        app = Starlette(
+            routes=[
+                *(Route(path, self._get_file) for path in _FILES),
+                Route("/api/versions", self._get_versions),
+                Route("/api/detect", self._detect, methods=["POST"]),
+            ],
+            exception_handlers={HTTPException: _http_error, ServingError: _serving_error},
         )
+        super().__init__(AskedByItsOwn(app, own_names(host)), host, port, limits)
 
     def client(self, version: int | None) -> SegmentationClient:
         """A client of one version; None is what the flags say."""
@@ -67,48 +81,49 @@ class PageServer(BoundedHttpServer):
             if version not in self._clients:
                 arguments = self._client_arguments
                 if version is not None:
-                    if len(self._clients) > _MAX_CONNECTIONS:  # strangers may count far
+                    if len(self._clients) > _MAX_CLIENTS:  # strangers may count far
                         self._clients.popitem()[1].close()
                     arguments = {**arguments, "version": version, "label": None}
                 self._clients[version] = SegmentationClient(**arguments)
             return self._clients[version]
 
+    async def _get_file(self, request: Request) -> Response:
+        name, content_type = _FILES[request.url.path]
+        content = (_PAGE_DIR / name).read_bytes()
+        return Response(content, headers={**_HEADERS, "Content-Type": content_type})
 
-class _Handler(BoundedHandler):
-    server: PageServer
+    async def _get_versions(self, request: Request) -> Response:
+        versions = await self._in_thread(lambda: self.client(None).available_versions())
+        return JSONResponse({"versions": versions}, headers=_HEADERS)
 
-    def do_GET(self) -> None:
-        """The page's files, and the versions."""
-        if self.path == "/api/versions":
-            self._answer(lambda: {"versions": self.server.client(None).available_versions()})
-        elif self.path in _FILES:
-            name, content_type = _FILES[self.path]
-            self.send_whole(200, (_PAGE_DIR / name).read_bytes(), content_type, _HEADERS)
-        else:
-            self._send_json(404, {"error": "there is no such page"})
-
-    def do_POST(self) -> None:
-        """A photo's garments."""
-        match = _DETECT.fullmatch(self.path)
+    async def _detect(self, request: Request) -> Response:
+        text = request.query_params.get("version")
+        if text is not None and not _VERSION.fullmatch(text):
+            raise HTTPException(400, "expected a photo's bytes at /api/detect")
+        photo = await self._bodies.read(request)
+        version = None if text is None else int(text)
         try:
-            photo = self.body()
-        except BodyError as error:
-            self._send_json(error.http_code, {"error": f"the photo is not taken: {error}"})
-            return
-        if not match:
-            self._send_json(400, {"error": "expected a photo's bytes at /api/detect"})
-            return
-        version = int(match[1]) if match[1] else None
-        self._answer(lambda: _detect(self.server.client(version), photo))
+            found = await self._in_thread(lambda: _detect(self.client(version), photo))
+        finally:
+            self._bodies.release(photo)
+        return JSONResponse(found, headers=_HEADERS)
 
-    def _answer(self, respond) -> None:
-        try:
-            self._send_json(200, respond())
-        except ServingError as error:
-            self._send_json(_http_code(error), {"error": str(error)})
+    async def _in_thread(self, work: Callable):
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _send_json(self, code: int, content: dict) -> None:
-        self.send_whole(code, json.dumps(content).encode(), "application/json", _HEADERS)
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    messages = {404: "there is no such page", 405: "expected a photo's bytes at /api/detect"}
+    code = 400 if error.status_code == 405 else error.status_code
+    taken = f"the photo is not taken: {error.detail}"
+    message = messages.get(error.status_code, error.detail if code == 400 else taken)
+    return JSONResponse({"error": message}, code, headers=_HEADERS)
+
+
+async def _serving_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServingError)
+    return JSONResponse({"error": str(error)}, _http_code(error), headers=_HEADERS)
 
 
 def _detect(client: SegmentationClient, photo: bytes) -> dict:

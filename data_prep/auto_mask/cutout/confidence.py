@@ -9,7 +9,6 @@ from data_prep.auto_mask.cutout import outline, pieces, solve
 from data_prep.auto_mask.cutout.background import Background
 from data_prep.auto_mask.cutout.cues import disk
 
-GOOD = 0.65  # from here on a cut is called good
 _MIN_AREA = 0.002  # of the photo
 # Each sign: from where it counts as half an agreement up to where it is a whole one, and what the
 # reviewer is told below half. The score is the product of the signs.
@@ -29,7 +28,7 @@ class Confidence:
     """The judgement of a cut.
 
     Attributes:
-        score: 0 to 1; from GOOD on the cut is called good.
+        score: 0 to 1; from mask_confidence.GOOD on the cut is called good.
         reasons: why it is not higher, for the person who reviews it.
         signs: the measurements it is made of, 0 to 1 each, 1 is best.
     """

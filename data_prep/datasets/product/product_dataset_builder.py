@@ -26,4 +26,9 @@ class Builder(PreparedDatasetBuilder):
     def open_raw(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
         """Reads the json, or lists the folders."""
         paths = find_raw_files(raw_dir, **options.raw_paths)
-        return open_raw_dataset(paths, options.max_side)
+        return open_raw_dataset(
+            paths,
+            options.max_side,
+            keeps_own_categories=options.choices.get("categories") == "own",
+            only_good=options.choices.get("only_good") == "yes",
+        )

@@ -5,14 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.datasets.coco.reader import find_raw_files as find_coco_files
-from data_prep.datasets.modanet.reader import CATEGORY_NAMES as MODANET_NAMES
+from data_prep.datasets.product.categories import category_ids
 from data_prep.datasets.product.mask_folder import MaskFolder, mask_folder_source
+from data_prep.datasets.product.photo_tree import (
+    category_of,
+    photo_tree_names,
+    photo_tree_source,
+)
 from data_prep.readers.coco_json import CocoImage, CocoJson
 from data_prep.readers.coco_source import coco_source
 from data_prep.readers.photo_conversion import PhotoConverter, RecordConverter
 from data_prep.readers.photo_folder import PhotoFolder
 from data_prep.readers.photo_names import other_names
-from data_prep.readers.raw_dataset import NO_PRODUCT_FOUND, RawDataset, RawSource
+from data_prep.readers.raw_dataset import MASK_NOT_GOOD, NO_PRODUCT_FOUND, RawDataset, RawSource
+
+
+def _is_photo_tree(raw_dir: Path) -> bool:
+    has_json = any(raw_dir.glob("*.json")) or any(raw_dir.glob("*/*.json"))
+    return raw_dir.is_dir() and not has_json and bool(photo_tree_names(raw_dir))
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,7 @@ class ProductPaths:
     Attributes:
         photos_dir: the photos.
         annotations: the COCO json; None: the masks are files.
-        masks_dir: the masks; None: there is a json.
+        masks_dir: the masks; None: there is a json, or else they are to be made.
     """
 
     photos_dir: Path
@@ -34,7 +44,7 @@ class ProductPaths:
         """The json or the masks' folder and those below it, and the same of the photos."""
         if self.annotations is not None:
             return [self.annotations, self.photos_dir]
-        folders = (self.photos_dir, self.masks_dir)
+        folders = [path for path in (self.photos_dir, self.masks_dir) if path is not None]
         below = (path for folder in folders for path in folder.iterdir() if path.is_dir())
         return [*folders, *sorted(below)]
 
@@ -45,7 +55,8 @@ def find_raw_files(
     """Finds the folder form in raw_dir, or else a COCO json.
 
     Args:
-        raw_dir: holds photos/ and truth/, or what data_prep.datasets.coco takes.
+        raw_dir: holds photos/ and truth/, or what data_prep.datasets.coco takes, or a folder of
+            photos for each category, whose masks are made then.
         annotations: the COCO json.
         photos_dir: the photos' folder.
 
@@ -60,24 +71,34 @@ def find_raw_files(
                 f"{raw_dir / 'truth'}."
             )
         return ProductPaths(photos_dir, masks_dir=raw_dir / "truth")
+    if annotations is None and raw_dir is not None and _is_photo_tree(raw_dir):
+        return ProductPaths(raw_dir)
     annotations, photos_dir = find_coco_files(raw_dir, annotations, photos_dir)
     return ProductPaths(photos_dir, annotations=annotations)
 
 
-def open_raw_dataset(paths: ProductPaths, max_side: int | None) -> RawDataset:
+def open_raw_dataset(
+    paths: ProductPaths,
+    max_side: int | None,
+    keeps_own_categories: bool = False,
+    only_good: bool = False,
+) -> RawDataset:
     """Reads the json or lists the folders; no photos yet.
 
-    Where all categories are ModaNet's, they get ModaNet's ids, so that a model of either knows
-    the other's; otherwise ids follow the names' order.
+    Args:
+        paths: from find_raw_files.
+        max_side: the longest side to keep, pixels; None keeps the size.
+        keeps_own_categories: see category_ids.
+        only_good: leaves out masks that are unsure and not accepted.
 
     Raises:
-        ValueError: The json is not what it should be, or there is no photo.
+        ValueError: The json is not what it should be, there is no photo, or a category that is
+            none of ModaNet's.
     """
-    names = raw_category_names(paths)
-    category_names = MODANET_NAMES if set(names) <= set(MODANET_NAMES) else tuple(names)
-    category_ids = {name: index for index, name in enumerate(category_names, start=1)}
-    source = open_source(paths, {name: category_ids[name] for name in names}, max_side)
-    return RawDataset(category_names, [source])
+    labels = raw_category_names(paths)
+    where = paths.annotations or paths.photos_dir
+    names, ids = category_ids(labels, keeps_own_categories, where)
+    return RawDataset(names, [open_source(paths, ids, max_side, only_good=only_good)])
 
 
 def raw_category_names(paths: ProductPaths) -> Sequence[str]:
@@ -86,8 +107,11 @@ def raw_category_names(paths: ProductPaths) -> Sequence[str]:
     Raises:
         ValueError: There is none, or one is there twice.
     """
-    if paths.annotations is None:
+    names: Sequence[str]
+    if paths.masks_dir is not None:
         names = MaskFolder(paths.photos_dir, paths.masks_dir).category_names()
+    elif paths.annotations is None:
+        names = sorted(set(map(category_of, photo_tree_names(paths.photos_dir))))
     else:
         by_id = CocoJson(paths.annotations).category_names
         names = [by_id[raw_id] for raw_id in sorted(by_id)]
@@ -104,6 +128,7 @@ def open_source(
     category_ids: Mapping[str, int | None],
     max_side: int | None,
     first_image_id: int = 1,
+    only_good: bool = False,
 ) -> RawSource:
     """The photos as a source.
 
@@ -112,8 +137,11 @@ def open_source(
         category_ids: category -> the data set's id, None for one to leave out.
         max_side: the longest side to keep, pixels; None keeps the size.
         first_image_id: of the folder form's first photo; added to a json's ids, less 1.
+        only_good: leaves out masks that are unsure and not accepted.
     """
-    if paths.annotations is None:
+    if paths.annotations is None and paths.masks_dir is None:
+        return photo_tree_source(paths.photos_dir, category_ids, max_side, first_image_id)
+    if paths.masks_dir is not None:
         folder = MaskFolder(paths.photos_dir, paths.masks_dir)
         return mask_folder_source(folder, category_ids, max_side, first_image_id)
     coco = CocoJson(paths.annotations, add_to_image_ids=first_image_id - 1)
@@ -126,6 +154,8 @@ def open_source(
     )
 
     def unusable_reason(image: CocoImage) -> str | None:
+        if only_good and image.is_unsure:
+            return MASK_NOT_GOOD
         return None if coco.annotation_ids(image.image_id) else NO_PRODUCT_FOUND
 
     return coco_source(paths.annotations.name, coco, converter, unusable_reason)

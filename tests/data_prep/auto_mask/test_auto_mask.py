@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from data_prep.auto_mask.cutout.confidence import GOOD
+from data_prep.annotations.mask_confidence import GOOD
 from data_prep.auto_mask.engines import judged_by_cut
 from data_prep.auto_mask.masks_csv import encoded_pixels_from_rle
 from data_prep.auto_mask.run import read_photo, run

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep.annotations.mask_confidence import GOOD
 from data_prep.auto_mask.cutout import pieces
-from data_prep.auto_mask.cutout.confidence import GOOD
 from data_prep.auto_mask.cutout.cut import cut
 from tests.data_prep import drawn_products
 

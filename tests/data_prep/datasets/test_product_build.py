@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from data_prep.build.build_dataset import build_dataset
+from data_prep.build.prep_report import warnings
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
 from data_prep.datasets.product.mask_folder import MaskFolder
@@ -39,9 +40,69 @@ def test_folders_of_photos_and_masks(tmp_path, value):
     assert open_prepared(data_dir).category_names[12] == "scarf/tie"
 
 
-def test_categories_that_are_not_modanets_keep_their_own_order(tmp_path):
+def test_categories_that_are_not_modanets_are_kept_where_that_is_asked_for(tmp_path):
     raw_dir = write_product(tmp_path / "raw", ["mug/1", "dress/2"])
-    assert open_prepared(build(raw_dir, tmp_path)).category_names == ("dress", "mug")
+    with pytest.raises(ValueError, match=r"got the categories 'mug', .* --categories=own"):
+        build(raw_dir, tmp_path)
+    data_dir = build(raw_dir, tmp_path, choices={"categories": "own"})
+    assert open_prepared(data_dir).category_names == ("dress", "mug")
+
+
+def test_shops_names_are_modanets_categories(tmp_path):
+    raw_dir = write_product(tmp_path / "raw", ["T-Shirt/1", "outwear/2", "shoes/3"])
+    data_dir = build(raw_dir, tmp_path)
+    names = open_prepared(data_dir).category_names
+    found = [names[e["groundtruth_classes"][0] - 1] for e in decode(data_dir, "train").values()]
+    assert len(names) == 13 and sorted(found) == ["footwear", "outer", "top"]
+
+
+def test_a_tree_of_photos_without_masks_gets_them_while_it_is_read(tmp_path):
+    photo = np.full((160, 120, 3), 245, np.uint8)
+    cv2.rectangle(photo, (30, 40), (90, 130), (160, 40, 30), cv2.FILLED)
+    (tmp_path / "raw" / "t-shirt").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "raw" / "t-shirt" / "1.png"), photo)
+    noise = np.random.default_rng(0).integers(0, 255, (160, 120, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "raw" / "t-shirt" / "2.png"), noise)
+
+    data_dir = build(tmp_path / "raw", tmp_path)
+
+    (example,) = decode(data_dir, "train").values()
+    mask = example["groundtruth_instance_masks"][0].astype(bool)
+    truth = np.zeros((160, 120), bool)
+    truth[40:131, 30:91] = True
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.95
+    left_out = source_of(data_dir)["photos"]["left_out"]
+    assert {r: e["example_files"] for r, e in left_out.items()} == {
+        "mask_not_good": ["t-shirt/2.png"]
+    }
+
+
+@pytest.mark.parametrize(("choices", "kept"), [({}, 3), ({"only_good": "yes"}, 2)])
+def test_unsure_masks_are_told_or_left_out(tmp_path, choices, kept):
+    states = ((0.9, "pending"), (0.1, "accepted"), (0.1, "pending"))
+    images = [
+        {"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30, "confidence": c, "review": r}
+        for i, (c, r) in enumerate(states, start=1)
+    ]
+    mask = {"segmentation": {"size": [30, 40], "counts": [300, 30, 870]}, "category_id": 1}
+    contents = {
+        "images": images,
+        "annotations": [{**mask, "id": i, "image_id": i} for i in (1, 2, 3)],
+        "categories": [{"id": 1, "name": "bag"}],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(contents))
+    for i in (1, 2, 3):
+        (tmp_path / f"{i}.jpg").write_bytes(draw_jpeg(40, 30))
+
+    data_dir = build(tmp_path, tmp_path, choices=choices)
+
+    assert len(decode(data_dir, "train")) == kept
+    report = json.loads((open_prepared(data_dir).path / "prep_report.json").read_text())
+    source = report["sources"][0]
+    counted = source["photos"]["left_out"] if choices else source["repairs"]
+    reason = "mask_not_good" if choices else "photo_with_an_unsure_mask"
+    assert counted[reason]["example_ids"] == [3]
+    assert any("masks of 1 photos are unsure" in line for line in warnings(report)) != bool(choices)
 
 
 def test_hidden_files_and_folders_are_no_photos_masks_or_categories(tmp_path):
