@@ -1,16 +1,17 @@
 # make try    the model in the box: server and page; make try PHOTOS=folder writes pictures of them
 # make demo   draw, prepare, train, evaluate, export, serve and look at it; goes on where it stopped
-# make test   run the tests
+# make test   run the tests; make test-fast, those that take two minutes together
 # make test-beam   run the tests of the build on Apache Beam
 # make lint   check style and format
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: try demo test test-beam lint clean-demo
+.PHONY: try demo test test-fast test-beam lint clean-demo
 
 # The newest Python that TensorFlow has wheels for; a pyenv shim of a version that is not active fails.
 PYTHON := $(shell for v in 3.13 3.12 3.11; do python$$v -c "" 2> /dev/null && { command -v python$$v; break; }; done)
+TEST_PROCESSES ?= 2
 PY := .venv/bin/python
 DEMO := build/demo
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -26,8 +27,12 @@ SUPPORTED := 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 1
 	PIP_REQUIRE_VIRTUALENV=1 $(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
+# Two processes; a file's tests stay together, since they share what is slow to make.
 test: .venv/installed
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
+test-fast: .venv/installed
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow and not browser and not server"
 
 # Beam needs other versions of some libraries: an environment of its own.
 .venv-beam/installed: requirements-beam.txt

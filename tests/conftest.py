@@ -1,5 +1,9 @@
 import pytest
 
+# Fixtures that start a server, and what drives a browser: their tests are marked by themselves.
+_SERVERS = {"server_address", "live", "server", "page_url"}
+_BROWSER = "chromium_page"
+
 
 @pytest.fixture(scope="session")
 def model_cache(tmp_path_factory):
@@ -8,3 +12,19 @@ def model_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFSEG_CACHE_DIR", str(folder))
         yield folder
+
+
+def pytest_collection_modifyitems(items):
+    """Marks tests of servers and browsers; the slow files come first, so that two workers end
+    together."""
+    for item in items:
+        names = set(item.function.__code__.co_names) if hasattr(item, "function") else set()
+        if _BROWSER in names:
+            item.add_marker(pytest.mark.browser)
+        if _SERVERS & set(item.fixturenames):
+            item.add_marker(pytest.mark.server)
+    items.sort(key=_is_quick)
+
+
+def _is_quick(item) -> bool:
+    return item.get_closest_marker("slow") is None

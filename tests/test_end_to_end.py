@@ -15,6 +15,8 @@ from pycocotools import mask as coco_mask
 
 from data_prep import prepared
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[1]
 TINY = [
     "--params_override=task.model.input_size=[64,64,3]",

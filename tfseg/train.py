@@ -36,6 +36,7 @@ def define_flags() -> None:
         "What a new training starts from: a model_dir, a checkpoint, or the .tar.gz or URL of one "
         "that Model Garden published.",
     )
+    flags.DEFINE_bool("from_scratch", False, "Begin from nothing though the recipe has a start.")
     flags.DEFINE_integer("seed", None, "Seed of the weights, the order and every draw; 0.", 0)
     command_line.define_path(
         "preview_input", None, "Write a sheet of augmented examples to this picture, and end."
@@ -55,7 +56,7 @@ def main(argv) -> None:
         prepared_set.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
 
         from tfseg.configs import dataset_mixture, experiment
-        from tfseg.training import strategy, train_loop
+        from tfseg.training import preflight, strategy, train_loop
 
         num_gpus = strategy.count_gpus(FLAGS.num_gpus)
         params = experiment.build_params(
@@ -83,6 +84,8 @@ def main(argv) -> None:
             )
             print(f"{FLAGS.preview_input}: what the network is given.")
             return
+        if not FLAGS.from_scratch:
+            preflight.check_start(params, FLAGS.model_dir, FLAGS.init_from)
         train_loop.train(
             params, FLAGS.model_dir, prepared_set, FLAGS.init_from, prepared.category_map()
         )

@@ -30,6 +30,7 @@ def define_flags() -> None:
     command_line.define_path(
         "init_from", None, "What the first stage starts from; see tfseg.train."
     )
+    flags.DEFINE_bool("from_scratch", False, "See tfseg.train; for the first stage.")
     flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
     flags.DEFINE_integer("seed", 0, "Seed of every stage.")
     flags.DEFINE_multi_string("params_override", [], "KEY=VALUE over every stage's own.")
@@ -129,7 +130,10 @@ def main(argv) -> None:
         for number, stage in enumerate(stages, 1):
             model_dir = Path(FLAGS.model_dir) / f"{number}_{stage['name']}"
             print(f"stage {number} of {len(stages)}: {stage['name']}", flush=True)
-            returncode = run_stage(stage_command(stage, model_dir, init_from))
+            command = stage_command(stage, model_dir, init_from)
+            if FLAGS.from_scratch and number == 1:
+                command.append("--from_scratch")
+            returncode = run_stage(command)
             if returncode:
                 sys.exit(returncode)
             init_from = str(model_dir)

@@ -11,6 +11,8 @@ import pytest
 from data_prep.prepared import open_prepared
 from tests.data_prep.raw_modanet import many_photos
 
+pytestmark = pytest.mark.slow
+
 REPO_DIR = Path(__file__).resolve().parents[2]
 
 

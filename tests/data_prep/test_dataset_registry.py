@@ -107,6 +107,7 @@ def test_raw_path_flags_of_a_data_set_without_any():
     assert dataset_registry.raw_path_flags("sample") == {}
 
 
+@pytest.mark.slow
 def test_a_new_data_set_is_one_folder(repo_copy, tmp_path):
     (tmp_path / "my.jpg").write_bytes(draw_jpeg(40, 30))
     ended = build(

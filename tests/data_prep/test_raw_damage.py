@@ -11,6 +11,8 @@ import pytest
 from data_prep.prepared import open_prepared
 from tests.data_prep.damage_cases import run_case
 
+pytestmark = pytest.mark.slow
+
 NUM_CASES = int(os.environ.get("TFSEG_DAMAGED_INPUTS", "200"))
 # Only what a reader cannot know: a number in a text that is as good as the one before.
 PLAUSIBLE = ("strange_value", "strange_cell", "flip_bytes of annotations.json")

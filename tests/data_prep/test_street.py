@@ -25,9 +25,10 @@ from tests.data_prep.decoded import decode, features
 REPO_DIR = Path(__file__).resolve().parents[2]
 STREET_DIR = (REPO_DIR / os.environ.get("TFSEG_STREET_DIR", "../shared/street")).resolve()
 
-pytestmark = pytest.mark.skipif(
-    not STREET_DIR.is_dir(), reason=f"the real photos are not at {STREET_DIR}"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not STREET_DIR.is_dir(), reason=f"the real photos are not at {STREET_DIR}"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import pytest
 
 from tests.serving import never_down
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def base_path(export_dir, tmp_path_factory):

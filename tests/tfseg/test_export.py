@@ -11,6 +11,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tfseg import export
 
+pytestmark = pytest.mark.slow
+
 OUTPUT_NAMES = {
     "ok", "error", "num_detections", "boxes_yxyx", "class_ids", "class_names", "scores",
     "mask_rle", "image_size_hw",

@@ -9,6 +9,8 @@ torch = pytest.importorskip("torch", reason="CI installs it; nothing but this te
 
 from tests.tfseg import torch_reference as reference  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SIZE = 512  # the imported config's input
 
 

@@ -21,6 +21,8 @@ from tfseg.prediction.runner import PhotoPrediction, PictureChoices
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
 
+pytestmark = pytest.mark.slow
+
 
 def scene(height, width, seed=1):
     """A photo with something in it, uint8 RGB."""

@@ -19,6 +19,8 @@ from tfseg.reporting.samples import choose_samples
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
 
+pytestmark = pytest.mark.slow
+
 
 def make_run(content, results, name="now.json"):
     ground_truth = coco_metrics.ground_truth_from_content(content)

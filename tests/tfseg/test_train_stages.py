@@ -10,6 +10,8 @@ import pytest
 
 from tfseg import train_stages
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 

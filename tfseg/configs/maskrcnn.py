@@ -75,6 +75,8 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
         loss_limit: A larger total loss ends the training.
         symmetric_padding: Pad as PyTorch does, for weights that come from there (torch_layout).
         stride_in_1x1: Stride in a block's first convolution, as Detectron2's ResNet-50 does.
+        start: The weights that the recipe is made for, and where they are had; a training from
+            nothing must then be asked for. "": from nothing is as meant.
     """
 
     train_data: TrainData = dataclasses.field(default_factory=lambda: TrainData(is_training=True))
@@ -88,6 +90,7 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
     loss_limit: float = 1000.0
     symmetric_padding: bool = False
     stride_in_1x1: bool = False
+    start: str = ""
 
 
 def padded_size(model_config) -> list[int]:

@@ -24,6 +24,25 @@ def check_batch(params, num_replicas: int) -> None:
         )
 
 
+def check_start(params, model_dir: str, init_from: str | None) -> None:
+    """Refuses to begin from nothing where the recipe is made for weights.
+
+    Args:
+        params: ExperimentConfig.
+        model_dir: One that holds checkpoints goes on from them.
+        init_from: What the caller gave.
+
+    Raises:
+        ValueError: There is no start; the message says where the recipe's is had.
+    """
+    goes_on = any(Path(model_dir).glob("ckpt-*.index"))
+    if params.task.start and not (init_from or params.task.init_checkpoint or goes_on):
+        raise ValueError(
+            f"--init_from is missing: this recipe starts from {params.task.start.strip()}. To "
+            "begin from random weights all the same, give --from_scratch."
+        )
+
+
 def check_category_ids(params) -> None:
     """Reads the first examples of every shard and looks at their categories.
 

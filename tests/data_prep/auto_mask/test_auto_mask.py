@@ -23,6 +23,8 @@ from data_prep.auto_mask.run import read_photo, run
 from data_prep.auto_mask.store import MaskStore, PhotoMasks, ProductMask
 from tests.data_prep import drawn_products, product_folder
 
+pytestmark = pytest.mark.slow
+
 REPO_DIR = Path(__file__).resolve().parents[3]
 
 

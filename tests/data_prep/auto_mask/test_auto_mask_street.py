@@ -13,9 +13,10 @@ from tests.benchmarks import product_photos
 REPO_DIR = Path(__file__).resolve().parents[3]
 STREET_DIR = (REPO_DIR / os.environ.get("TFSEG_STREET_DIR", "../shared/street")).resolve()
 
-pytestmark = pytest.mark.skipif(
-    not STREET_DIR.is_dir(), reason=f"the real photos are not at {STREET_DIR}"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not STREET_DIR.is_dir(), reason=f"the real photos are not at {STREET_DIR}"),
+]
 
 
 def test_masks_of_real_garments():

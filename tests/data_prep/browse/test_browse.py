@@ -14,6 +14,8 @@ from data_prep.datasets.modanet.modanet_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.browser import chromium_page, distance_after_jump
 
+pytestmark = pytest.mark.slow
+
 REPO_DIR = Path(__file__).resolve().parents[3]
 OPTIONS = PrepOptions(max_bad_percent=30, num_workers=1)
 

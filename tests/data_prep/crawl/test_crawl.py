@@ -20,6 +20,8 @@ from data_prep.crawl.run import Crawl, read_manifest
 from tests.data_prep.hostile_server import hostile_server, jpeg, product_jpeg
 from tfseg.io.folder_lock import only_one
 
+pytestmark = pytest.mark.slow
+
 REPO_DIR = Path(__file__).resolve().parents[3]
 
 

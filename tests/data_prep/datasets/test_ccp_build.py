@@ -14,6 +14,8 @@ from data_prep.datasets.ccp.ccp_dataset_builder import Builder
 from data_prep.prepared import open_prepared
 from tests.data_prep.datasets.raw_ccp import RawCcp
 
+pytestmark = pytest.mark.slow
+
 CCP_DIR = Path(os.environ.get("TFSEG_STREET_DIR", "../shared/street")).parent / "ccp"
 FIRST_ID = 13_631_488
 

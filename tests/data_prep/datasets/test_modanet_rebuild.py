@@ -13,6 +13,8 @@ from tests.data_prep.built_modanet import VERSION, build, tally
 from tests.data_prep.decoded import decode
 from tests.data_prep.raw_modanet import many_photos
 
+pytestmark = pytest.mark.slow
+
 
 def contents(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}

@@ -20,6 +20,8 @@ from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import decode
 from tests.data_prep.random_coco import NAMES, random_coco
 
+pytestmark = pytest.mark.slow
+
 NUM_PHOTOS = int(os.environ.get("TFSEG_RANDOM_PHOTOS", "60"))
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 REPO_DIR = Path(__file__).resolve().parents[3]
 COMPETITION = "imaterialist-fashion-2019-FGVC6"
 TOKEN = "KGAT_a_users_token"

@@ -18,6 +18,8 @@ from data_prep.review.session import hints_from_marks
 from tests.browser import chromium_page
 from tests.data_prep import drawn_products, product_folder
 
+pytestmark = pytest.mark.slow
+
 REPO_DIR = Path(__file__).resolve().parents[3]
 
 

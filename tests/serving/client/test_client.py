@@ -23,6 +23,8 @@ from serving.client.connection import (
 from serving.protocol import tf_serving_pb2
 from tests.serving.server_process import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 
 def _closed_port():
     server = grpc.server(futures.ThreadPoolExecutor(1))

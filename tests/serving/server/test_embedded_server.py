@@ -30,6 +30,8 @@ from serving.client import (
 )
 from tests.serving.server_process import REPOSITORY, start_server
 
+pytestmark = pytest.mark.slow
+
 
 @contextlib.contextmanager
 def serving(*arguments):

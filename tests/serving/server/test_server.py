@@ -21,6 +21,8 @@ from tensorflow_serving.apis import (
 
 from tests.serving.server_process import start_server
 
+pytestmark = pytest.mark.slow
+
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 

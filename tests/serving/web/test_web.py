@@ -16,6 +16,8 @@ from pycocotools import mask as coco_mask
 from tests.browser import chromium_page
 from tests.serving.server_process import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page_url(server_address):

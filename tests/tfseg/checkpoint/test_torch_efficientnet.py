@@ -8,6 +8,8 @@ F = torch.nn.functional
 
 from tests.tfseg.torch_reference import random_weights  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 # repeats, kernel, stride, expansion, filters: Tan and Le, EfficientNet, table 1
 STAGES = (
     (1, 3, 1, 1, 16),

@@ -8,6 +8,8 @@ import pytest
 
 from tests.tfseg import small_experiment
 
+pytestmark = pytest.mark.slow
+
 
 def make_model(names, *overrides):
     from tfseg.modeling import factory

@@ -3,6 +3,8 @@ import pytest
 
 from tests.tfseg import small_experiment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def params(tmp_path_factory):

@@ -4,6 +4,8 @@ import pytest
 from tests.tfseg import drawn_examples
 from tests.tfseg.drawn_examples import mask
 
+pytestmark = pytest.mark.slow
+
 
 def task_config(input_size=(64, 64), **parser):
 

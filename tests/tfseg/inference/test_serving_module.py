@@ -8,6 +8,8 @@ from tfseg.inference.preprocessing import input_layout, inputs_from_bytes
 from tfseg.inference.serving_module import ServingModule
 from tfseg.structures import thresholds
 
+pytestmark = pytest.mark.slow
+
 PER_BOX = ("boxes_yxyx", "class_ids", "class_names", "scores", "mask_rle")
 
 

@@ -8,6 +8,8 @@ from official.vision.modeling import factory
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS, fold_batch_norm
 from tfseg.ops import winograd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=["own", "synchronised", "winograd"])
 def trained_model(request):

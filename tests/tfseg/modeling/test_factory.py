@@ -5,6 +5,8 @@ import pytest
 
 from tests.tfseg import small_experiment
 
+pytestmark = pytest.mark.slow
+
 EFFICIENTNET = (
     "task.model.backbone.type=efficientnet",
     "task.model.backbone.efficientnet.model_id=b0",

@@ -9,6 +9,8 @@ from official.vision.modeling import factory
 from tfseg.inference.serving_module import ServingModule
 from tfseg.modeling import batch_norm_folding, torch_padding, variable_size
 
+pytestmark = pytest.mark.slow
+
 
 def make_model(decoder, max_level=6):
     """A random Mask R-CNN whose pyramid ends above the backbone; 128x128 pixels."""

@@ -5,7 +5,12 @@ import pytest
 from data_prep.prepared import PreparedDataset
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-FLOAT32 = ("runtime.mixed_precision_dtype=float32", "task.train_data.dtype=float32")
+# Measured at 512 x 512.
+FLOAT32 = (
+    "task.model.input_size=[512,512,3]",
+    "runtime.mixed_precision_dtype=float32",
+    "task.train_data.dtype=float32",
+)
 R50 = ("r50_512", "modanet_r50")
 R18 = ("r50_256_light", "street_r18_384")
 R50_LIGHT = ("r50_256_light", "street_r50_256")

@@ -13,6 +13,8 @@ import pytest
 from tests.tfseg import small_experiment
 from tests.tfseg.small_experiment import assert_same_weights, finish, start, weights
 
+pytestmark = pytest.mark.slow
+
 # TFSEG_NUM_KILLS=20 python -m pytest tests/tfseg/test_never_lost.py kills more often.
 NUM_KILLS = int(os.environ.get("TFSEG_NUM_KILLS", "2"))
 KILL_STEPS = int(os.environ.get("TFSEG_KILL_STEPS", "16"))

@@ -10,6 +10,8 @@ import pytest
 from tests.tfseg import small_experiment
 from tests.tfseg.small_experiment import assert_same_weights, finish, start, weights
 
+pytestmark = pytest.mark.slow
+
 STEPS = 2  # differences in the last digits grow from step to step
 
 

@@ -1,8 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.tfseg import small_experiment
+
+pytestmark = pytest.mark.slow
 
 
 def test_one_device_learns_as_with_synchronised_normalization(tmp_path):

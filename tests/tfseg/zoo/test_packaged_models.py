@@ -11,6 +11,8 @@ import pytest
 from data_prep.sample.photo import choose_post, draw_photo
 from tfseg.zoo import packaged_models
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def photo_path(tmp_path_factory):

@@ -1,0 +1,67 @@
+"""The full-size recipes on faked GPUs: each takes its steps, saves and goes on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tfseg import small_experiment
+
+pytestmark = pytest.mark.slow
+
+REPO_DIR = Path(__file__).resolve().parents[4]
+# XLA has turned the whole step of both replicas into its own form when it says so; it lacks
+# collectives for the CPU alone.
+NO_COLLECTIVES_ON_CPU = "Collectives are not yet implemented for CPU devices"
+
+
+@pytest.fixture(scope="module")
+def prepared_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    small_experiment.write_prepared(folder / "prepared")
+    return folder
+
+
+def train(prepared_dir, work_dir, num_gpus, compiler, recipe, *lengths):
+    (work_dir / "prepared").symlink_to(prepared_dir / "prepared")
+    command = [sys.executable, "-m", "tests.tfseg.training.gpu_path.run_recipes"]
+    return subprocess.run(
+        [*command, str(num_gpus), str(work_dir), compiler, recipe, *map(str, lengths)],
+        cwd=REPO_DIR,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "compiler", "recipe", "lengths"),
+    [
+        (2, "plain", "modanet_r50=bfloat16", (3, 5)),
+        (2, "plain", "modanet_r50_1024=float16", (2,)),  # averages, copy-paste, a loss scale
+        (2, "plain", "fgvc6_r50=float32", (2,)),  # repeat factors
+        (2, "plain", "modanet_r50_coco=bfloat16", (2,)),  # frozen normalization
+        (1, "xla", "modanet_r50=bfloat16", (3,)),
+    ],
+)
+def test_a_recipe_takes_its_steps_saves_and_goes_on(
+    prepared_dir, tmp_path, num_gpus, compiler, recipe, lengths
+):
+    ended = train(prepared_dir, tmp_path, num_gpus, compiler, recipe, *lengths)
+
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    told = json.loads(ended.stdout.strip().splitlines()[-1])
+    assert told == {"step": lengths[-1], "finite": True}
+
+
+def test_xla_takes_the_whole_step_of_two_gpus(prepared_dir, tmp_path):
+    """What stops it is the CPU's lack of collectives, not a variable of one replica."""
+    ended = train(prepared_dir, tmp_path, 2, "xla", "modanet_r50=bfloat16", 2)
+
+    assert ended.returncode != 0
+    assert NO_COLLECTIVES_ON_CPU in ended.stderr, ended.stderr[-3000:]
+    assert "merge_call called while defining a new graph" not in ended.stderr
