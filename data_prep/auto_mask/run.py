@@ -9,11 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from data_prep.annotations import masks
 from data_prep.annotations.mask_confidence import GOOD
+from data_prep.auto_mask.cutout import pieces
+from data_prep.auto_mask.cutout.confidence import Confidence
 from data_prep.auto_mask.cutout.cut import Cut
 from data_prep.auto_mask.engines import Engine, load_engine
 from data_prep.auto_mask.store import LOCK_NAME, PENDING, MaskStore, PhotoMasks, ProductMask
@@ -25,6 +27,8 @@ from tfseg.io.photo_files import find_files
 
 OVERLAYS_NAME = "overlays"
 _MAX_PIXELS = 120_000_000
+_OPAQUE = 127  # of 255
+_MIN_SHARE = 0.01  # of the picture, opaque and transparent each
 _EXIF_ORIENTATION = 0x0112
 _VERSION = 1  # of the cut; a photo masked by another version is masked anew
 _PRODUCT_COLORS = ((60, 60, 255), (60, 200, 60), (255, 120, 40), (40, 200, 255))  # BGR
@@ -142,7 +146,7 @@ def mask_photo(name: str, input_dir: Path, out_dir: Path, engine: str) -> PhotoM
         photo = read_photo(path)
     except PhotoError as error:
         return PhotoMasks(name, 0, 0, 0.0, (), error=f"{error.reason}: {error}", **common)
-    found = _engine(engine)(photo)
+    found = cut_by_alpha(path, photo.shape[:2]) or _engine(engine)(photo)
     category = name.split("/")[0]
     products = tuple(
         ProductMask(category, masks.rle_from_mask(mask)["counts"].decode())
@@ -161,7 +165,29 @@ def cut_photo(path: Path, engine: str = "cutout") -> Cut:
         PhotoError: It is damaged, or larger than 120 megapixels.
     """
     cv2.setNumThreads(1)
-    return _engine(engine)(read_photo(path))
+    photo = read_photo(path)
+    return cut_by_alpha(path, photo.shape[:2]) or _engine(engine)(photo)
+
+
+def cut_by_alpha(path: Path, size_hw: tuple[int, int]) -> Cut | None:
+    """A picture that was cut out already: what is opaque is the product.
+
+    Args:
+        path: the file.
+        size_hw: of the photo as read_photo gives it.
+
+    Returns:
+        None where the picture has no transparency, or nearly all of it is of one kind.
+    """
+    with Image.open(path) as image:
+        if "A" not in image.mode and "transparency" not in image.info:
+            return None
+        alpha = np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))[..., 3]
+    share = (alpha > _OPAQUE).mean()
+    if alpha.shape != size_hw or not _MIN_SHARE < share < 1 - _MIN_SHARE:
+        return None
+    mask = pieces.drop_crumbs((alpha > _OPAQUE).astype(np.uint8))
+    return Cut(mask, pieces.split_products(mask), Confidence(1.0, (), {}))
 
 
 def read_photo(path: Path) -> np.ndarray:

@@ -33,7 +33,10 @@ def other_names(folder: Path, names: Iterable[str]) -> dict[str, str]:
     unknown = [name for name in names if not _is_file(folder, name)]
     if not unknown:
         return {}
-    return PhotoIndex(folder).matched(unknown, taken=set(names) - set(unknown))
+    root = folder.resolve()
+    photos = [p for p in find_files(folder).photos if p.resolve().is_relative_to(root)]
+    index = PhotoIndex(path.relative_to(folder).as_posix() for path in photos)
+    return index.matched(unknown, taken=set(names) - set(unknown))
 
 
 def _is_file(folder: Path, name: str) -> bool:
@@ -45,21 +48,18 @@ def _is_file(folder: Path, name: str) -> bool:
 
 
 class PhotoIndex:
-    """The photos of a folder by what is left of their names when tools are done with them.
+    """Photos by what is left of their names when tools are done with them.
 
     Args:
-        folder: looked through with all folders below it; links that lead out are passed over.
+        paths: the photos' names, relative to one folder, with "/".
     """
 
-    def __init__(self, folder: Path):
-        root = folder.resolve()
+    def __init__(self, paths: Iterable[str]):
         self._by_name: dict[str, list[PurePosixPath]] = {}
         self._by_stem: dict[str, list[PurePosixPath]] = {}
-        for path in find_files(folder).photos:
-            if path.resolve().is_relative_to(root):
-                below = PurePosixPath(path.relative_to(folder).as_posix())
-                self._by_name.setdefault(_plain(below.name), []).append(below)
-                self._by_stem.setdefault(_plain(below.stem), []).append(below)
+        for path in map(PurePosixPath, paths):
+            self._by_name.setdefault(_plain(path.name), []).append(path)
+            self._by_stem.setdefault(_plain(path.stem), []).append(path)
 
     def matched(self, names: Iterable[str], taken: set[str]) -> dict[str, str]:
         """Returns the one photo that each name means, by name; names without one are missing.

@@ -22,6 +22,12 @@ def define_flags() -> None:
     command_line.define_path("photos_dir", None, "Folder of the photos; known from auto_mask.")
     flags.DEFINE_integer("port", 8600, "Port of the page; 0 for a free one.", 0, 65535)
     command_line.define_path("export_coco", None, "Write this COCO json and end.")
+    flags.DEFINE_enum(
+        "export_masks",
+        "rle",
+        ["rle", "polygons"],
+        "How --export_coco writes masks; polygons for tools that read no RLE, as Label Studio.",
+    )
     command_line.define_path("import_coco", None, "Take this COCO json's masks over and end.")
 
 
@@ -47,8 +53,10 @@ def main(argv: list[str]) -> None:
                 listed = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
                 print(f"{masks_dir}: {listed or 'nothing to import'}")
             if FLAGS.export_coco:
-                coco.export_coco(store, Path(FLAGS.export_coco))
-                print(f"{FLAGS.export_coco}: {len(store.usable())} photos")
+                as_polygons = FLAGS.export_masks == "polygons"
+                iou = coco.export_coco(store, Path(FLAGS.export_coco), as_polygons)
+                lost = "" if iou is None else f", polygons of mean IoU {iou:.3f} with the masks"
+                print(f"{FLAGS.export_coco}: {len(store.usable())} photos{lost}")
             if not (FLAGS.import_coco or FLAGS.export_coco):
                 _serve(store, FLAGS.photos_dir, FLAGS.port)
 

@@ -5,6 +5,10 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
 from data_prep.annotations.segmentations import SegmentationError, segment_from_raw
 from data_prep.auto_mask.store import (
     ACCEPTED,
@@ -15,18 +19,56 @@ from data_prep.auto_mask.store import (
     ProductMask,
 )
 from data_prep.readers.coco_json import CocoImage, CocoJson
+from data_prep.readers.photo_names import PhotoIndex
 from tfseg.io.atomic_files import write_whole
+from tfseg.structures.coco_values import read_json, whole_number
 
 
-def export_coco(store: MaskStore, path: Path) -> None:
-    """Writes the masks as a COCO json, whole or not at all."""
-    write_whole(path, json.dumps(store.coco()), "the masks")
+def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> float | None:
+    """Writes the masks as a COCO json, whole or not at all.
+
+    Args:
+        store: of the photos.
+        path: the json.
+        as_polygons: for tools that read no RLE, as Label Studio's converter. A polygon has no
+            holes, and runs through the middles of the mask's edge pixels.
+
+    Returns:
+        The mean IoU of the polygons with the masks; None where the masks are written as they are.
+    """
+    # CVAT's reader of streams wants both.
+    content = {"info": {"description": "fashion masks"}, "licenses": [], **store.coco()}
+    ious = []
+    for annotation in content["annotations"] if as_polygons else []:
+        mask = coco_mask.decode(annotation["segmentation"])
+        polygons = polygons_of(mask)
+        drawn = coco_mask.merge(coco_mask.frPyObjects(polygons, *mask.shape)) if polygons else None
+        rle = coco_mask.encode(np.asfortranarray(mask))
+        ious.append(float(coco_mask.iou([drawn], [rle], [False])[0, 0]) if drawn else 0.0)
+        annotation["segmentation"] = polygons
+    write_whole(path, json.dumps(content), "the masks")
+    return sum(ious) / len(ious) if ious else None
+
+
+def polygons_of(mask: np.ndarray) -> list[list[float]]:
+    """Traces a mask's parts.
+
+    Args:
+        mask: uint8 [height, width], 1 inside.
+
+    Returns:
+        [x, y, x, y, ...] of each part of at least three points, pixels; holes are lost.
+    """
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    # The outline runs through pixels' middles; COCO's coordinates count from their corners.
+    return [(line.reshape(-1) + 0.5).tolist() for line in outlines if len(line) >= 3]
 
 
 def import_coco(store: MaskStore, path: Path) -> Counter:
     """Takes the masks of a COCO json over, photo by photo.
 
-    A photo is known by its file name, or by that name's last part where only one photo has it.
+    A photo is known by its file name, or by what tools make of it where only one photo fits
+    (photo_names): Label Studio's prefix, backslashes, other folders.
     What another tool gives back counts as accepted, unless the json says otherwise.
 
     Args:
@@ -37,23 +79,31 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
         Counts: imported, unknown photos, and what was wrong.
 
     Raises:
-        ValueError: The file is no COCO json, or a mask in it is damaged; nothing is imported then.
+        ValueError: The file is no COCO json, a mask in it is damaged, or none of its photos is
+            known; nothing is imported then.
     """
     coco = CocoJson(path)
-    by_last_part: dict[str, list[str]] = {}
-    for photo in store.usable():
-        by_last_part.setdefault(Path(photo.file_name).name, []).append(photo.file_name)
+    known = [photo.file_name for photo in store.usable()]
+    unknown = [i.file_name for i in coco.images if i.file_name not in store.photos]
+    taken = {image.file_name for image in coco.images} - set(unknown)
+    other_names = PhotoIndex(known).matched(unknown, taken)
     reviews = _reviews(path)
-    counts = Counter()
+    counts: Counter[str] = Counter()
     imported = []
     for image in coco.images:
-        candidates = by_last_part.get(Path(image.file_name).name, [])
-        name = image.file_name if image.file_name in store.photos else None
-        name = candidates[0] if name is None and len(candidates) == 1 else name
-        if name is None or store.photos[name].error:
+        name = other_names.get(image.file_name, image.file_name)
+        if name not in store.photos or store.photos[name].error:
             counts["photos not known here"] += 1
             continue
+        if image.height is None and not coco.annotation_ids(image.image_id):
+            counts["photos without size and masks left alone"] += 1
+            continue
         imported.append(_imported(store.photos[name], coco, image, reviews.get(image.image_id)))
+    if coco.images and not imported and counts["photos not known here"] == len(coco.images):
+        raise ValueError(
+            f"{path}: none of its {len(coco.images)} photos is known here: got names such as "
+            f"{coco.images[0].file_name!r}, expected such as {known[0] if known else 'none'!r}."
+        )
     for photo in imported:  # only now: a damaged mask leaves all as it was
         store.add(photo)
         counts["photos imported"] += 1
@@ -66,14 +116,14 @@ def _imported(
     products = []
     for text in coco.record(image).annotation_texts:
         annotation = json.loads(text)
-        where = f"{coco.path}, annotation {annotation['id']} of {image.file_name}"
-        category = coco.category_names.get(annotation["category_id"])
+        where = f"{coco.path}, annotation {annotation.get('id')} of {image.file_name}"
+        category = coco.category_names.get(whole_number(annotation["category_id"]))
         if category is None:
             raise ValueError(f"{where}: its category_id is not in 'categories'; export it again.")
         try:
             segment = segment_from_raw(
-                annotation["segmentation"],
-                (image.height, image.width),
+                annotation.get("segmentation"),
+                (image.height or photo.height, image.width or photo.width),
                 (photo.height, photo.width),
             )
         except SegmentationError as error:
@@ -91,6 +141,10 @@ def _imported(
 
 def _reviews(path: Path) -> dict[int, str]:
     """The review of each image that the json itself gives."""
-    images = json.loads(path.read_text(encoding="utf-8"))["images"]
+    images = read_json(path)["images"]
     states = (PENDING, ACCEPTED, REJECTED)
-    return {image["id"]: image["review"] for image in images if image.get("review") in states}
+    return {
+        whole_number(image["id"]): image["review"]
+        for image in images
+        if image.get("review") in states
+    }

@@ -19,7 +19,7 @@ from pycocotools import mask as coco_mask
 from data_prep.annotations.mask_confidence import GOOD
 from data_prep.auto_mask.engines import judged_by_cut
 from data_prep.auto_mask.masks_csv import encoded_pixels_from_rle
-from data_prep.auto_mask.run import read_photo, run
+from data_prep.auto_mask.run import cut_photo, read_photo, run
 from data_prep.auto_mask.store import MaskStore, PhotoMasks, ProductMask
 from tests.data_prep import drawn_products, product_folder
 
@@ -283,3 +283,25 @@ def test_store_keeps_the_last_line_of_a_photo(tmp_path):
     with MaskStore(tmp_path) as store:
         assert store.photos["a/b.jpg"].confidence == 0.9
         assert store.photos["a/b.jpg"].review == "rejected"
+
+
+def test_a_pictures_own_transparency_is_its_mask(tmp_path):
+    alpha = np.zeros((160, 120), np.uint8)
+    cv2.ellipse(alpha, (60, 80), (35, 60), 0, 0, 360, 255, cv2.FILLED)
+    white = np.full((160, 120, 3), 250, np.uint8)  # nothing else would tell it from its ground
+    path = tmp_path / "cutout.png"
+    cv2.imwrite(str(path), np.dstack([white, alpha]))
+
+    found = cut_photo(path)
+
+    np.testing.assert_array_equal(found.mask, alpha > 127)
+    assert found.confidence.score == 1.0 and len(found.products) == 1
+
+
+def test_an_opaque_picture_is_cut_as_any_other(tmp_path):
+    photo = np.full((160, 120, 4), 250, np.uint8)
+    photo[..., 3] = 255
+    cv2.rectangle(photo, (30, 40), (90, 130), (30, 40, 160, 255), cv2.FILLED)
+    cv2.imwrite(str(tmp_path / "opaque.png"), photo)
+    found = cut_photo(tmp_path / "opaque.png")
+    assert found.mask[85, 60] == 1 and found.mask[10, 10] == 0

@@ -118,3 +118,46 @@ def test_commands(store, tmp_path):
         )
         assert done.returncode == 0, done.stderr
     assert "3 photos imported" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda name: f"3f2a9c01-{name.rpartition('/')[2]}",
+        lambda name: f"upload\\{name.rpartition('/')[2]}",
+        lambda name: f"/data/upload/4/{name.rpartition('/')[2]}",
+    ],
+)
+def test_photos_are_known_whatever_a_tool_did_to_their_names(store, tmp_path, changed):
+    export_coco(store, tmp_path / "out.json")
+    content = json.loads((tmp_path / "out.json").read_text())
+    for image in content["images"]:
+        image["file_name"] = changed(image["file_name"])
+    (tmp_path / "back.json").write_text(json.dumps(content))
+
+    counts = import_coco(store, tmp_path / "back.json")
+
+    assert counts == {"photos imported": len(content["images"])}
+
+
+def test_a_json_of_other_photos_is_refused_with_both_names(store, tmp_path):
+    export_coco(store, tmp_path / "out.json")
+    content = json.loads((tmp_path / "out.json").read_text())
+    content["images"] = [{**content["images"][0], "file_name": "shop/strange.jpg"}]
+    (tmp_path / "back.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"none of its 1 photos .* 'shop/strange.jpg', expected"):
+        import_coco(store, tmp_path / "back.json")
+
+
+def test_polygons_for_tools_that_read_no_rle(tmp_path):
+    disk = np.hypot(*(np.mgrid[:80, :60] - np.array([[[40]], [[30]]]))) < 25
+    dress = ProductMask("dress", masks.rle_from_mask(disk.astype(np.uint8))["counts"].decode())
+    with MaskStore(tmp_path / "masks") as store:
+        store.add(PhotoMasks("dress/a.jpg", 80, 60, 0.9, (dress,)))
+        iou = export_coco(store, tmp_path / "out.json", as_polygons=True)
+
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert {"info", "licenses"} <= content.keys()
+    for annotation in content["annotations"]:
+        assert all(len(polygon) >= 6 for polygon in annotation["segmentation"])
+    assert 0.9 < iou <= 1.0
