@@ -1,0 +1,98 @@
+"""Runs the inputs that once failed, and prints a table: case, verdict, what was got.
+
+    python -m tests.run_cases [--got] [CASE ...]
+
+The cases lie beside the real photos (TFSEG_STREET_DIR/../cases): each a folder with run.sh, its
+input and expected.txt. A case is right where its output matches every pattern here.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPO_DIR = Path(__file__).resolve().parents[1]
+CASES_DIR = Path(os.environ.get("TFSEG_STREET_DIR", REPO_DIR / "../shared/street")).parent / "cases"
+WHOLE = (r"photos in raw files +12\n +kept +12\n.*in raw files +24\n +kept +24", "exit code 0")
+AS_GIVEN = (r"train photos +9 ", r"val photos +3 ", "exit code 0")
+NO_MASK = (r"error: .*no mask.*got segmentation (\[\]|null), expected polygons", "exit code 1")
+PATTERNS = {
+    "01": WHOLE, "02": WHOLE, "03": WHOLE, "04": AS_GIVEN, "07": AS_GIVEN,
+    "05": ("'top-pants' \\(id 0\\) is the group of the others", *WHOLE),
+    "06": ("'top' \\(id 0\\) is the group of the others", *WHOLE),
+    "09": WHOLE, "11": WHOLE, "16": WHOLE, "18": WHOLE, "21": WHOLE, "25": WHOLE, "26": WHOLE,
+    "27": WHOLE, "30": WHOLE, "32": WHOLE, "34": WHOLE, "41": WHOLE, "50": WHOLE,
+    "10": (r"images\[0\] has id 'photo_01', expected a whole number; number the images",),
+    "13": NO_MASK, "14": NO_MASK, "15": NO_MASK, "42": NO_MASK,
+    "20": (r"a polygon of 2 points \(4 numbers\)", "exit code 1"),
+    "22": ("is UTF-16 text, expected UTF-8; save it as UTF-8", "exit code 1"),
+    "23": ("is a list, .*expected an object with the lists images, annotations", "exit code 1"),
+    "31": ("height and width swapped", "exit code 1"),
+    "36": ("id 2 with 12 annotations, id 9 with 0", "exit code 1"),
+    "37": ("categories is empty", "exit code 1"),
+    "38": ("got category_id 0, expected one of 1, 2", "exit code 1"),
+    "43": (r"entry of the same photo merged +12", r"instances 22", "exit code 0"),
+    "46": (r"kept +8\n", "photo is heic", "photo is empty file", "photo is web page"),
+    "51": ("warning: .*12 of 24 annotations have iscrowd: 1", "--crowds=instances"),
+    "61": (r"kept +12\n.*kept +24", "exit code 0"),
+    "65": ("no mask: .*got EncodedPixels '', expected run lengths", "exit code 1"),
+    "66": (r"kept +12\n.*kept +24", "exit code 0"),
+    "68": ("height and width swapped", "exit code 1"),
+    "69": (r"kept +12\n.*kept +24", "exit code 0"),
+    "70": (r"== hash_prefix\n.*6 photos imported\n.*== backslash\n.*6 photos imported\n",
+           r"== null_size\n.*5 photos imported"),
+    "71": ("5 photos .*: 5 good",),
+    "74": ('"confidence": 1.0',),
+    "75": ("--dataset=coco .* reads them",),
+    "80": (r"=== b_perfect.*\nall +100.0 +100.0 +100.0", r"=== e_string.*\nall +100.0",
+           "has no mask", r"COCO's is \[x, y, width, height\]"),
+    "91": (r"train_steps: got 'abc', expected a whole number",),
+}  # fmt: skip
+
+
+def run(case: Path) -> str:
+    """Runs a case in folders of its own; what it printed."""
+    with tempfile.TemporaryDirectory() as out:
+        environment = {**os.environ, "PROJ": str(REPO_DIR), "OUT": out, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        ended = subprocess.run(
+            ["bash", str(case / "run.sh")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=600,
+        )
+    return ended.stdout
+
+
+def main() -> None:
+    """Prints the table; exit code 1 where a case is not as expected."""
+    wanted = [argument for argument in sys.argv[1:] if argument != "--got"]
+    if not CASES_DIR.is_dir():
+        print(f"no cases at {CASES_DIR}; set TFSEG_STREET_DIR")
+        return
+    num_wrong = 0
+    for case in sorted(path for path in CASES_DIR.iterdir() if (path / "run.sh").is_file()):
+        number = case.name[:2]
+        if wanted and not any(case.name.startswith(name) for name in wanted):
+            continue
+        if number not in PATTERNS:
+            print(f"{case.name:36} not run: wants other tools, a server or a data set", flush=True)
+            continue
+        got = run(case)
+        missing = [p for p in PATTERNS[number] if not re.search(p, got, re.DOTALL)]
+        num_wrong += bool(missing)
+        last = next((line for line in reversed(got.splitlines()) if line.strip()), "")
+        verdict = "as expected" if not missing else f"NOT: {missing[0]}"
+        print(f"{case.name:36} {verdict}", flush=True)
+        if missing or "--got" in sys.argv:
+            expected = (case / "expected.txt").read_text(encoding="utf-8").strip()
+            print(f"    expected: {expected}\n    got: {last[:300]}", flush=True)
+    sys.exit(num_wrong > 0)
+
+
+if __name__ == "__main__":
+    main()
