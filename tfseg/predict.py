@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from tfseg.io import command_line
+from tfseg.io import command_line, cpu_precision
 from tfseg.zoo import packaged_models
 
 FLAGS = flags.FLAGS
@@ -48,7 +48,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("overlay_max_side", 1600, "Longest side of an overlay, pixels.", 64)
     flags.DEFINE_integer("batch_size", 2, "Photos a call; more for a GPU.", 1)
-    flags.DEFINE_bool("bfloat16", None, "Compute in bfloat16; by default where the CPU gains.")
+    flags.DEFINE_bool("bfloat16", None, "Compute in bfloat16; measured once unless given.")
     flags.DEFINE_bool("overwrite", False, "Begin anew what output_dir holds.")
 
 
@@ -87,7 +87,10 @@ def load_detector(all_scores: bool):
         raise ValueError("--checkpoint_path goes with --model_dir alone.")
     from tfseg.inference import detector
 
-    if FLAGS.bfloat16 or (FLAGS.bfloat16 is None and detector.has_fast_bfloat16()):
+    gains = FLAGS.bfloat16
+    if gains is None:
+        gains = cpu_precision.gains_by_bfloat16(cpu_precision.INFERENCE)
+    if gains:
         detector.use_bfloat16()
     if FLAGS.model_dir:
         return detector.detector_from_model_dir(FLAGS.model_dir, FLAGS.checkpoint_path)

@@ -64,8 +64,8 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
         category_names: Names by category id - 1; a fact of the prepared data set.
         data_fingerprint: Which prepared data set; a fact of it.
         num_train_examples: Train on the first so many examples only; 0 means all.
-        bfloat16_on_cpu: Let oneDNN compute convolutions and products in bfloat16 where the
-            processor can (AVX512_BF16, AMX). Weights stay float32.
+        bfloat16_on_cpu: Let oneDNN compute convolutions and products in bfloat16 where that is
+            measured to be faster (io/cpu_precision.py). Weights stay float32.
         freeze: Modules that keep their weights: backbone, decoder, rpn_head, detection_head,
             mask_head.
         freeze_backbone_level: The backbone's layers up to the features of this level, and their

@@ -110,15 +110,6 @@ def use_bfloat16(enabled: bool = True) -> None:
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": enabled})
 
 
-def has_fast_bfloat16() -> bool:
-    """Whether this CPU computes faster in bfloat16: it has AVX512_BF16 or AMX (Linux)."""
-    try:
-        known = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in known or "amx_bf16" in known
-
-
 def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) -> Detector:
     """Loads a checkpoint of a training.
 

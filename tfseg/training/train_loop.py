@@ -14,6 +14,7 @@ from official.core import task_factory, train_lib
 
 from tfseg.checkpoint import recovery, trained_model
 from tfseg.configs import experiment
+from tfseg.io import cpu_precision
 from tfseg.io.folder_lock import only_one
 from tfseg.training import preflight, strategy, validation
 from tfseg.training.interrupts import interrupts_ignored
@@ -70,7 +71,10 @@ def train(
             does not suffice or the batch cannot be shared out evenly among the devices.
         KeyboardInterrupt: Interrupted; a checkpoint of the current step has been saved.
     """
-    strategy.set_precision(params.runtime.mixed_precision_dtype, params.task.bfloat16_on_cpu)
+    in_bfloat16 = params.task.bfloat16_on_cpu and not params.runtime.num_gpus
+    if in_bfloat16:
+        in_bfloat16 = cpu_precision.gains_by_bfloat16(cpu_precision.TRAINING)
+    strategy.set_precision(params.runtime.mixed_precision_dtype, in_bfloat16)
     orbit.controller._log = logging.info  # it also prints a line a loop; the progress bar says more
     distribution = distribution or strategy.make_strategy(params.runtime.num_gpus)
     preflight.check_batch(params, distribution.num_replicas_in_sync)

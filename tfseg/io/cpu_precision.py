@@ -1,0 +1,134 @@
+"""Whether this CPU computes faster in bfloat16 than in float32: measured here, not read off flags.
+
+AVX512_BF16 without AMX gains on some processors and loses on others, in training other than in
+inference. The measurement takes about two seconds and is kept in the user's cache folder, by
+processor, number of cores and TensorFlow's version.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import platformdirs
+
+from tfseg.io.atomic_files import WriteError, write_whole
+
+INFERENCE, TRAINING = KINDS = ("inference", "training")
+_GAIN = 1.05  # a smaller one is scatter
+_ROUNDS = 4
+_FILE_NAME = "cpu_precision.json"
+
+
+def gains_by_bfloat16(kind: str, tell: bool = True) -> bool:
+    """Whether oneDNN's bfloat16 is faster than float32 here.
+
+    Args:
+        kind: INFERENCE or TRAINING (with gradients).
+        tell: Print one line about it to stderr.
+    """
+    ratio = _known_or_measured(kind)
+    gains = ratio > _GAIN
+    if tell:
+        chosen = "bfloat16" if gains else "float32"
+        print(
+            f"{kind} in {chosen}: bfloat16 takes {1 / ratio:.2f} of float32's time on this CPU",
+            file=sys.stderr,
+        )
+    return gains
+
+
+def _known_or_measured(kind: str) -> float:
+    """float32's time over bfloat16's."""
+    folder = os.environ.get("TFSEG_CACHE_DIR") or platformdirs.user_cache_dir("tfseg")
+    path = Path(folder).expanduser() / _FILE_NAME
+    key = f"{_machine()}, {kind}"
+    known: dict = {}
+    with contextlib.suppress(OSError, ValueError):
+        read = json.loads(path.read_text(encoding="utf-8"))
+        known = read if isinstance(read, dict) else {}
+    if not isinstance(known.get(key), int | float) or known[key] <= 0:
+        measured = _measured_apart(kind)
+        if measured is None:
+            return 1.0
+        known[key] = measured
+        with contextlib.suppress(OSError, WriteError):  # it is measured again next time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(known, indent=1) + "\n", "what was measured")
+    return float(known[key])
+
+
+def _measured_apart(kind: str) -> float | None:
+    """Measures in a process of its own: this one's devices are not set up yet, or at work."""
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, kind],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "TF_CONFIG": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    try:
+        return float(done.stdout.split()[-1])
+    except (IndexError, ValueError):
+        return None
+
+
+def _machine() -> str:
+    import tensorflow as tf
+
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split("\n"):
+            if line.startswith(("model name", "flags")):
+                # One name may stand for processors with and without AMX.
+                model = f"{model}, {line.partition(':')[2].strip()[:60]}"
+                model += ", amx" if "amx_bf16" in line else ""
+            if line.startswith("flags"):
+                break
+    return f"{model}, {len(os.sched_getaffinity(0))} cores, TensorFlow {tf.__version__}"
+
+
+def _measure(kind: str) -> float:
+    """Times a stack of convolutions as in a feature pyramid; the formats take turns."""
+    import tensorflow as tf
+
+    weights = [tf.Variable(tf.random.stateless_normal([3, 3, 128, 128], [1, i])) for i in range(3)]
+    images = tf.random.stateless_normal([2, 72, 48, 128], [2, 2])
+
+    def forward():
+        features = images
+        for weight in weights:
+            features = tf.nn.relu(tf.nn.conv2d(features, 0.05 * weight, 1, "SAME"))
+        return tf.reduce_mean(features)
+
+    @tf.function
+    def step():
+        if kind == INFERENCE:
+            return forward()
+        with tf.GradientTape() as tape:
+            loss = forward()
+        return tape.gradient(loss, weights)
+
+    def timed(enabled: bool) -> float:
+        # A function is rewritten for the options that are set when it is called.
+        tf.config.optimizer.set_experimental_options(
+            {"auto_mixed_precision_onednn_bfloat16": enabled}
+        )
+        step()
+        start = time.perf_counter()
+        for _ in range(3):
+            tf.nest.map_structure(lambda tensor: tensor.numpy(), step())
+        return time.perf_counter() - start
+
+    with tf.device("/cpu:0"):
+        seconds = [(timed(False), timed(True)) for _ in range(_ROUNDS)]
+    return min(one for one, _ in seconds) / min(one for _, one in seconds)
+
+
+if __name__ == "__main__":
+    print(round(_measure(sys.argv[1]), 3))
