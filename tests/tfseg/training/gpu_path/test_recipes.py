@@ -41,11 +41,9 @@ def train(prepared_dir, work_dir, num_gpus, compiler, recipe, *lengths):
 @pytest.mark.parametrize(
     ("num_gpus", "compiler", "recipe", "lengths"),
     [
-        (2, "plain", "modanet_r50=bfloat16", (3, 5)),
+        (2, "plain", "modanet_r50=bfloat16", (2, 3)),
         (2, "plain", "modanet_r50_1024=float16", (2,)),  # averages, copy-paste, a loss scale
-        (2, "plain", "fgvc6_r50=float32", (2,)),  # repeat factors
-        (2, "plain", "modanet_r50_coco=bfloat16", (2,)),  # frozen normalization
-        (1, "xla", "modanet_r50=bfloat16", (3,)),
+        (1, "xla", "modanet_r50=bfloat16", (2,)),
     ],
 )
 def test_a_recipe_takes_its_steps_saves_and_goes_on(
