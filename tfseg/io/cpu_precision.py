@@ -67,13 +67,13 @@ def _measured_apart(kind: str) -> float | None:
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, "-m", __name__, kind],
+        [sys.executable, "-c", f"from {__name__} import _measure; print(_measure({kind!r}))"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": path, "TF_CONFIG": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     try:
-        return float(done.stdout.split()[-1])
+        return round(float(done.stdout.split()[-1]), 3)
     except (IndexError, ValueError):
         return None
 
@@ -128,7 +128,3 @@ def _measure(kind: str) -> float:
     with tf.device("/cpu:0"):
         seconds = [(timed(False), timed(True)) for _ in range(_ROUNDS)]
     return min(one for one, _ in seconds) / min(one for _, one in seconds)
-
-
-if __name__ == "__main__":
-    print(round(_measure(sys.argv[1]), 3))
