@@ -5,10 +5,10 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 from pycocotools import mask as coco_mask
 
+from data_prep.annotations import masks
+from data_prep.annotations.polygons import polygons_from_mask
 from data_prep.annotations.segmentations import SegmentationError, segment_from_raw
 from data_prep.auto_mask.store import (
     ACCEPTED,
@@ -30,8 +30,7 @@ def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> floa
     Args:
         store: of the photos.
         path: the json.
-        as_polygons: for tools that read no RLE, as Label Studio's converter. A polygon has no
-            holes, and runs through the middles of the mask's edge pixels.
+        as_polygons: for tools that read no RLE, as Label Studio's converter.
 
     Returns:
         The mean IoU of the polygons with the masks; None where the masks are written as they are.
@@ -40,28 +39,14 @@ def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> floa
     content = {"info": {"description": "fashion masks"}, "licenses": [], **store.coco()}
     ious = []
     for annotation in content["annotations"] if as_polygons else []:
-        mask = coco_mask.decode(annotation["segmentation"])
-        polygons = polygons_of(mask)
-        drawn = coco_mask.merge(coco_mask.frPyObjects(polygons, *mask.shape)) if polygons else None
-        rle = coco_mask.encode(np.asfortranarray(mask))
+        rle = annotation["segmentation"]
+        mask = masks.mask_from_rle(rle)
+        polygons = polygons_from_mask(mask)
+        drawn = masks.rle_from_polygons(polygons, *mask.shape) if polygons else None
         ious.append(float(coco_mask.iou([drawn], [rle], [False])[0, 0]) if drawn else 0.0)
         annotation["segmentation"] = polygons
     write_whole(path, json.dumps(content), "the masks")
     return sum(ious) / len(ious) if ious else None
-
-
-def polygons_of(mask: np.ndarray) -> list[list[float]]:
-    """Traces a mask's parts.
-
-    Args:
-        mask: uint8 [height, width], 1 inside.
-
-    Returns:
-        [x, y, x, y, ...] of each part of at least three points, pixels; holes are lost.
-    """
-    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    # The outline runs through pixels' middles; COCO's coordinates count from their corners.
-    return [(line.reshape(-1) + 0.5).tolist() for line in outlines if len(line) >= 3]
 
 
 def import_coco(store: MaskStore, path: Path) -> Counter:

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.annotations.polygons import polygons_from_mask
 from data_prep.ordered_pool import OrderedPool
 from data_prep.sample import faults as faults_module
 from data_prep.sample.photo import choose_post, draw_empty_scene, draw_photo
-from data_prep.sample.polygons import polygons_from_mask
 from data_prep.sample.raw_files import (
     PhotoStore,
     RawPhoto,

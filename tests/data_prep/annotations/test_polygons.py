@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from data_prep.annotations.polygons import polygons_from_mask
 from data_prep.sample.outfit import choose_outfit
 from data_prep.sample.photo import choose_post, draw_photo
-from data_prep.sample.polygons import polygons_from_mask
 
 
 def _refilled(polygons: list[list[int]], shape: tuple[int, int]) -> np.ndarray:

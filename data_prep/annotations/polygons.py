@@ -1,4 +1,4 @@
-"""Visible masks as ModaNet's polygons: flat lists of integers, several per instance where split."""
+"""Masks as COCO polygons: flat lists of integers, several per instance where split."""
 
 import cv2
 import numpy as np
