@@ -1,9 +1,7 @@
 """The local server of the review page."""
 
-import asyncio
 import json
 from collections.abc import Callable
-from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from data_prep.review.session import ReviewSession
-from tfseg.io.http_server import AskedByItsOwn, BodyReader, HttpLimits, HttpServer, own_names
+from tfseg.io.http_server import HttpLimits, HttpServer, file_routes
 
 _HOST = "127.0.0.1"
 _PAGE_DIR = Path(__file__).parent / "page"
@@ -37,12 +35,9 @@ class ReviewServer(HttpServer):
             ValueError: The port is taken.
         """
         self._session = session
-        limits = HttpLimits(_MAX_BODY)
-        self._bodies = BodyReader(limits)
-        self._threads = futures.ThreadPoolExecutor(8, "review")
         app = Starlette(
             routes=[
-                *(Route(path, self._page_file) for path in _PAGE_FILES),
+                *file_routes(_PAGE_DIR, _PAGE_FILES, _NOT_KEPT),
                 Route("/photos", self._photos),
                 Route("/photo", self._photo),
                 Route("/mask", self._mask),
@@ -57,33 +52,28 @@ class ReviewServer(HttpServer):
             },
         )
         try:
-            super().__init__(AskedByItsOwn(app, own_names(_HOST)), _HOST, port, limits)
+            super().__init__(app, _HOST, port, HttpLimits(_MAX_BODY))
         except OSError as error:
             raise ValueError(
                 f"--port={port}: cannot listen ({error.strerror}); give another, or 0 for a free "
                 "one."
             ) from error
 
-    async def _page_file(self, request: Request) -> Response:
-        file_name, kind = _PAGE_FILES[request.url.path]
-        content = (_PAGE_DIR / file_name).read_bytes()
-        return Response(content, headers={**_NOT_KEPT, "Content-Type": kind})
-
     async def _photos(self, request: Request) -> Response:
         def listed() -> dict:
             session = self._session
             return {"photos": session.photos(), "categories": session.category_names()}
 
-        return JSONResponse(await self._in_thread(listed), headers=_NOT_KEPT)
+        return JSONResponse(await self.in_thread(listed), headers=_NOT_KEPT)
 
     async def _photo(self, request: Request) -> Response:
         name = request.query_params.get("name", "")
-        content = await self._in_thread(lambda: self._session.photo_jpeg(name))
+        content = await self.in_thread(lambda: self._session.photo_jpeg(name))
         return Response(content, media_type="image/jpeg", headers=_NOT_KEPT)
 
     async def _mask(self, request: Request) -> Response:
         name = request.query_params.get("name", "")
-        content = await self._in_thread(lambda: self._session.mask_png(name))
+        content = await self.in_thread(lambda: self._session.mask_png(name))
         return Response(content, media_type="image/png", headers=_NOT_KEPT)
 
     async def _decide(self, request: Request) -> Response:
@@ -108,21 +98,17 @@ class ReviewServer(HttpServer):
         # Forms of other sites cannot send this type.
         if request.headers.get("content-type") != "application/json":
             raise ValueError("expected Content-Type: application/json.")
-        body = await self._bodies.read(request)
-        self._bodies.release(body)
-        try:
-            asked = json.loads(body)
-        except RecursionError:
-            raise ValueError("the json is nested too deep.") from None
+        async with self.bodies.read(request) as body:
+            try:
+                asked = json.loads(body)
+            except RecursionError:
+                raise ValueError("the json is nested too deep.") from None
         if not isinstance(asked, dict) or not isinstance(asked.get("name"), str):
             raise ValueError("expected an object with a photo's name.")
         return asked
 
     async def _shown(self, decide: Callable[[], dict]) -> Response:
-        return JSONResponse(await self._in_thread(decide), headers=_NOT_KEPT)
-
-    async def _in_thread(self, work: Callable) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return JSONResponse(await self.in_thread(decide), headers=_NOT_KEPT)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

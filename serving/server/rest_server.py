@@ -4,8 +4,7 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import Callable, Collection
-from concurrent import futures
+from collections.abc import Collection
 
 import grpc
 from google.protobuf import json_format
@@ -15,7 +14,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2, predict_pb2
 
 from serving.servables.request_errors import RequestError, invalid_argument
@@ -24,7 +22,7 @@ from serving.server.cancellation import Cancellation
 from serving.server.grpc_services import model_metadata, model_status
 from serving.server.predictor import Predictor
 from serving.server.rest_json import json_from_response, request_from_json
-from tfseg.io.http_server import AskedByItsOwn, BodyReader, HttpLimits, HttpServer, own_names
+from tfseg.io.http_server import HttpLimits, HttpServer
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 
@@ -82,8 +80,6 @@ class RestServer(HttpServer):
         self._predictor = predictor
         self._metrics = metrics
         self._timeout_s = timeout_s
-        self._bodies = BodyReader(limits)
-        self._threads = futures.ThreadPoolExecutor(num_threads, "rest")
         app = Starlette(
             routes=[
                 Route(METRICS_PATH, self._get_metrics),
@@ -96,20 +92,29 @@ class RestServer(HttpServer):
                 Exception: _internal_error,
             },
         )
-        protected: ASGIApp = app
         if allows_cors:
-            protected = CORSMiddleware(
-                app, allow_origins=["*"], allow_headers=["*"], allow_methods=["GET", "POST"]
+            app.add_middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_headers=["*"],
+                allow_methods=["GET", "POST"],
             )
-        names = own_names(host) if allowed_hosts is None else allowed_hosts
-        protected = AskedByItsOwn(protected, names, checks_origin=not allows_cors)
-        super().__init__(protected, host, port, limits, tls)
+        super().__init__(
+            app,
+            host,
+            port,
+            limits,
+            tls=tls,
+            num_threads=num_threads,
+            allowed_hosts=allowed_hosts,
+            checks_origin=not allows_cors,
+        )
 
     async def _get_metrics(self, request: Request) -> Response:
         return Response(self._metrics.text(), media_type=prometheus.CONTENT_TYPE)
 
     async def _get(self, request: Request) -> Response:
-        return await self._in_thread(self._status_or_metadata, _path(request))
+        return _json_response(await self.in_thread(self._status_or_metadata, _path(request)))
 
     def _status_or_metadata(self, path: str) -> bytes:
         match = _STATUS.fullmatch(path)
@@ -123,7 +128,6 @@ class RestServer(HttpServer):
 
     async def _post(self, request: Request) -> Response:
         arrival = time.monotonic()
-        body = await self._bodies.read(request)
         cancellation = Cancellation()
 
         async def watch_the_client() -> None:
@@ -131,13 +135,15 @@ class RestServer(HttpServer):
                 pass
             cancellation.set()
 
-        watching = asyncio.create_task(watch_the_client())
-        try:
-            return await self._in_thread(self._predict, _path(request), body, arrival, cancellation)
-        finally:
-            watching.cancel()
-            cancellation.set()
-            self._bodies.release(body)
+        async with self.bodies.read(request) as body:
+            watching = asyncio.create_task(watch_the_client())
+            try:
+                return _json_response(
+                    await self.in_thread(self._predict, _path(request), body, arrival, cancellation)
+                )
+            finally:
+                watching.cancel()
+                cancellation.set()
 
     def _predict(self, path: str, body: bytes, arrival: float, cancellation: Cancellation) -> bytes:
         match = _PREDICT.fullmatch(path)
@@ -152,20 +158,17 @@ class RestServer(HttpServer):
             nonlocal is_by_row
             with self._predictor.store.find(spec) as served:
                 request, is_by_row = request_from_json(body, served.signatures)
-            signature_name = request.model_spec.signature_name
+            spec.signature_name = request.model_spec.signature_name
             request.model_spec.CopyFrom(spec)
-            request.model_spec.signature_name = signature_name
             return request
 
         seconds_left = self._timeout_s - (time.monotonic() - arrival)
         response = self._predictor.predict_read(spec, read, "REST", seconds_left, cancellation)
         return json_from_response(response, is_by_row)
 
-    async def _in_thread(self, work: Callable[..., bytes], *arguments) -> Response:
-        """Runs what blocks beside the event loop."""
-        loop = asyncio.get_running_loop()
-        content = await loop.run_in_executor(self._threads, work, *arguments)
-        return Response(content, media_type="application/json")
+
+def _json_response(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
 
 
 def _path(request: Request) -> str:

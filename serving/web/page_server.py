@@ -1,10 +1,7 @@
 """The page's own HTTP server: its files, the model's versions, and detect."""
 
-import asyncio
 import re
 import threading
-from collections.abc import Callable
-from concurrent import futures
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -22,7 +19,7 @@ from serving.client.connection import (
     ServingError,
 )
 from serving.client.segmentation_client import SegmentationClient
-from tfseg.io.http_server import AskedByItsOwn, BodyReader, HttpLimits, HttpServer, own_names
+from tfseg.io.http_server import HttpLimits, HttpServer, file_routes
 from tfseg.structures.detections import Detections
 
 # What the slider may go down to.
@@ -62,18 +59,15 @@ class PageServer(HttpServer):
         self._clients: dict[int | None, SegmentationClient] = {}
         self._lock = threading.Lock()
         self.client(None)
-        limits = HttpLimits(max_photo_bytes)
-        self._bodies = BodyReader(limits)
-        self._threads = futures.ThreadPoolExecutor(_NUM_THREADS, "page")
         app = Starlette(
             routes=[
-                *(Route(path, self._get_file) for path in _FILES),
+                *file_routes(_PAGE_DIR, _FILES, _HEADERS),
                 Route("/api/versions", self._get_versions),
                 Route("/api/detect", self._detect, methods=["POST"]),
             ],
             exception_handlers={HTTPException: _http_error, ServingError: _serving_error},
         )
-        super().__init__(AskedByItsOwn(app, own_names(host)), host, port, limits)
+        super().__init__(app, host, port, HttpLimits(max_photo_bytes), num_threads=_NUM_THREADS)
 
     def client(self, version: int | None) -> SegmentationClient:
         """A client of one version; None is what the flags say."""
@@ -87,29 +81,18 @@ class PageServer(HttpServer):
                 self._clients[version] = SegmentationClient(**arguments)
             return self._clients[version]
 
-    async def _get_file(self, request: Request) -> Response:
-        name, content_type = _FILES[request.url.path]
-        content = (_PAGE_DIR / name).read_bytes()
-        return Response(content, headers={**_HEADERS, "Content-Type": content_type})
-
     async def _get_versions(self, request: Request) -> Response:
-        versions = await self._in_thread(lambda: self.client(None).available_versions())
+        versions = await self.in_thread(self.client(None).available_versions)
         return JSONResponse({"versions": versions}, headers=_HEADERS)
 
     async def _detect(self, request: Request) -> Response:
         text = request.query_params.get("version")
         if text is not None and not _VERSION.fullmatch(text):
             raise HTTPException(400, "expected a photo's bytes at /api/detect")
-        photo = await self._bodies.read(request)
         version = None if text is None else int(text)
-        try:
-            found = await self._in_thread(lambda: _detect(self.client(version), photo))
-        finally:
-            self._bodies.release(photo)
+        async with self.bodies.read(request) as photo:
+            found = await self.in_thread(lambda: _detect(self.client(version), photo))
         return JSONResponse(found, headers=_HEADERS)
-
-    async def _in_thread(self, work: Callable):
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ pages may ask.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import ipaddress
 import json
@@ -14,16 +15,22 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from concurrent import futures
+from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+T = TypeVar("T")
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _DRAINED = 4  # times the limit: who sends a little too much can still read why
 
@@ -48,7 +55,12 @@ class HttpLimits:
 
 
 class HttpServer:
-    """Serves an app from start until stop; TLS where a context is given."""
+    """Serves an app from start until stop; TLS where a context is given.
+
+    Attributes:
+        server_address: (host, port, ...) that it listens on.
+        bodies: reads requests' bodies within the limits.
+    """
 
     def __init__(
         self,
@@ -56,9 +68,22 @@ class HttpServer:
         host: str,
         port: int,
         limits: HttpLimits,
+        *,
         tls: ssl.SSLContext | None = None,
+        num_threads: int = 8,
+        allowed_hosts: Collection[str] | None = None,
+        checks_origin: bool = True,
     ):
         """Binds the address; port 0 takes a free one.
+
+        Args:
+            app: Answers.
+            host, port: Of the interface.
+            limits: What it takes.
+            tls: Speaks TLS.
+            num_threads: Of in_thread.
+            allowed_hosts: Names it answers to; unless given, see own_names.
+            checks_origin: False where other sites' pages may ask (CORS).
 
         Raises:
             OSError: The address cannot be listened on.
@@ -66,8 +91,11 @@ class HttpServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=128)
         self.server_address = self._socket.getsockname()
+        self.bodies = BodyReader(limits)
+        self._threads = futures.ThreadPoolExecutor(num_threads, "http")
+        names = own_names(host) if allowed_hosts is None else allowed_hosts
         config = uvicorn.Config(
-            app,
+            AskedByItsOwn(app, names, checks_origin),
             http=_protocol(limits),
             ws="none",
             lifespan="off",
@@ -84,6 +112,10 @@ class HttpServer:
             config.ssl = tls
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    async def in_thread(self, work: Callable[..., T], *arguments) -> T:
+        """Runs what blocks beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def start(self) -> None:
         """Answers requests from now on."""
@@ -157,53 +189,81 @@ class BodyReader:
         self._limits = limits
         self._held = 0
 
-    def release(self, body: bytes) -> None:
-        """Gives a body's bytes back, when its answer is there."""
-        self._held -= len(body)
-
-    async def read(self, request: Request) -> bytes:
-        """Reads a whole body; release it afterwards.
+    @contextlib.asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Yields a whole body, which counts as held from its first byte until the block's end.
 
         Raises:
             HTTPException: 400 damaged gzip, 408 not in time, 413 too large, 415 packed otherwise,
                 503 too many bodies at once.
             ClientDisconnect: The client left before the body's end.
         """
-        limits = self._limits
+        parts: list[bytes] = []
+        try:
+            try:
+                async with asyncio.timeout(self._limits.request_s):
+                    await self._read_parts(request, parts)
+            except TimeoutError:
+                raise HTTPException(408, "the request was not sent in time") from None
+            yield b"".join(parts)
+        finally:
+            self._held -= sum(map(len, parts))
+
+    async def _read_parts(self, request: Request, parts: list[bytes]) -> None:
+        limit = self._limits.max_body_bytes
         packing = request.headers.get("content-encoding", "identity").strip().lower()
         if packing not in ("identity", "gzip", ""):
             raise HTTPException(415, f"Content-Encoding {packing}: expected gzip or none")
-        declared = request.headers.get("content-length", "")
         unpacker = zlib.decompressobj(31) if packing == "gzip" else None
-        parts: list[bytes] = []
         size = received = 0
-        try:
-            async with asyncio.timeout(limits.request_s):
-                async for chunk in request.stream():
-                    received += len(chunk)
-                    if unpacker:
-                        chunk = unpacker.decompress(chunk, limits.max_body_bytes + 1 - size)
-                    size += len(chunk)
-                    if size > limits.max_body_bytes:
-                        parts.clear()
-                        if received > _DRAINED * limits.max_body_bytes or unpacker:
-                            break
-                    else:
-                        parts.append(chunk)
-        except TimeoutError:
-            raise HTTPException(408, "the request was not sent in time") from None
-        except zlib.error as error:
-            raise HTTPException(400, f"the body is no gzip: {error}") from None
-        if size > limits.max_body_bytes:
-            got = declared or f"{size} and more"
-            message = f"Received message larger than max ({got} vs. {limits.max_body_bytes})"
-            raise HTTPException(413, message)
+        async for chunk in request.stream():
+            received += len(chunk)
+            if unpacker:
+                chunk = _unpacked(unpacker, chunk, limit + 1 - size)
+            size += len(chunk)
+            if size <= limit:
+                self._hold(chunk, parts)
+            elif unpacker or received > _DRAINED * limit:
+                break
+        if size > limit:
+            got = request.headers.get("content-length") or f"{size} and more"
+            raise HTTPException(413, f"Received message larger than max ({got} vs. {limit})")
         if unpacker and not unpacker.eof:
             raise HTTPException(400, "the gzip body is cut short")
-        if self._held + size > limits.max_total_bytes:
+
+    def _hold(self, chunk: bytes, parts: list[bytes]) -> None:
+        if self._held + len(chunk) > self._limits.max_total_bytes:
             raise HTTPException(503, "the server holds too many bodies; try again later")
-        self._held += size
-        return b"".join(parts)
+        self._held += len(chunk)
+        parts.append(chunk)
+
+
+def _unpacked(unpacker, chunk: bytes, max_bytes: int) -> bytes:
+    try:
+        return unpacker.decompress(chunk, max_bytes)
+    except zlib.error as error:
+        raise HTTPException(400, f"the body is no gzip: {error}") from None
+
+
+def file_routes(
+    folder: Path, files: Mapping[str, tuple[str, str]], headers: Mapping[str, str]
+) -> list[Route]:
+    """Routes to a page's own files.
+
+    Args:
+        folder: Where they are.
+        files: {path: (file's name, Content-Type)}.
+        headers: Of every answer.
+    """
+
+    def route(path: str, name: str, content_type: str) -> Route:
+        async def send_file(request: Request) -> Response:
+            content = (folder / name).read_bytes()
+            return Response(content, headers={**headers, "Content-Type": content_type})
+
+        return Route(path, send_file)
+
+    return [route(path, *file) for path, file in files.items()]
 
 
 class AskedByItsOwn:
@@ -238,7 +298,7 @@ class AskedByItsOwn:
             await _refuse(send, 400, "both Content-Length and Transfer-Encoding")
         elif self._allowed is not None and name not in self._allowed:
             await _refuse(send, 403, f"this server does not answer as {host[:80]!r}")
-        elif self._checks_origin and origin and origin != "null" and _netloc(origin) != host:
+        elif self._checks_origin and origin and _netloc(origin) != host:
             await _refuse(send, 403, f"pages of {origin[:80]!r} may not ask this server")
         else:
             await self._app(scope, receive, send)
@@ -276,13 +336,3 @@ async def _refuse(send: Send, code: int, message: str) -> None:
     ]
     await send({"type": "http.response.start", "status": code, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-__all__ = [
-    "AskedByItsOwn",
-    "BodyReader",
-    "ClientDisconnect",
-    "HttpLimits",
-    "HttpServer",
-    "own_names",
-]
