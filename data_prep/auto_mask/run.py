@@ -146,7 +146,7 @@ def mask_photo(name: str, input_dir: Path, out_dir: Path, engine: str) -> PhotoM
         photo = read_photo(path)
     except PhotoError as error:
         return PhotoMasks(name, 0, 0, 0.0, (), error=f"{error.reason}: {error}", **common)
-    found = cut_by_alpha(path, photo.shape[:2]) or _engine(engine)(photo)
+    found = _cut(path, photo, engine)
     category = name.split("/")[0]
     products = tuple(
         ProductMask(category, masks.rle_from_mask(mask)["counts"].decode())
@@ -165,7 +165,10 @@ def cut_photo(path: Path, engine: str = "cutout") -> Cut:
         PhotoError: It is damaged, or larger than 120 megapixels.
     """
     cv2.setNumThreads(1)
-    photo = read_photo(path)
+    return _cut(path, read_photo(path), engine)
+
+
+def _cut(path: Path, photo: np.ndarray, engine: str) -> Cut:
     return cut_by_alpha(path, photo.shape[:2]) or _engine(engine)(photo)
 
 

@@ -7,7 +7,8 @@ EXPLANATIONS = {
     "photo_is_heic": "The photo is HEIC inside, whatever its name says; convert it to JPEG.",
     "photo_is_web_page": "The file is a web page, as a server gives in place of a photo.",
     "photo_is_empty_file": "The photo's file has no bytes.",
-    "photo_too_large": "The photo has more pixels than can be worked on safely.",
+    "photo_too_large": "The photo has more pixels, or its file more bytes, than can be worked on "
+    "safely.",
     "photo_height_and_width_swapped": "The annotations say the photo's height is its width and the "
     "other way round.",
     "entry_of_the_same_photo_merged": "The photo is listed twice under different ids; its "

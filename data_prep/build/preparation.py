@@ -160,7 +160,8 @@ class Preparation:
                 for image_id, example in zip(image_ids, examples, strict=True):
                     self._progress.update()
                     report.add(example, image_id)
-                    self._check_left_out(source, report)
+                    if example.conversion.dropped or example.image_id is None:
+                        self._check_left_out(source, report)
                     if example.image_id is not None:
                         split_report.add(example, source.name)
                         truth.add(example.image_json, example.annotation_jsons)

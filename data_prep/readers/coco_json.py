@@ -30,8 +30,19 @@ class CocoImage(NamedTuple):
     file_name: str
     height: int | None
     width: int | None
-    is_rejected: bool = False  # in a review: our own field, {"review": "rejected"}
-    is_unsure: bool = False  # auto_mask's own "confidence" is low and nobody accepted it
+    review: str | None = None  # our own field, such as "rejected"
+    confidence: float | None = None  # of the mask, auto_mask's own field
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether whoever looked at the photo rejected it."""
+        return self.review == "rejected"
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the mask's confidence is low and nobody has accepted it."""
+        is_low = self.confidence is not None and self.confidence < GOOD
+        return is_low and self.review != "accepted"
 
 
 class CocoRecord(NamedTuple):
@@ -64,12 +75,6 @@ class CocoRecord(NamedTuple):
             ),
             repairs=(Note(UNSURE_MASK, image.image_id, image.file_name),) * image.is_unsure,
         )
-
-
-def _is_unsure(entry: dict) -> bool:
-    confidence = entry.get("confidence")
-    is_given = isinstance(confidence, int | float)
-    return is_given and confidence < GOOD and entry.get("review") != "accepted"
 
 
 def _is_rejected(entry: dict) -> bool:
@@ -130,15 +135,14 @@ class CocoJson:
             if key == "images" and index is not None:
                 self.images.append(self._image(index, value))
             elif key == "annotations" and index is not None:
-                self._check_annotation(index, value)
-                image_id = whole_number(value["image_id"]) + add_to_image_ids
-                annotation_id = whole_number(value.get("id", index + 1))
-                spans.extend((image_id, annotation_id, start, num_bytes))
-                self.num_annotations_by_category[whole_number(value["category_id"])] += 1
+                image_id, annotation_id, category_id = self._annotation_ids(index, value)
+                spans.extend((image_id + add_to_image_ids, annotation_id, start, num_bytes))
+                self.num_annotations_by_category[category_id] += 1
             elif key == "categories" and index is not None:
                 self._add_category(index, value)
             elif key == "attributes" and index is not None:
-                self._add_attribute(index, value)
+                attribute_id, name = self._named(f"attributes[{index}]", value)
+                self.attribute_names[attribute_id] = name
         optional = set() if needs_annotations else {"annotations"}
         for key in lists:
             if key not in found | optional:
@@ -202,42 +206,44 @@ class CocoJson:
                     f"{where} has size {size_hw[1]}x{size_hw[0]}, expected at least 1x1"
                 )
         file_name = str(value.get("file_name", image_id))
+        confidence = value.get("confidence")
         return CocoImage(
             image_id + self._add_to_image_ids,
             file_name,
             *size_hw,
-            _is_rejected(value),
-            _is_unsure(value),
+            value.get("review"),
+            confidence if isinstance(confidence, int | float) else None,
         )
 
-    def _check_annotation(self, index: int, value: Any) -> None:
+    def _annotation_ids(self, index: int, value: Any) -> tuple[int, int, int]:
+        """The ids of its image, of itself (its place where it has none) and of its category."""
         where = f"annotations[{index}]"
-        for key in ("image_id", "category_id"):
-            _integer(self, where, value, key)
-        if "id" in value:
-            _integer(self, where, value, "id")
+        image_id, category_id = (
+            _integer(self, where, value, key) for key in ("image_id", "category_id")
+        )
+        annotation_id = _integer(self, where, value, "id") if "id" in value else index + 1
         try:
             is_crowd(value)
         except ValueError as error:
             raise self._error(f"{where} {error}") from None
+        return image_id, annotation_id, category_id
 
     def _add_category(self, index: int, value: Any) -> None:
-        category_id = _integer(self, f"categories[{index}]", value, "id")
-        if not isinstance(value.get("name"), str):
-            raise self._error(f"categories[{index}] has no 'name'")
-        if self.category_names.get(category_id, value["name"]) != value["name"]:
+        category_id, name = self._named(f"categories[{index}]", value)
+        if self.category_names.get(category_id, name) != name:
             raise self._error(
                 f"categories[{index}] has the id {category_id} of "
-                f"{self.category_names[category_id]!r} again, for {value['name']!r}"
+                f"{self.category_names[category_id]!r} again, for {name!r}"
             )
-        self.category_names[category_id] = value["name"]
+        self.category_names[category_id] = name
         self.supercategories[category_id] = str(value.get("supercategory") or "none")
 
-    def _add_attribute(self, index: int, value: Any) -> None:
-        attribute_id = _integer(self, f"attributes[{index}]", value, "id")
+    def _named(self, where: str, value: Any) -> tuple[int, str]:
+        """The id and name of a category or attribute."""
+        number = _integer(self, where, value, "id")
         if not isinstance(value.get("name"), str):
-            raise self._error(f"attributes[{index}] has no 'name'")
-        self.attribute_names[attribute_id] = value["name"]
+            raise self._error(f"{where} has no 'name'")
+        return number, value["name"]
 
     def _error(self, what: str) -> ValueError:
         return ValueError(f"{self.path}: not a COCO json: {what}.")

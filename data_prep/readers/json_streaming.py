@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfseg.structures.coco_values import mark_length
+
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 _ENDS = tuple(" \t\n\r,:]}")  # what may follow a value
@@ -96,17 +98,16 @@ class _Window:
                 return self._text[self._position : self._position + 1]
 
     def _byte_order_mark(self) -> int:
-        """Passes over UTF-8's mark, which Windows' editors write; returns its bytes."""
-        start = self._file.read(len(codecs.BOM_UTF8))
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise ValueError(
-                f"{self._path}: is UTF-16 text, expected UTF-8; save it as UTF-8, as with "
-                f"`iconv -f UTF-16 -t UTF-8 {self._path.name} > new.json`."
-            )
-        if start == codecs.BOM_UTF8:
-            return len(start)
-        self._file.seek(0)
-        return 0
+        """Passes over UTF-8's mark; returns its bytes."""
+        try:
+            length = mark_length(self._file.read(len(codecs.BOM_UTF8)))
+        except ValueError as error:
+            raise ValueError(f"{self._path}: {error}.") from None
+        self._file.seek(length)
+        return length
+
+    def _next_text(self) -> str:
+        return repr(self._text[self._position : self._position + 20])
 
     def expect_object(self) -> None:
         """Passes over the brace that the file begins with; says what it begins with instead."""
@@ -119,30 +120,27 @@ class _Window:
         if first == "":
             raise ValueError(f"{self._path}: is empty, expected a COCO json; get it again.")
         if first != "{":
-            got = self._text[self._position : self._position + 20]
             raise ValueError(
-                f"{self._path}: not a json: it begins with {got!r}, expected '{{'; see what was "
-                "downloaded."
+                f"{self._path}: not a json: it begins with {self._next_text()}, expected '{{'; see "
+                "what was downloaded."
             )
         self.expect("{")
 
     def expect_end(self) -> None:
         """Finds what follows the json's last brace: of two jsons in one file, one was lost."""
         if self.peek():
-            got = self._text[self._position : self._position + 20]
             raise ValueError(
                 f"{self._path}: goes on after the json's end (character "
-                f"{self._passed_characters}): got {got!r}, expected nothing; take it out, or make "
-                "one json of the two."
+                f"{self._passed_characters}): got {self._next_text()}, expected nothing; take it "
+                "out, or make one json of the two."
             )
 
     def expect(self, character: str) -> None:
         """Passes over a character that has to be there."""
         if self.peek() != character:
-            got = self._text[self._position : self._position + 20]
             raise ValueError(
                 f"{self._path}: not valid json at character {self._passed_characters}: got "
-                f"{got!r}, expected '{character}'; {_CUT_SHORT}"
+                f"{self._next_text()}, expected '{character}'; {_CUT_SHORT}"
             )
         self._pass(self._position + 1)
 

@@ -21,7 +21,7 @@ from data_prep.auto_mask.store import (
 from data_prep.readers.coco_json import CocoImage, CocoJson
 from data_prep.readers.photo_names import PhotoIndex
 from tfseg.io.atomic_files import write_whole
-from tfseg.structures.coco_values import read_json, whole_number
+from tfseg.structures.coco_values import whole_number
 
 
 def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> float | None:
@@ -72,7 +72,6 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
     unknown = [i.file_name for i in coco.images if i.file_name not in store.photos]
     taken = {image.file_name for image in coco.images} - set(unknown)
     other_names = PhotoIndex(known).matched(unknown, taken)
-    reviews = _reviews(path)
     counts: Counter[str] = Counter()
     imported = []
     for image in coco.images:
@@ -83,7 +82,7 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
         if image.height is None and not coco.annotation_ids(image.image_id):
             counts["photos without size and masks left alone"] += 1
             continue
-        imported.append(_imported(store.photos[name], coco, image, reviews.get(image.image_id)))
+        imported.append(_imported(store.photos[name], coco, image))
     if coco.images and not imported and counts["photos not known here"] == len(coco.images):
         raise ValueError(
             f"{path}: none of its {len(coco.images)} photos is known here: got names such as "
@@ -95,9 +94,7 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
     return counts
 
 
-def _imported(
-    photo: PhotoMasks, coco: CocoJson, image: CocoImage, review: str | None
-) -> PhotoMasks:
+def _imported(photo: PhotoMasks, coco: CocoJson, image: CocoImage) -> PhotoMasks:
     products = []
     for text in coco.record(image).annotation_texts:
         annotation = json.loads(text)
@@ -117,19 +114,9 @@ def _imported(
                 f"{image.width}x{image.height} pixels; export it again."
             ) from error
         products.append(ProductMask(category, segment.rle["counts"].decode()))
-    known = (tuple(products), review or ACCEPTED)
+    review = image.review if image.review in (PENDING, ACCEPTED, REJECTED) else ACCEPTED
+    known = (tuple(products), review)
     if known == (photo.products, photo.review):
         return photo
     engine = photo.engine if known[0] == photo.products else "coco"
     return replace(photo, products=known[0], review=known[1], engine=engine)
-
-
-def _reviews(path: Path) -> dict[int, str]:
-    """The review of each image that the json itself gives."""
-    images = read_json(path)["images"]
-    states = (PENDING, ACCEPTED, REJECTED)
-    return {
-        whole_number(image["id"]): image["review"]
-        for image in images
-        if image.get("review") in states
-    }

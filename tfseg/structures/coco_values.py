@@ -36,6 +36,22 @@ def is_crowd(annotation: dict) -> bool:
     return _CROWD_WORDS[word]
 
 
+def mark_length(start: bytes) -> int:
+    """Returns the length of UTF-8's byte order mark that a file begins with, which may be 0.
+
+    Windows' editors write it; it is no damage.
+
+    Raises:
+        ValueError: It is UTF-16's.
+    """
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(
+            "is UTF-16 text, expected UTF-8; save it as UTF-8, as with "
+            "`iconv -f UTF-16 -t UTF-8 old.json > new.json`"
+        )
+    return len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0
+
+
 def read_json(path: str | Path) -> Any:
     """Reads a whole json file, with or without a byte order mark.
 
@@ -44,9 +60,7 @@ def read_json(path: str | Path) -> Any:
         ValueError: It is UTF-16, or no json.
     """
     encoded = Path(path).read_bytes()
-    if encoded.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError("is UTF-16 text, expected UTF-8; save it as UTF-8")
     try:
-        return json.loads(encoded.decode("utf-8-sig"))
+        return json.loads(encoded[mark_length(encoded) :].decode("utf-8"))
     except RecursionError:
         raise ValueError("is nested too deep") from None

@@ -134,7 +134,8 @@ class TrainCsv:
                 if text.strip():
                     self.num_rows += 1
                     # The columns before it are short; the run lengths are not cut up for it.
-                    name = text.split(separator, place + 1)[place].strip(b'" \r\n\t')
+                    values = text.split(separator, place + 1)
+                    name = values[place].strip(b'" \r\n\t') if len(values) > place else b""
                     name = name.replace(b"\\", b"/").rpartition(b"/")[2]
                     if _IMAGE_NAME.fullmatch(name):
                         name = name if b"." in name else name + b".jpg"

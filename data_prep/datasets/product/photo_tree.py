@@ -20,7 +20,7 @@ from data_prep.readers.photo_conversion import (
 from data_prep.readers.photo_encoding import PhotoError
 from data_prep.readers.photo_folder import PhotoFolder
 from data_prep.readers.raw_dataset import MASK_NOT_GOOD, PHOTO_LEFT_OUT, ImageKey, Note, RawSource
-from tfseg.io.photo_files import find_files
+from tfseg.io.photo_files import FoundFiles, find_files
 
 
 class TreeRecord(NamedTuple):
@@ -64,8 +64,10 @@ class PhotoTreeSource(RawSource):
 
 def photo_tree_names(photos_dir: Path) -> list[str]:
     """The photos in category folders, relative and sorted; those of splits' folders too."""
-    files = find_files(photos_dir)
-    files.tell_others()
+    return _names_of(find_files(photos_dir), photos_dir)
+
+
+def _names_of(files: FoundFiles, photos_dir: Path) -> list[str]:
     found = (path.relative_to(photos_dir) for path in files.photos)
     return sorted(path.as_posix() for path in found if len(path.parts) > 1)
 
@@ -89,7 +91,9 @@ def photo_tree_source(
     raw_ids = {label: raw_id for raw_id, label in enumerate(category_ids)}
     by_raw_id = {raw_ids[label]: category_id for label, category_id in category_ids.items()}
     converter = RecordConverter(PhotoFolder(photos_dir), PhotoConverter(by_raw_id, max_side))
-    names = photo_tree_names(photos_dir)
+    files = find_files(photos_dir)
+    files.tell_others()
+    names = _names_of(files, photos_dir)
     source = PhotoTreeSource(f"{photos_dir.name}/", len(names), len(names), converter)
     for image_id, name in enumerate(names, start=first_id):
         raw_id = raw_ids[category_of(name)]

@@ -21,8 +21,9 @@ from data_prep.readers.raw_dataset import MASK_NOT_GOOD, NO_PRODUCT_FOUND, RawDa
 
 
 def _is_photo_tree(raw_dir: Path) -> bool:
-    has_json = any(raw_dir.glob("*.json")) or any(raw_dir.glob("*/*.json"))
-    return raw_dir.is_dir() and not has_json and bool(photo_tree_names(raw_dir))
+    if not raw_dir.is_dir() or any(raw_dir.glob("*.json")) or any(raw_dir.glob("*/*.json")):
+        return False
+    return bool(photo_tree_names(raw_dir))
 
 
 @dataclass(frozen=True)

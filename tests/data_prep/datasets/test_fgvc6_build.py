@@ -197,6 +197,15 @@ def test_tables_that_other_tools_wrote_say_the_same(tmp_path, header, row):
     assert stored["image/object/attributes"] == [b"20"]
 
 
+def test_a_short_row_before_the_images_column_is_counted(tmp_path):
+    raw = RawFgvc6(header=",ImageId,EncodedPixels,Height,Width,ClassId")
+    name, mask = raw.add_photo(1), box_mask(30, 40, 5, 2, 20, 12)
+    raw.rows += [f"0,{name},{encoded_pixels(mask)},30,40,2", "1"]
+    data_dir = build(raw, tmp_path, max_bad_percent=60)
+    (source,) = report_of(data_dir)["sources"][:1]
+    assert source["annotations"]["dropped"]["malformed_row"]["example_ids"] == [3]
+
+
 def test_a_row_that_cannot_be_read_is_told_with_its_line_and_column(tmp_path):
     raw = RawFgvc6()
     raw.rows.append(f"{raw.add_photo(1)},1 5,30,40,0.5")
