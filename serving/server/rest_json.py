@@ -94,14 +94,7 @@ def _inputs_from_rows(rows, infos) -> dict:
         raise invalid_argument("'instances' must be a list with at least one instance")
     if len(infos) == 1:
         [alias] = infos
-        for index, row in enumerate(rows):
-            if isinstance(row, dict) and set(row) not in ({alias}, {"b64"}):
-                raise invalid_argument(
-                    f"Failed to process element: {index} of 'instances' list. JSON object: does "
-                    f"not have named input: {alias}; it has {', '.join(sorted(row)) or 'none'}"
-                )
-        named = [isinstance(row, dict) and set(row) == {alias} for row in rows]
-        return {alias: [row[alias] if n else row for row, n in zip(rows, named, strict=True)]}
+        return {alias: [_only_input(row, alias, index) for index, row in enumerate(rows)]}
     columns = {alias: [] for alias in infos}
     for row in rows:
         if not isinstance(row, dict) or set(row) != set(infos):
@@ -109,6 +102,18 @@ def _inputs_from_rows(rows, infos) -> dict:
         for alias, value in row.items():
             columns[alias].append(value)
     return columns
+
+
+def _only_input(row, alias: str, index: int):
+    """The value of a signature's only input, which a row may name."""
+    if not isinstance(row, dict) or set(row) == {"b64"}:
+        return row
+    if set(row) != {alias}:
+        raise invalid_argument(
+            f"Failed to process element: {index} of 'instances' list. JSON object: does not have "
+            f"named input: {alias}; it has {', '.join(sorted(row)) or 'none'}"
+        )
+    return row[alias]
 
 
 def _check_names(inputs: dict, infos) -> None:

@@ -13,12 +13,9 @@ from tests.tfseg.drawn_examples import mask
 
 SIZE = (60, 40)
 NAMES = ("bag", "belt", "boots")
-OVERRIDES = (
+# Any recipe of a pyramid at 64 pixels.
+SMALL_MODEL = (
     "task.model.input_size=[64,64,3]",
-    "task.model.min_level=3",
-    "task.model.max_level=5",
-    "task.model.backbone.resnet.model_id=18",
-    "task.model.decoder.type=fpn",
     "task.model.decoder.fpn.num_filters=16",
     "task.model.rpn_head.num_filters=16",
     "task.model.detection_head.fc_dims=32",
@@ -28,9 +25,16 @@ OVERRIDES = (
     "task.model.roi_generator.num_proposals=20",
     "task.model.roi_sampler.num_sampled_rois=16",
     "task.model.mask_sampler.num_sampled_masks=4",
+    "task.train_data.parser.rpn_batch_size_per_im=32",
+)
+OVERRIDES = (
+    "task.model.decoder.type=fpn",
+    *SMALL_MODEL,
+    "task.model.min_level=3",
+    "task.model.max_level=5",
+    "task.model.backbone.resnet.model_id=18",
     "task.model.norm_activation.use_sync_bn=true",
     "task.train_data.global_batch_size=4",
-    "task.train_data.parser.rpn_batch_size_per_im=32",
     "task.train_data.parser.aug_scale_min=0.7",
     "task.train_data.parser.aug_scale_max=1.5",
     "trainer.steps_per_loop=2",

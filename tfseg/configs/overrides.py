@@ -60,9 +60,10 @@ def _checked(value, holder, known: dict, key: str, parents: str, source: str):
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and expected is float:
         return value
-    if is_number and expected is int and value == int(value):
+    if is_number and expected is int and float(value).is_integer():
         return int(value)
-    if expected in _EXPECTED and (not isinstance(value, expected) or _is_odd(value, expected)):
+    fits = isinstance(value, expected) and expected not in (int, float)
+    if expected in _EXPECTED and not fits:
         raise ValueError(f"{source}: {name}: got {value!r}, expected {_EXPECTED[expected]}.")
     return value
 
@@ -74,10 +75,6 @@ def _expected_type(holder, key: str, before) -> type:
     if isinstance(before, int) and not isinstance(before, bool) and "float" in declared:
         return float
     return list if isinstance(before, tuple) else type(before)
-
-
-def _is_odd(value, expected: type) -> bool:
-    return isinstance(value, bool) and expected is not bool
 
 
 def _nearest(content: dict, known: dict) -> str:

@@ -41,7 +41,9 @@ def help_text(description: str, program: str) -> str:
     width = min(max(shutil.get_terminal_size().columns, 60), 100)
     found = {flag.name: flag for flag in flags.FLAGS.get_key_flags_for_module(program)}
     required = [flag for flag in found.values() if is_required(flag)]
-    others = sorted((flag for flag in found.values() if flag not in required), key=_name)
+    others = sorted(
+        (flag for flag in found.values() if flag not in required), key=lambda flag: flag.name
+    )
     parts = [description.strip()]
     for title, group in (("Required flags:", required), ("Flags:", others)):
         if group:
@@ -55,10 +57,6 @@ def is_required(flag: flags.Flag) -> bool:
     return flag.default is None and any(
         "must have a value" in validator.message for validator in flag.validators
     )
-
-
-def _name(flag: flags.Flag) -> str:
-    return flag.name
 
 
 def _flag_lines(flag: flags.Flag, width: int) -> str:

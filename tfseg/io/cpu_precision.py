@@ -1,8 +1,8 @@
 """Whether this CPU computes faster in bfloat16 than in float32: measured here, not read off flags.
 
 AVX512_BF16 without AMX gains on some processors and loses on others, in training other than in
-inference. The measurement takes about two seconds and is kept in the user's cache folder, by
-processor, number of cores and TensorFlow's version.
+inference. The measurement takes some seconds, most of them TensorFlow's start, and is kept in the
+user's cache folder, by processor, number of cores and TensorFlow's version.
 """
 
 import contextlib
@@ -14,8 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-import platformdirs
-
+from tfseg.io import child_process, user_cache
 from tfseg.io.atomic_files import WriteError, write_whole
 
 INFERENCE, TRAINING = KINDS = ("inference", "training")
@@ -32,20 +31,21 @@ def gains_by_bfloat16(kind: str, tell: bool = True) -> bool:
         tell: Print one line about it to stderr.
     """
     ratio = _known_or_measured(kind)
-    gains = ratio > _GAIN
+    gains = ratio is not None and ratio > _GAIN
     if tell:
         chosen = "bfloat16" if gains else "float32"
-        print(
-            f"{kind} in {chosen}: bfloat16 takes {1 / ratio:.2f} of float32's time on this CPU",
-            file=sys.stderr,
+        why = (
+            "whether bfloat16 is faster could not be measured"
+            if ratio is None
+            else f"bfloat16 takes {1 / ratio:.2f} of float32's time on this CPU"
         )
+        print(f"{kind} in {chosen}: {why}", file=sys.stderr)
     return gains
 
 
-def _known_or_measured(kind: str) -> float:
-    """float32's time over bfloat16's."""
-    folder = os.environ.get("TFSEG_CACHE_DIR") or platformdirs.user_cache_dir("tfseg")
-    path = Path(folder).expanduser() / _FILE_NAME
+def _known_or_measured(kind: str) -> float | None:
+    """float32's time over bfloat16's; None where it cannot be measured."""
+    path = user_cache.cache_dir() / _FILE_NAME
     key = f"{_machine()}, {kind}"
     known: dict = {}
     with contextlib.suppress(OSError, ValueError):
@@ -54,7 +54,7 @@ def _known_or_measured(kind: str) -> float:
     if not isinstance(known.get(key), int | float) or known[key] <= 0:
         measured = _measured_apart(kind)
         if measured is None:
-            return 1.0
+            return None
         known[key] = measured
         with contextlib.suppress(OSError, WriteError):  # it is measured again next time
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,13 +64,11 @@ def _known_or_measured(kind: str) -> float:
 
 def _measured_apart(kind: str) -> float | None:
     """Measures in a process of its own: this one's devices are not set up yet, or at work."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-c", f"from {__name__} import _measure; print(_measure({kind!r}))"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": path, "TF_CONFIG": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=child_process.environment(TF_CONFIG="", TF_CPP_MIN_LOG_LEVEL="3"),
     )
     try:
         return round(float(done.stdout.split()[-1]), 3)

@@ -14,13 +14,13 @@ from importlib import metadata
 from pathlib import Path
 
 import filelock
-import platformdirs
+
+from tfseg.io import child_process, user_cache
 
 DEFAULT_MODEL = "fashion_lite"
 WEIGHTS_FILE = "weights.safetensors"
 _FOLDER = Path(__file__).parent
 _EXPORTING = ("configs", "modeling", "ops", "inference")  # what the graph is made by
-_CACHE_VARIABLE = "TFSEG_CACHE_DIR"
 
 
 def names() -> tuple[str, ...]:
@@ -36,12 +36,6 @@ def folder(name: str | os.PathLike) -> Path | None:
     return _FOLDER / name
 
 
-def cache_dir() -> Path:
-    """Where SavedModels are kept: $TFSEG_CACHE_DIR, else the user's cache folder."""
-    given = os.environ.get(_CACHE_VARIABLE)
-    return Path(given).expanduser() if given else platformdirs.user_cache_path("tfseg")
-
-
 @functools.cache
 def saved_model(name: str = DEFAULT_MODEL) -> Path:
     """Returns the folder of a model's numbered SavedModel versions, made where it is missing.
@@ -55,7 +49,7 @@ def saved_model(name: str = DEFAULT_MODEL) -> Path:
     source = folder(name)
     if source is None:
         raise ValueError(f"no model {name!r} in the box; there are: {', '.join(names())}.")
-    versions_dir = cache_dir() / f"{name}-{_digest(source)}"
+    versions_dir = user_cache.cache_dir() / f"{name}-{_digest(source)}"
     if _is_there(versions_dir):
         return versions_dir
     try:
@@ -66,7 +60,7 @@ def saved_model(name: str = DEFAULT_MODEL) -> Path:
     except OSError as error:
         raise ValueError(
             f"{versions_dir}: cannot keep the model there ({error.strerror}); set "
-            f"{_CACHE_VARIABLE} to a folder that can be written."
+            f"{user_cache.VARIABLE} to a folder that can be written."
         ) from None
     return versions_dir
 
@@ -78,11 +72,9 @@ def _is_there(versions_dir: Path) -> bool:
 def _make(name: str, versions_dir: Path) -> None:
     print(f"making the SavedModel of {name}, once, in {versions_dir} ...", file=sys.stderr)
     command = [sys.executable, "-m", "tfseg.export", f"--model={name}"]
-    root = str(_FOLDER.parents[1])  # where it is imported from, installed or not
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [*command, f"--export_dir={versions_dir}"],
-        env={**os.environ, "PYTHONPATH": path},
+        env=child_process.environment(),
         capture_output=True,
         text=True,
     )

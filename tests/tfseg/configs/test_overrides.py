@@ -15,6 +15,8 @@ def params():
         ({"trainer": {"train_steps": "abc"}}, "trainer.train_steps: got 'abc', expected a whole"),
         ({"trainer": {"train_steps": "1,b=2"}}, "got '1,b=2', expected a whole number"),
         ({"trainer": {"train_steps": 1.5}}, "got 1.5, expected a whole number"),
+        ({"trainer": {"train_steps": float("inf")}}, "got inf, expected a whole number"),
+        ({"trainer": {"train_steps": float("nan")}}, "got nan, expected a whole number"),
         ({"trainer": {"train_steps": True}}, "got True, expected a whole number"),
         ({"trainer": 7}, "trainer: got 7, expected keys below it"),
         ({"runtime": {"enable_xla": "maybe"}}, "runtime.enable_xla: got 'maybe', expected true or"),
