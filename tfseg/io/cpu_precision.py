@@ -77,8 +77,6 @@ def _measured_apart(kind: str) -> float | None:
 
 
 def _machine() -> str:
-    import tensorflow as tf
-
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split("\n"):
@@ -88,7 +86,7 @@ def _machine() -> str:
                 model += ", amx" if "amx_bf16" in line else ""
             if line.startswith("flags"):
                 break
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, TensorFlow {tf.__version__}"
+    return f"{model}, {len(os.sched_getaffinity(0))} cores, {user_cache.tensorflow_version()}"
 
 
 def _measure(kind: str) -> float:

@@ -10,7 +10,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import filelock
@@ -86,12 +85,7 @@ def _make(name: str, versions_dir: Path) -> None:
 
 def _digest(source: Path) -> str:
     """Names what the SavedModel follows from: the model's files, our code, TensorFlow's version."""
-    digest = hashlib.sha256()
-    for package in ("tensorflow", "tensorflow-cpu"):
-        try:
-            digest.update(f"{package} {metadata.version(package)}".encode())
-        except metadata.PackageNotFoundError:
-            continue
+    digest = hashlib.sha256(user_cache.tensorflow_version().encode())
     code = (path for folder in _EXPORTING for path in (_FOLDER.parent / folder).rglob("*.py"))
     for path in (*sorted(source.iterdir()), *sorted(code), _FOLDER.parent / "export.py"):
         digest.update(path.name.encode())
