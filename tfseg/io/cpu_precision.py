@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ INFERENCE, TRAINING = KINDS = ("inference", "training")
 _GAIN = 1.05  # a smaller one is scatter
 _ROUNDS = 4
 _FILE_NAME = "cpu_precision.json"
+_FEATURES = ("avx512f", "avx512_bf16", "amx_bf16")
 
 
 def gains_by_bfloat16(kind: str, tell: bool = True) -> bool:
@@ -77,16 +79,15 @@ def _measured_apart(kind: str) -> float | None:
 
 
 def _machine() -> str:
-    model = platform.processor() or platform.machine()
+    """What a measurement holds for; one model name stands for processors with and without AMX."""
+    known = ""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split("\n"):
-            if line.startswith(("model name", "flags")):
-                # One name may stand for processors with and without AMX.
-                model = f"{model}, {line.partition(':')[2].strip()[:60]}"
-                model += ", amx" if "amx_bf16" in line else ""
-            if line.startswith("flags"):
-                break
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, {user_cache.tensorflow_version()}"
+        known = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    named = re.search(r"^model name\s*:\s*(.*)$", known, re.MULTILINE)
+    found = [name for name in _FEATURES if re.search(rf"\b{name}\b", known)]
+    model = named[1] if named else platform.processor() or platform.machine()
+    cores = f"{len(os.sched_getaffinity(0))} cores"
+    return ", ".join([model, *found, cores, user_cache.tensorflow_version()])
 
 
 def _measure(kind: str) -> float:
