@@ -44,12 +44,13 @@ def test_a_bad_stages_file_is_refused(tmp_path, content, message):
         train_stages.read_stages(str(path))
 
 
-def test_each_stage_starts_from_the_one_before(tmp_path, monkeypatch):
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_each_stage_starts_from_the_one_before(tmp_path, monkeypatch, from_scratch):
     path = tmp_path / "s.yaml"
     path.write_text("stages: [{name: a, dataset: x, params_overrides: {b.c: [1]}}, {name: d}]")
     values = types.SimpleNamespace(
         stages_file=str(path), data_dir="data", model_dir="out", init_from="coco", num_gpus=2,
-        seed=7, params_override=["e=f"],
+        seed=7, params_override=["e=f"], from_scratch=from_scratch,
     )  # fmt: skip
     monkeypatch.setattr(train_stages, "FLAGS", values)
     commands = []
@@ -63,6 +64,7 @@ def test_each_stage_starts_from_the_one_before(tmp_path, monkeypatch):
     )
     assert first.index("--params_override=b.c=[1]") < first.index("--params_override=e=f")
     assert {"--model_dir=out/2_d", "--init_from=out/1_a", "--num_gpus=2", "--seed=7"} < set(second)
+    assert ("--from_scratch" in first, "--from_scratch" in second) == (from_scratch, False)
 
 
 def test_overrides_reach_the_training_as_yaml_has_them(monkeypatch):
