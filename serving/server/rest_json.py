@@ -40,7 +40,7 @@ def request_from_json(
     kind = kind_of(body)
     if kind:
         raise invalid_argument(
-            f"JSON Parse error: the body is a {kind}, expected json such as "
+            f"JSON Parse error: got {kind} in the body, expected json such as "
             '{"instances": [{"b64": "..."}]}'
         )
     # Before anything is unpacked: a value of three bytes is an object of sixty.
