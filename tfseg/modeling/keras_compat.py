@@ -64,10 +64,11 @@ def convolution_ops_replaced(functions: Iterable[tuple[Layer, Callable]]) -> Ite
 
 
 def replace_pool_function(layer: tf_keras.layers.MaxPooling2D, function: Callable) -> None:
-    """Has a pooling layer compute `function(inputs, pool_size, strides, padding, data_format)`.
+    """Has a pooling layer compute `function(inputs, ksize, strides, padding, data_format)`.
 
-    MaxPooling2D gives its function to a base class that is not documented, which keeps it in this
-    attribute. Were that renamed, pooling would pad as TensorFlow does: replace_convolution_op.
+    They are tf.nn.max_pool2d's. MaxPooling2D gives its function to a base class that is not
+    documented, which keeps it in this attribute. Were that renamed, pooling would pad as TensorFlow
+    does, and PyTorch's weights see cells beside the right ones.
     """
     layer.pool_function = function
 
