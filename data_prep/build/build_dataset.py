@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core.utils import shard_utils
 
+from data_prep.build import tfds_compat
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
 from data_prep.prepared import INCOMPLETE, REPORT_NAME, open_prepared
@@ -90,7 +90,7 @@ def _journal_path(data_dir: Path, builder: PreparedDatasetBuilder, state: dict) 
 
 
 def _run(builder: PreparedDatasetBuilder, raw_dir: Path, options: PrepOptions) -> None:
-    config = _DownloadConfig(
+    config = tfds_compat.SmallSplitsDownloadConfig(
         manual_dir=str(raw_dir),
         try_download_gcs=False,
         num_shards=options.num_shards,
@@ -133,19 +133,6 @@ def _pipeline_options(options: PrepOptions):
             "with `pip install -r requirements-beam.txt`."
         ) from error
     return PipelineOptions([f"--{option}" for option in options.beam_options])
-
-
-class _DownloadConfig(tfds.download.DownloadConfig):
-    """TFDS stops at a split with fewer examples than shards; such a split gets fewer shards."""
-
-    def get_shard_config(self) -> shard_utils.ShardConfig:
-        return _ShardConfig(num_shards=self.num_shards)
-
-
-class _ShardConfig(shard_utils.ShardConfig):
-    def get_number_shards(self, total_size, num_examples, uses_precise_sharding=True) -> int:
-        number = super().get_number_shards(total_size, num_examples, uses_precise_sharding)
-        return min(number, num_examples)
 
 
 def _end_interrupted_replacement(data_dir: Path, name: str) -> None:

@@ -7,27 +7,20 @@ import abc
 import collections
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import shuffle as tfds_shuffle
-from tensorflow_datasets.core import writer as writer_lib
 
+from data_prep.build import tfds_compat
 from data_prep.build.journal import JournaledExamples
 from data_prep.build.preparation import ExampleSource, LocalExamples, Preparation, PrepOptions
 from data_prep.prepared import REPORT_NAME, build_state
 from data_prep.readers.raw_dataset import RawDataset
 
-# TFDS holds this many bytes before it sorts by way of temporary files. Its own 1 GB would let
-# memory grow with the data set for long; its own 1000 files reach the usual limit of open ones.
-# Neither changes what is written.
-_SHUFFLE_BUFFER_BYTES = 8 << 20
-_SHUFFLE_NUM_FILES = 256
 
-
-class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
+class PreparedDatasetBuilder(tfds_compat.Builder):
     """Writes a RawDataset as a prepared data set.
 
     A subclass gives VERSION, raw_files and open_raw. `prep_options` may be set before
@@ -69,8 +62,7 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         return self.dataset_info_from_configs(features=example_features())
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        tfds_shuffle.MAX_MEM_BUFFER_SIZE = _SHUFFLE_BUFFER_BYTES
-        tfds_shuffle.BUCKETS_NUMBER = _SHUFFLE_NUM_FILES
+        tfds_compat.shuffle_in_little_memory()
         raw_dir = Path(dl_manager.manual_dir)
         self._state = self.state(raw_dir)
         raw = self.open_raw(raw_dir, self.prep_options)
@@ -94,17 +86,14 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         self._preparation = Preparation(raw, self.prep_options, Path(self.data_dir), examples)
         return self._preparation
 
-    def _example_writer(self) -> writer_lib.ExampleWriter:
-        return _DeterministicWriter(file_format=self.info.file_format)
-
     def _generate_examples(self):
         raise NotImplementedError("the examples come from _split_generators")
 
-    def _download_and_prepare(self, *args, **kwargs) -> None:
-        # TFDS calls this inside its incomplete folder, which it renames when everything is there.
+    def write_all(self, write_shards: Callable[[], None]) -> None:
+        """Has the shards written and the report beside them."""
         self._preparation = None
         try:
-            super()._download_and_prepare(*args, **kwargs)
+            write_shards()
             if self.prep_options.beam_options is not None:
                 for examples in self._preparation.splits().values():
                     collections.deque(examples, maxlen=0)  # written, but not yet counted
@@ -119,17 +108,6 @@ class PreparedDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         }
         report_path = Path(self.data_dir) / REPORT_NAME
         report_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-class _DeterministicWriter(writer_lib.ExampleWriter):
-    """Puts each record's features in a fixed order; protobuf's own differs from run to run."""
-
-    def write(self, path, examples):
-        ordered = (
-            (key, tf.train.Example.FromString(record).SerializeToString(deterministic=True))
-            for key, record in examples
-        )
-        return super().write(path, ordered)
 
 
 def example_features() -> tfds.features.FeaturesDict:

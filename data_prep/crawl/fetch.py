@@ -150,7 +150,7 @@ class Fetcher:
         try:
             robots.parse(self._robots_lines(f"{origin}/robots.txt"))
         except (FetchError, OSError, urllib3.exceptions.HTTPError, ValueError):
-            robots.disallow_all = True
+            return RobotFileParser()  # one that has read nothing allows nothing
         return robots
 
     def _robots_lines(self, url: str) -> list[str]:

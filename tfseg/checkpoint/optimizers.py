@@ -13,9 +13,13 @@ class AveragedOptimizer(optimization.ExponentialMovingAverage):
     has summed the replicas' gradients already.
     """
 
+    def __init__(self, optimizer, *args, **kwargs):
+        super().__init__(optimizer, *args, **kwargs)
+        self._stepping = optimizer  # whose steps are averaged
+
     def apply_gradients(self, grads_and_vars, name=None, experimental_aggregate_gradients=True):
         """See tf_keras.optimizers.legacy.Optimizer.apply_gradients."""
-        result = self._optimizer.apply_gradients(
+        result = self._stepping.apply_gradients(
             grads_and_vars, name, experimental_aggregate_gradients=experimental_aggregate_gradients
         )
         replicas = tf.distribute.get_replica_context()

@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from tfseg.checkpoint.torch_maskrcnn import Importer, renamed
+from tfseg.modeling import model_garden_compat
 
 _EPSILON = 1e-3  # of its batch normalization
 _LAYERS = (
@@ -63,14 +64,11 @@ class EfficientNetImporter(Importer):
             one for one in backbone.layers if isinstance(one, nn_blocks.InvertedBottleneckBlock)
         ]
         for number, block in enumerate(blocks):
-            if block._expand_ratio > 1:
-                part = f"block{number}.expand"
-                self._set(block._conv0.kernel, self._kernel(part), part)
-                self._norm(block._norm0, part)
+            layers = model_garden_compat.inverted_bottleneck_layers(block)
+            if layers.expansion:
+                self._convolution_and_norm(layers.expansion, f"block{number}.expand")
             part = f"block{number}.depthwise"
             depthwise = self._take(f"{part}.weight").transpose(2, 3, 0, 1)
-            self._set(block._conv1.depthwise_kernel, depthwise, part)
-            self._norm(block._norm1, part)
-            part = f"block{number}.project"
-            self._set(block._conv2.kernel, self._kernel(part), part)
-            self._norm(block._norm2, part)
+            self._set(layers.depthwise.convolution.depthwise_kernel, depthwise, part)
+            self._norm(layers.depthwise.norm, part)
+            self._convolution_and_norm(layers.projection, f"block{number}.project")

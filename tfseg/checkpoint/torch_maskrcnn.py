@@ -8,6 +8,8 @@ import re
 
 import numpy as np
 
+from tfseg.modeling import model_garden_compat
+
 # A regular expression for a source name -> our neutral name.
 _DETECTRON2 = (
     (r"(?:backbone\.bottom_up\.)?stem\.conv1\.(.*)", r"stem.\1"),
@@ -141,38 +143,37 @@ class Importer:
         blocks = [one for one in backbone.layers if isinstance(one, nn_blocks.BottleneckBlock)]
         names = [f"res{s}.{i}" for s, n in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(n)]
         for name, block in zip(names, blocks, strict=True):
-            for number in (1, 2, 3):
-                part = f"{name}.conv{number}"
-                self._set(getattr(block, f"_conv{number}").kernel, self._kernel(part), part)
-                self._norm(getattr(block, f"_norm{number}"), part)
-            if name.endswith(".0"):
-                part = f"{name}.shortcut"
-                self._set(block._shortcut.kernel, self._kernel(part), part)
-                self._norm(block._norm0, part)
+            layers = model_garden_compat.bottleneck_layers(block)
+            for number, layer in enumerate(layers.main, 1):
+                self._convolution_and_norm(layer, f"{name}.conv{number}")
+            if layers.shortcut:
+                self._convolution_and_norm(layers.shortcut, f"{name}.shortcut")
 
     def fill_decoder(self, decoder) -> None:
         """Fills a pyramid of levels 2 to 6."""
         for level in range(2, 6):
-            self._convolution(decoder.get_layer(f"lateral_{level}"), f"lateral{level}")
-            self._convolution(decoder.get_layer(f"post_hoc_{level}"), f"output{level}")
+            layers = model_garden_compat.pyramid_layers(decoder, level)
+            self._convolution(layers.lateral, f"lateral{level}")
+            self._convolution(layers.output, f"output{level}")
+            self._no_norm(layers.norm)
         # PyTorch's level 6 is every second cell of level 5.
-        coarser = decoder.get_layer("coarser_6")
+        _, coarser, norm = model_garden_compat.pyramid_layers(decoder, 6, is_coarser=True)
         kernel = np.zeros(coarser.kernel.shape, np.float32)
         kernel[1, 1] = np.eye(kernel.shape[-1])
         self._set(coarser.kernel, kernel, "level 6")
         self._set(coarser.bias, np.zeros(coarser.bias.shape), "level 6")
-        for level in range(2, 7):
-            self._no_norm(decoder.get_layer(f"norm_{level}"))
+        self._no_norm(norm)
 
     def fill_rpn_head(self, head) -> None:
         """Fills the region proposal network for ratios 0.5, 1, 2 and anchors of 8 strides."""
-        self._convolution(head._convs[0], "rpn_conv")
-        for norms in head._norms:
+        layers = model_garden_compat.region_head_layers(head)
+        self._convolution(layers.convolutions[0], "rpn_conv")
+        for norms in layers.norms:
             self._no_norm(norms[0])
         # PyTorch's ratios are of height to width, ours of width to height: the order turns round.
         scores, scores_bias = self._kernel("rpn_scores"), self._take("rpn_scores.bias")
-        self._set(head._classifier.kernel, scores[..., ::-1], "rpn_scores")
-        self._set(head._classifier.bias, scores_bias[::-1], "rpn_scores")
+        self._set(layers.scores.kernel, scores[..., ::-1], "rpn_scores")
+        self._set(layers.scores.bias, scores_bias[::-1], "rpn_scores")
         boxes = self._kernel("rpn_boxes")
         boxes = boxes.reshape(*boxes.shape[:-1], 3, 4)[..., ::-1, _YXHW]
         bias = self._take("rpn_boxes.bias").reshape(3, 4)[::-1, _YXHW].copy()
@@ -180,43 +181,47 @@ class Importer:
         widths = 8 * np.sqrt([0.5, 1.0, 2.0])  # in strides
         bias[:, 0] -= 0.5 / widths[::-1]
         bias[:, 1] -= 0.5 / widths
-        self._set(head._box_regressor.kernel, boxes.reshape(*boxes.shape[:-2], 12), "rpn_boxes")
-        self._set(head._box_regressor.bias, bias.reshape(-1), "rpn_boxes")
+        self._set(layers.boxes.kernel, boxes.reshape(*boxes.shape[:-2], 12), "rpn_boxes")
+        self._set(layers.boxes.bias, bias.reshape(-1), "rpn_boxes")
 
     def fill_detection_head(self, head) -> None:
         """Fills the box head of two fully connected layers."""
+        layers = model_garden_compat.box_head_layers(head)
+        first, second = layers.fcs
         flat = self._take("fc1.weight")  # [units, channels * 7 * 7]
         flat = flat.reshape(flat.shape[0], -1, 7, 7).transpose(2, 3, 1, 0)
-        self._set(head._fcs[0].kernel, flat.reshape(-1, flat.shape[-1]), "fc1")
-        self._set(head._fcs[0].bias, self._take("fc1.bias"), "fc1")
-        self._set(head._fcs[1].kernel, self._take("fc2.weight").T, "fc2")
-        self._set(head._fcs[1].bias, self._take("fc2.bias"), "fc2")
-        for norm in head._fc_norms:
+        self._set(first.kernel, flat.reshape(-1, flat.shape[-1]), "fc1")
+        self._set(first.bias, self._take("fc1.bias"), "fc1")
+        self._set(second.kernel, self._take("fc2.weight").T, "fc2")
+        self._set(second.bias, self._take("fc2.bias"), "fc2")
+        for norm in layers.norms:
             self._no_norm(norm)
-        order = self._class_order(head._classifier.bias.shape[0])
-        self._set(head._classifier.kernel, self._take("classes.weight")[order].T, "classes")
-        self._set(head._classifier.bias, self._take("classes.bias")[order], "classes")
+        order = self._class_order(layers.classes.bias.shape[0])
+        self._set(layers.classes.kernel, self._take("classes.weight")[order].T, "classes")
+        self._set(layers.classes.bias, self._take("classes.bias")[order], "classes")
         kernel = self._boxes_by_class(self._take("boxes.weight"))
         bias = self._boxes_by_class(self._take("boxes.bias"))
-        self._set(head._box_regressor.kernel, kernel.T, "boxes")
-        self._set(head._box_regressor.bias, bias, "boxes")
+        self._set(layers.boxes.kernel, kernel.T, "boxes")
+        self._set(layers.boxes.bias, bias, "boxes")
 
     def fill_mask_head(self, head) -> None:
         """Fills the mask head."""
-        for number, layer in enumerate(head._convs, 1):
+        layers = model_garden_compat.mask_head_layers(head)
+        for number, layer in enumerate(layers.convolutions, 1):
             self._convolution(layer, f"mask{number}")
-        for norm in (*head._conv_norms, head._deconv_bn):
+        for norm in (*layers.norms, layers.upsampling.norm):
             self._no_norm(norm)
         # [in, out, height, width] -> [height, width, out, in]
         deconv = self._take("deconv.weight").transpose(2, 3, 1, 0)
-        self._set(head._deconv.kernel, deconv, "deconv")
-        self._set(head._deconv.bias, self._take("deconv.bias"), "deconv")
+        upsampling = layers.upsampling.convolution
+        self._set(upsampling.kernel, deconv, "deconv")
+        self._set(upsampling.bias, self._take("deconv.bias"), "deconv")
         kernel, bias = self._kernel("masks"), self._take("masks.bias")
         if self._source == "detectron2":  # it has no mask for the background
             kernel = np.pad(kernel, ((0, 0), (0, 0), (0, 0), (1, 0)))
             bias = np.pad(bias, (1, 0))
-        self._set(head._mask_regressor.kernel, kernel, "masks")
-        self._set(head._mask_regressor.bias, bias, "masks")
+        self._set(layers.masks.kernel, kernel, "masks")
+        self._set(layers.masks.bias, bias, "masks")
 
     def check_complete(self, variables) -> None:
         """Raises ValueError where a weight of the file or one of the model is left."""
@@ -239,6 +244,10 @@ class Importer:
     def _convolution(self, layer, name: str) -> None:
         self._set(layer.kernel, self._kernel(name), name)
         self._set(layer.bias, self._take(f"{name}.bias"), name)
+
+    def _convolution_and_norm(self, layers: model_garden_compat.ConvNorm, name: str) -> None:
+        self._set(layers.convolution.kernel, self._kernel(name), name)
+        self._norm(layers.norm, name)
 
     def _norm(self, layer, name: str) -> None:
         gamma, beta = self._take(f"{name}.norm.weight"), self._take(f"{name}.norm.bias")

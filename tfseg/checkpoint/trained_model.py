@@ -10,6 +10,7 @@ from official.core import config_definitions as cfg
 from tfseg.checkpoint import weight_files
 from tfseg.checkpoint.optimizers import averages_of, build_optimizer
 from tfseg.configs.experiment import PARAMS_FILE, load_params
+from tfseg.modeling import model_garden_compat
 from tfseg.modeling.factory import build_model
 from tfseg.zoo import packaged_models
 
@@ -88,7 +89,8 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
             f"damaged ({str(error).splitlines()[0]}); give another --checkpoint_path."
         ) from error
     if average:
-        for variable in average._model_weights:
+        has_all = not params.trainer.optimizer_config.ema.trainable_weights_only
+        for variable in model.variables if has_all else model.trainable_variables:
             variable.assign(average.get_slot(variable, "average"))
     return TrainedModel(
         params, model, tuple(params.task.category_names), int(step.numpy()), checkpoint_path
@@ -118,12 +120,12 @@ def check_checkpoint_classes(checkpoint_path: str, num_classes: int) -> None:
             f"{checkpoint_path}: a damaged checkpoint ({error.message}); give an earlier one, or "
             "remove its files to go on from the one before."
         ) from None
-    for name, shape in variables:
-        if name.startswith("detection_head/0/_classifier/bias/.ATTR") and shape != [num_classes]:
-            raise ValueError(
-                f"{checkpoint_path}: holds {shape[0] - 1} categories, expected {num_classes - 1}; "
-                "the checkpoint belongs to another data set."
-            )
+    shape = model_garden_compat.class_bias_shape(variables)
+    if shape is not None and shape != [num_classes]:
+        raise ValueError(
+            f"{checkpoint_path}: holds {shape[0] - 1} categories, expected {num_classes - 1}; "
+            "the checkpoint belongs to another data set."
+        )
 
 
 def check_resumable(params: cfg.ExperimentConfig, model_dir: str) -> None:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tfseg.checkpoint import trained_model
 from tfseg.checkpoint.variables import variables_by_path
 from tfseg.configs import experiment
+from tfseg.modeling import model_garden_compat
 from tfseg.modeling.factory import modules_of
 from tfseg.zoo import packaged_models
 
@@ -139,7 +140,7 @@ def _value(ours, source, rows) -> np.ndarray | None:
     num_source = max((row for row_list in rows for row in row_list), default=0)
     ours_value, source_value = ours.numpy(), source.numpy()
     ours_classes = len(rows)
-    per_class = next((n for part, n in _OUTPUT_LAYERS.items() if part in ours.name), 0)
+    per_class = model_garden_compat.entries_per_class(ours)
     # One that is the same for all classes has another width.
     if not per_class or ours_value.shape[-1] != per_class * ours_classes:
         return source_value if source_value.shape == ours_value.shape else None
@@ -152,10 +153,6 @@ def _value(ours, source, rows) -> np.ndarray | None:
         if sources:
             ours_rows[..., index, :] = source_rows[..., sources, :].mean(axis=-2)
     return ours_rows.reshape(ours_value.shape)
-
-
-# Of their names: entries a class.
-_OUTPUT_LAYERS = {"detection-scores": 1, "detection-boxes": 4, "mask-logits": 1}
 
 
 def _from_published(model, init_from: str) -> Transfer:

@@ -9,6 +9,7 @@ import functools
 import tensorflow as tf
 import tf_keras
 
+from tfseg.modeling import keras_compat
 from tfseg.ops import winograd
 
 # Model Garden's region proposal head has the second, which is no subclass of the first.
@@ -30,7 +31,8 @@ def fold_batch_norm(model) -> int:
     Returns:
         How many normalizations were folded; 0 where all have been already.
     """
-    if any(vars(layer).get("call") is _identity for layer in model._flatten_layers()):
+    layers = keras_compat.layers_of(model)
+    if any(keras_compat.replaced_call(layer) is _identity for layer in layers):
         return 0
     folded = {
         norm: (convolution, size_hw)
@@ -39,10 +41,10 @@ def fold_batch_norm(model) -> int:
         for norm, size_hw in users
     }
     for norm, (convolution, size_hw) in folded.items():
-        norm.call = _FoldedConvolution(convolution, norm, size_hw)
-        norm.input_spec = None  # of the channels that it had
+        keras_compat.replace_call(norm, _FoldedConvolution(convolution, norm, size_hw))
+        keras_compat.forget_input_spec(norm)  # of the channels that it had
     for convolution, _ in folded.values():
-        convolution.call = _identity
+        keras_compat.replace_call(convolution, _identity)
     return len(folded)
 
 
@@ -63,19 +65,15 @@ def _watch_uses(model) -> dict:
             outputs[id(output)] = output, layer  # kept, so that its id stays its own
         return output
 
-    layers = [layer for layer in model._flatten_layers() if layer is not model]
-    own_calls = [vars(layer).get("call") for layer in layers]  # TensorFlow operations have one
-    for layer in layers:
-        layer.call = functools.partial(watched, layer, layer.call)
-    try:
+    watching = [
+        (layer, functools.partial(watched, layer, layer.call))
+        for layer in keras_compat.layers_of(model)
+        if layer is not model
+    ]
+    with keras_compat.calls_replaced(watching):
         size_hw = model.backbone.input.shape[1:3]
         shape = tf.constant([size_hw], tf.float32)
         model(tf.zeros([1, *size_hw, 3]), image_shape=shape, training=False)
-    finally:
-        for layer, own_call in zip(layers, own_calls, strict=True):
-            del layer.call
-            if own_call is not None:
-                layer.call = own_call
     return uses
 
 

@@ -5,6 +5,7 @@ import threading
 import tensorflow as tf
 from official.vision.modeling.layers import box_sampler
 
+from tfseg.modeling import model_garden_compat
 from tfseg.ops.sampling import balanced_sample
 
 
@@ -26,8 +27,8 @@ class SeededBoxSampler(box_sampler.BoxSampler):
     def call(self, positive_matches, negative_matches, ignored_matches):
         """See BoxSampler.call."""
         del ignored_matches  # neither positive nor negative
-        num_samples = self._config_dict["num_samples"]
-        fraction = self._config_dict["foreground_fraction"]
+        config = self.get_config()
+        num_samples, fraction = config["num_samples"], config["foreground_fraction"]
         return tf.stack(
             [
                 balanced_sample(positives, negatives, num_samples, fraction, seed)[0]
@@ -44,9 +45,10 @@ class SeededBoxSampler(box_sampler.BoxSampler):
 def seed_roi_samplers(model) -> None:
     """Replaces the box samplers of a Mask R-CNN by seeded ones."""
     for roi_sampler in model.roi_sampler:
-        roi_sampler._sampler = SeededBoxSampler(**roi_sampler._sampler.get_config())
+        config = model_garden_compat.get_box_sampler(roi_sampler).get_config()
+        model_garden_compat.replace_box_sampler(roi_sampler, SeededBoxSampler(**config))
 
 
 def seeded_samplers(model) -> list[SeededBoxSampler]:
     """The samplers that seed_roi_samplers put into a Mask R-CNN."""
-    return [roi_sampler._sampler for roi_sampler in model.roi_sampler]
+    return [model_garden_compat.get_box_sampler(layer) for layer in model.roi_sampler]

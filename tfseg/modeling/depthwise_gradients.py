@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 import tf_keras
 
+from tfseg.modeling import keras_compat
 from tfseg.ops import depthwise
 
 
@@ -18,9 +19,9 @@ def use_quick_gradients(model: tf_keras.Model) -> int:
         How many layers were changed; those that had been already count, too.
     """
     changed = 0
-    for layer in model._flatten_layers():
+    for layer in keras_compat.layers_of(model):
         if isinstance(layer, tf_keras.layers.DepthwiseConv2D) and _is_plain(layer):
-            layer.call = functools.partial(_call, layer)
+            keras_compat.replace_call(layer, functools.partial(_call, layer))
             changed += 1
     return changed
 

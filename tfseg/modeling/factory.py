@@ -6,7 +6,7 @@ from official.vision.modeling.layers import mask_sampler, roi_sampler
 from official.vision.tasks import maskrcnn
 
 from tfseg.configs.maskrcnn import MODULES, FashionMaskRCNN, padded_size
-from tfseg.modeling import torch_padding
+from tfseg.modeling import keras_compat, torch_padding
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.modeling.box_sampler import seed_roi_samplers
 from tfseg.modeling.roi_generator import Float32ROIGenerator
@@ -60,7 +60,7 @@ def _freeze(model: tf_keras.Model, task_config: FashionMaskRCNN) -> None:
     if task_config.freeze_backbone_level:
         _freeze_up_to_level(model.backbone, task_config.freeze_backbone_level)
     if task_config.freeze_batch_norm:
-        for layer in model._flatten_layers():
+        for layer in keras_compat.layers_of(model):
             if isinstance(layer, BATCH_NORMS):
                 layer.trainable = False
 

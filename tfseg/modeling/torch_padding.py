@@ -11,18 +11,22 @@ import tensorflow as tf
 import tf_keras
 from official.vision.modeling.layers import nn_blocks
 
+from tfseg.modeling import keras_compat, model_garden_compat
+
 
 def pad_symmetrically(model: tf_keras.Model) -> None:
     """Lets the layers of stride 2 in a backbone or pyramid pad as PyTorch does."""
-    for layer in model._flatten_layers():
+    for layer in keras_compat.layers_of(model):
         if getattr(layer, "strides", None) != (2, 2):
             continue
         if isinstance(layer, tf_keras.layers.MaxPooling2D):
             padding = _explicit(layer.pool_size[0])
-            layer.pool_function = functools.partial(_pool, explicit_padding=padding)
+            pool = functools.partial(_pool, explicit_padding=padding)
+            keras_compat.replace_pool_function(layer, pool)
         elif isinstance(layer, tf_keras.layers.Conv2D) and layer.kernel_size[0] > 1:
             padding = _explicit(layer.kernel_size[0])
-            layer.convolution_op = functools.partial(_convolve, layer.strides, padding)
+            convolve = functools.partial(_convolve, layer.strides, padding)
+            keras_compat.replace_convolution_op(layer, convolve)
 
 
 def _explicit(kernel_size: int) -> list[list[int]]:
@@ -41,5 +45,9 @@ def _pool(inputs, ksize, strides, explicit_padding, **_):  # the layer passes it
 def stride_in_first_convolution(backbone: tf_keras.Model) -> None:
     """Moves the stride of each bottleneck block from its 3x3 to its first 1x1 convolution."""
     for layer in backbone.layers:
-        if isinstance(layer, nn_blocks.BottleneckBlock) and layer._conv2.strides == (2, 2):
-            layer._conv1.strides, layer._conv2.strides = (2, 2), (1, 1)
+        if not isinstance(layer, nn_blocks.BottleneckBlock):
+            continue
+        first, second, _ = model_garden_compat.bottleneck_layers(layer).main
+        if second.convolution.strides == (2, 2):
+            keras_compat.replace_strides(first.convolution, (2, 2))
+            keras_compat.replace_strides(second.convolution, (1, 1))

@@ -11,6 +11,7 @@ import tf_keras
 from official.vision.modeling import decoders
 from official.vision.ops import anchor
 
+from tfseg.modeling import keras_compat, model_garden_compat
 from tfseg.ops import nms, roi_align
 
 
@@ -45,13 +46,14 @@ def box_outputs(model, images, scaled_size, padded_hw, num_proposals: int) -> di
     # Like the full call (maskrcnn_model.py, MaskRCNNModel.call), which runs the masks as well.
     with _run_on_any_size(model, num_proposals):
         anchors = _anchors(model, images, padded_hw)
-        return model._call_box_outputs(images, scaled_size, anchors, training=False)[0]
+        return model_garden_compat.box_outputs(model, images, scaled_size, anchors)
 
 
 def _anchors(model, images, padded_hw) -> dict[str, tf.Tensor]:
     """Returns the anchors of the whole network input that lie in the images."""
     names = ("min_level", "max_level", "num_scales", "aspect_ratios", "anchor_size")
-    config = {name: model._config_dict[name] for name in names}
+    model_config = model.get_config()
+    config = {name: model_config[name] for name in names}
     batch_size, height, width, _ = tf.unstack(tf.shape(images))
     anchors = {}
     for level, boxes in anchor.Anchor(**config, image_size=padded_hw).multilevel_boxes.items():
@@ -83,30 +85,29 @@ def _run_on_any_size(model, num_proposals: int):
     def crop(features, boxes, training=None):
         return roi_align.crop_features(features, boxes, **model.roi_aligner.get_config())
 
-    sized = (model.backbone, model.decoder)
-    input_specs = [part.input_spec for part in sized]
-    coarser = [
-        (layer, layer.convolution_op)
+    even = [
+        (layer, functools.partial(_convolve_even, layer.convolution_op))
         for layer in model.decoder.layers
         if type(layer) is tf_keras.layers.Conv2D and layer.strides == (2, 2)
     ]
-    detection_config = model.detection_generator.get_config()  # its own, no copy
-    apply_nms = detection_config["apply_nms"]
-    model.roi_generator.call, model.roi_aligner.call = propose, crop
-    detection_config["apply_nms"] = False
-    for part in sized:
-        part.input_spec = None
-    for layer, convolution_op in coarser:
-        layer.convolution_op = functools.partial(_convolve_even, convolution_op)
+    with (
+        keras_compat.calls_replaced([(model.roi_generator, propose), (model.roi_aligner, crop)]),
+        keras_compat.convolution_ops_replaced(even),
+        keras_compat.any_input_shape([model.backbone, model.decoder]),
+        _without_suppression(model),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _without_suppression(model):
+    """Has the model return its boxes as they are, before non-maximum suppression."""
+    own = model.detection_generator
+    model.detection_generator = type(own).from_config({**own.get_config(), "apply_nms": False})
     try:
         yield
     finally:
-        del model.roi_generator.call, model.roi_aligner.call
-        detection_config["apply_nms"] = apply_nms
-        for layer, convolution_op in coarser:
-            layer.convolution_op = convolution_op
-        for part, input_spec in zip(sized, input_specs, strict=True):
-            part.input_spec = input_spec
+        model.detection_generator = own
 
 
 def _convolve_even(convolution_op, inputs, kernel):

@@ -5,8 +5,8 @@ Model Garden's own wants to know the pyramid's size when the graph is built.
 
 import math
 
+import numpy as np
 import tensorflow as tf
-from official.vision.ops import spatial_transform_ops as model_garden
 
 
 def crop_features(
@@ -38,14 +38,42 @@ def crop_features(
     on_level = tf.concat([boxes[..., :2], extent], -1) / tf.cast(2**level, tf.float32)[..., None]
     level -= levels[0]
     size_hw = tf.gather(sizes_hw, level)
-    kernel_y, kernel_x, ys, xs = model_garden._compute_grid_positions(
-        on_level, tf.cast(size_hw - 1, tf.float32), crop_size, sample_offset
+    last = tf.cast(size_hw - 1, tf.float32)
+    offsets = np.arange(crop_size, dtype=np.float32) + np.float32(sample_offset)
+    (rows, shares_y), (columns, shares_x) = (
+        _neighbours(on_level[..., axis], on_level[..., axis + 2], last[..., axis], offsets)
+        for axis in (0, 1)
     )
-    shape = [batch_size, tf.shape(boxes)[1], 2 * crop_size]
-    rows, columns = (tf.cast(tf.reshape(cells, shape), tf.int32) for cells in (ys, xs))
     first = tf.range(batch_size)[:, None] * tf.reduce_sum(num_cells)
     first += tf.gather(tf.cumsum(num_cells, exclusive=True), level)
     of_rows = first[..., None] + rows * size_hw[..., 1:]
     cells = tf.gather(flat, of_rows[..., None] + columns[:, :, None])
-    crops = model_garden._feature_bilinear_interpolation(cells, kernel_y, kernel_x)
+    # Four neighbours and their shares; the mean of four is a quarter of their sum.
+    shares = shares_y[..., None] * shares_x[:, :, None] * 4
+    weighted = cells * tf.cast(shares[..., None], cells.dtype)
+    weighted = tf.reshape(weighted, [-1, 2 * crop_size, 2 * crop_size, num_channels])
+    crops = tf.nn.avg_pool2d(weighted, 2, 2, "VALID")
+    num_boxes = tf.shape(boxes)[1]
+    crops = tf.reshape(crops, [batch_size, num_boxes, crop_size, crop_size, num_channels])
     return tf.ensure_shape(crops, [None, boxes.shape[1], crop_size, crop_size, num_channels])
+
+
+def _neighbours(start, extent, last, offsets) -> tuple[tf.Tensor, tf.Tensor]:
+    """The two cells beside each sample along one axis of boxes, and how much each counts.
+
+    Args:
+        start: float32 [batch, num_boxes], where a box begins, in cells of its level.
+        extent: float32 [batch, num_boxes], how long it is.
+        last: float32 [batch, num_boxes], its level's last cell; samples beyond it repeat it.
+        offsets: float32 [crop_size], where the samples lie, in crop_size-ths of the extent.
+
+    Returns:
+        int32 and float32 [batch, num_boxes, 2 * crop_size], the two of a sample side by side.
+    """
+    samples = start[..., None] + offsets * extent[..., None] / len(offsets)
+    first = tf.minimum(tf.maximum(tf.floor(samples), 0.0), last[..., None])
+    second = tf.minimum(first + 1, last[..., None])
+    share = samples - first
+    shape = [*tf.unstack(tf.shape(start)), 2 * len(offsets)]
+    cells = tf.reshape(tf.stack([first, second], -1), shape)
+    return tf.cast(cells, tf.int32), tf.reshape(tf.stack([1.0 - share, share], -1), shape)

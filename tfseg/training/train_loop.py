@@ -1,50 +1,42 @@
 """The training of one stage, from its last good checkpoint to its end."""
 
 import contextlib
+import functools
 import os
 import re
 import sys
 from pathlib import Path
 
-import orbit
 import tensorflow as tf
 import tf_keras
-from absl import logging
 from official.core import task_factory, train_lib
 
 from tfseg.checkpoint import recovery, trained_model
 from tfseg.configs import experiment
 from tfseg.io import cpu_precision
 from tfseg.io.folder_lock import only_one
-from tfseg.training import preflight, strategy, validation
+from tfseg.training import orbit_compat, preflight, strategy, tensorflow_compat, validation
 from tfseg.training.interrupts import interrupts_ignored
 from tfseg.training.progress import ProgressAction
 
 
-class _Controller(orbit.Controller):
-    """Hands every new checkpoint to `after_save(path)`."""
-
-    after_save = None
-
-    def _maybe_save_checkpoint(self, check_interval: bool = True):
-        saved = super()._maybe_save_checkpoint(check_interval)
-        if saved and self.after_save:
-            self.after_save(self.checkpoint_manager.latest_checkpoint)
-        return saved
-
-
-class _Runner(train_lib.OrbitExperimentRunner):
+class _Controller(orbit_compat.SavingController):
     """Lets every worker start from the chief's checkpoint.
 
     Workers but the chief save into folders of their own, which a new start finds empty or stale:
     they would begin elsewhere than the chief, and their collective operations not match its own.
     """
 
-    def _maybe_build_checkpoint_manager(self):
-        manager = super()._maybe_build_checkpoint_manager()
-        if manager:
-            manager._latest_checkpoint = tf.train.latest_checkpoint(self.model_dir)
-        return manager
+    def __init__(self, *, start: str | None, checkpoint_manager, **arguments):
+        """Makes the controller, which restores at once.
+
+        Args:
+            start: The checkpoint that all start from; None where there is none.
+            checkpoint_manager: Of this worker.
+            **arguments: orbit.Controller's.
+        """
+        tensorflow_compat.set_latest_checkpoint(checkpoint_manager, start)
+        super().__init__(checkpoint_manager=checkpoint_manager, **arguments)
 
 
 def train(
@@ -75,7 +67,7 @@ def train(
     if in_bfloat16:
         in_bfloat16 = cpu_precision.gains_by_bfloat16(cpu_precision.TRAINING)
     strategy.set_precision(params.runtime.mixed_precision_dtype, in_bfloat16)
-    orbit.controller._log = logging.info  # it also prints a line a loop; the progress bar says more
+    orbit_compat.leave_out_printed_lines()  # the progress bar says more
     distribution = distribution or strategy.make_strategy(params.runtime.num_gpus)
     preflight.check_batch(params, distribution.num_replicas_in_sync)
     chief = strategy.is_chief(distribution)
@@ -115,14 +107,16 @@ def _train(params, model_dir, prepared_set, init_from, category_map, distributio
         experiment.save_params(params, model_dir)
         preflight.check_category_ids(params)
     try:
-        runner = _Runner(
+        runner = train_lib.OrbitExperimentRunner(
             distribution_strategy=distribution,
             task=task,
             mode="train",
             params=params,
             model_dir=model_dir,
             train_actions=[watch, progress],
-            controller_cls=_Controller,
+            controller_cls=functools.partial(
+                _Controller, start=tf.train.latest_checkpoint(model_dir)
+            ),
             save_summary=chief,
         )
     except tf.errors.OpError as error:

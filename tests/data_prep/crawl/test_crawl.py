@@ -195,8 +195,9 @@ def test_redirects_of_robots_txt_are_followed_but_into_no_local_network(server, 
 
 def test_robots_txt_that_fails_allows_nothing_and_none_allows_all(server):
     server.robots_status = 500
-    with pytest.raises(FetchError, match="robots_disallow"):
-        Fetcher(polite()).fetch(f"{server.url}/good/1.jpg")
+    for path in ("/good/1.jpg", "?photo=1.jpg"):
+        with pytest.raises(FetchError, match="robots_disallow"):
+            Fetcher(polite()).fetch(f"{server.url}{path}")
     server.robots_status = 404
     assert Fetcher(polite()).fetch(f"{server.url}/good/1.jpg") == jpeg(1)
 

@@ -1,0 +1,130 @@
+"""That the installed Orbit and TensorFlow still do what the compat modules here rely on."""
+
+import inspect
+
+import orbit
+import pytest
+import tensorflow as tf
+
+from tfseg.training import orbit_compat, tensorflow_compat
+
+
+class Counting(orbit.StandardTrainer):
+    """A training whose only weight counts the steps."""
+
+    def __init__(self):
+        self.step = tf.Variable(0, dtype=tf.int64)
+        super().__init__(tf.data.Dataset.range(1).repeat())
+
+    def train_step(self, iterator):
+        next(iterator)
+        self.step.assign_add(1)
+
+
+def trained(controller_cls, folder, num_steps=4, interval=2, **attributes):
+    trainer = Counting()
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(step=trainer.step),
+        str(folder),
+        max_to_keep=9,
+        step_counter=trainer.step,
+        checkpoint_interval=interval,
+    )
+    controller = controller_cls(
+        global_step=trainer.step, trainer=trainer, steps_per_loop=1, checkpoint_manager=manager
+    )
+    for name, value in attributes.items():
+        setattr(controller, name, value)
+    controller.train(num_steps)
+    return manager
+
+
+def test_a_saving_controller_hands_on_every_checkpoint(tmp_path):
+    parameters = inspect.signature(orbit.Controller._maybe_save_checkpoint).parameters
+    assert list(parameters) == ["self", "check_interval"]
+    assert parameters["check_interval"].default is True
+    saved = []
+
+    trained(orbit_compat.SavingController, tmp_path, num_steps=4, after_save=saved.append)
+
+    # The first loop saves because nothing is saved yet, then every second step, then the end.
+    assert saved == [f"{tmp_path}/ckpt-{step}" for step in (1, 3, 4)]
+    assert all((tmp_path / f"ckpt-{step}.index").is_file() for step in (1, 3, 4))
+
+
+def test_orbits_own_controller_hands_on_nothing(tmp_path):
+    saved = []
+    trained(orbit.Controller, tmp_path, after_save=saved.append)
+    assert saved == []
+
+
+@pytest.fixture
+def restored_log(monkeypatch):
+    monkeypatch.setattr(orbit.controller, "_log", orbit.controller._log)
+
+
+def test_the_lines_of_the_loops_are_not_printed(tmp_path, capsys, restored_log):
+    assert list(inspect.signature(orbit.controller._log).parameters) == ["message"]
+    trained(orbit.Controller, tmp_path / "stock")
+    assert "train | step:      1 |" in capsys.readouterr().out
+
+    orbit_compat.leave_out_printed_lines()
+    trained(orbit.Controller, tmp_path / "quiet")
+
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def chief_checkpoint(tmp_path):
+    """A checkpoint of step 5 in a folder that is not the manager's."""
+    checkpoint = tf.train.Checkpoint(step=tf.Variable(5, dtype=tf.int64))
+    return checkpoint.write(str(tmp_path / "chief-5"))
+
+
+def workers_manager(folder, initialised):
+    step = tf.Variable(0, dtype=tf.int64)
+    return step, tf.train.CheckpointManager(
+        tf.train.Checkpoint(step=step),
+        str(folder),
+        max_to_keep=1,
+        step_counter=step,
+        checkpoint_interval=4,
+        init_fn=lambda: initialised.append(True),
+    )
+
+
+def test_a_manager_starts_from_a_checkpoint_elsewhere(tmp_path, chief_checkpoint):
+    initialised = []
+    step, manager = workers_manager(tmp_path / "worker", initialised)
+    assert manager.restore_or_initialize() is None
+    assert (int(step), initialised) == (0, [True])  # what a worker would do without help
+
+    step, manager = workers_manager(tmp_path / "other", initialised)
+    tensorflow_compat.set_latest_checkpoint(manager, chief_checkpoint)
+
+    assert manager.latest_checkpoint == chief_checkpoint
+    assert manager.restore_or_initialize() == chief_checkpoint
+    assert (int(step), initialised) == (5, [True])
+
+
+def test_a_manager_that_started_elsewhere_saves_when_the_chief_does(tmp_path, chief_checkpoint):
+    step, manager = workers_manager(tmp_path / "worker", [])
+    tensorflow_compat.set_latest_checkpoint(manager, chief_checkpoint)
+    manager.restore_or_initialize()
+    saved = []
+    for _ in range(8):
+        step.assign_add(1)
+        path = manager.save(checkpoint_number=int(step))
+        saved += [path.rsplit("-", 1)[1]] if path else []
+
+    assert saved == ["9", "13"]
+    assert tf.io.gfile.exists(f"{chief_checkpoint}.index")  # it is not the worker's to delete
+
+
+def test_a_manager_without_a_checkpoint_initialises(tmp_path):
+    initialised = []
+    _, manager = workers_manager(tmp_path / "worker", initialised)
+    tensorflow_compat.set_latest_checkpoint(manager, None)
+
+    assert manager.restore_or_initialize() is None
+    assert initialised == [True]
