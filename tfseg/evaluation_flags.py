@@ -66,7 +66,7 @@ def run_from_flags(values, results_path: str | None = None):
     if results_path:
         if values.num_examples:
             raise ValueError("--num_examples works with a model, not with --results_path.")
-        path = from_file or prepared_set.ground_truth_path(values.split)
+        path = prepared_set.ground_truth_path(values.split) if prepared_set else from_file
         return evaluation_run.judge_results(results_path, path, own)
 
     from tfseg.inference import detector
@@ -78,6 +78,7 @@ def run_from_flags(values, results_path: str | None = None):
         if values.model or values.model_dir
         else detector.detector_from_saved_model(values.saved_model, all_scores=True)
     )
+    assert prepared_set is not None, "a model is judged on a prepared data set alone"
     return evaluation_run.judge_model(
         found, prepared_set, values.split, values.num_examples, values.batch_size, own
     )

@@ -135,7 +135,7 @@ def predict(photos, output_dir: Path) -> int:
         output_files.write_detections(output_dir / "detections.json", journal, photos)
         if FLAGS.challenge:
             output_files.write_challenge(output_dir / "challenge.json", journal, photos)
-        if FLAGS.submission:
+        if class_ids is not None:
             path = output_dir / "submission.csv"
             output_files.write_submission(path, journal, photos, class_ids, order)
         return sum(photo.name in journal.errors for photo in photos)

@@ -44,7 +44,8 @@ def fgvc6_faults(path: str | Path, sample_path: str | Path | None = None) -> lis
     Raises:
         ValueError: sample_path is another file.
     """
-    faults, taken, seen = [], {}, set()
+    faults, seen = [], set()
+    taken: dict[str, np.ndarray] = {}
     with Path(path).open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         header = tuple(next(reader, ()))

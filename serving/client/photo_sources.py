@@ -67,7 +67,7 @@ class _NoRedirection(urllib.request.HTTPRedirectHandler):
 
 def _is_this_machine(host: str) -> bool:
     try:
-        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError:
         return False
     return all(ipaddress.ip_address(a.partition("%")[0]).is_loopback for a in addresses)

@@ -3,7 +3,7 @@
 import collections
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import tqdm
@@ -24,6 +24,7 @@ OVERLAYS, JSON, CUTOUTS = KINDS = ("overlays", "json", "cutouts")
 
 DetectFn = Callable[[Sequence[bytes]], list[Detections | ImageError]]
 _Job = tuple[int, Photo, Path]  # image id, the photo, where its overlay goes
+_Answer = Detections | ServingError
 
 
 class PhotoRun:
@@ -82,10 +83,12 @@ class PhotoRun:
             if JSON in self._kinds:
                 write_results(self._output_dir / "detections.json", self.results)
 
-    def _in_order(self, batches: list[list[_Job]], num_parallel: int) -> Iterator[tuple]:
+    def _in_order(
+        self, batches: list[list[_Job]], num_parallel: int
+    ) -> Iterator[tuple[list[_Job], list[bytes | None], list[_Answer]]]:
         """Runs batches in parallel; yields each with its answers, in order."""
         with ThreadPoolExecutor(num_parallel) as pool:
-            under_way = collections.deque()
+            under_way: collections.deque[tuple[list[_Job], Future]] = collections.deque()
             try:
                 for batch in batches:
                     under_way.append((batch, pool.submit(self._run_batch, batch)))
@@ -99,9 +102,10 @@ class PhotoRun:
                 for _, future in under_way:
                     future.cancel()
 
-    def _run_batch(self, jobs: list[_Job]) -> tuple[list, list]:
+    def _run_batch(self, jobs: list[_Job]) -> tuple[list[bytes | None], list[_Answer]]:
         """Returns the photos' bytes, None where unreadable, and an answer or an error for each."""
-        images, answers = [], []
+        images: list[bytes | None] = []
+        answers: list[ServingError | None] = []
         for _, photo, _ in jobs:
             try:
                 images.append(readable_by_the_model(photo.read_bytes()))
@@ -118,7 +122,7 @@ class PhotoRun:
             return images, [answer or error for answer in answers]
         return images, [answer or next(found) for answer in answers]
 
-    def _finish(self, job: _Job, encoded: bytes, answer: Detections | ServingError) -> None:
+    def _finish(self, job: _Job, encoded: bytes | None, answer: _Answer) -> None:
         image_id, photo, overlay = job
         if isinstance(answer, ServingError):
             self._report(photo, str(answer))
@@ -130,6 +134,7 @@ class PhotoRun:
         written = []
         try:
             if self._kinds & {OVERLAYS, CUTOUTS}:
+                assert encoded is not None, "only a photo that was read is answered"
                 written = self._write_pictures(encoded, answer, overlay)
         except ValueError as error:
             self._report(photo, f"{error} It is not drawn; detections.json has what was found.")

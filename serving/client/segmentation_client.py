@@ -32,7 +32,9 @@ class _Calls:
         if label is not None:
             self._spec.version_label = label
 
-    def request(self, images: Sequence[bytes], score_threshold: float | None):
+    def request(
+        self, images: Sequence[bytes], score_threshold: float | None
+    ) -> tf_serving_pb2.PredictRequest:
         """A PredictRequest for encoded images."""
         batch = np.empty(len(images), dtype=object)
         batch[:] = images
@@ -44,7 +46,9 @@ class _Calls:
             set_tensor(request.inputs["score_threshold"], thresholds)
         return request
 
-    def detections(self, response, num_images: int, server: str) -> list[Detections | ImageError]:
+    def detections(
+        self, response: tf_serving_pb2.PredictResponse, num_images: int, server: str
+    ) -> list[Detections | ImageError]:
         """Reads a PredictResponse; RequestRefusedError where the model is of another kind."""
         try:
             outputs = {name: array_from_tensor(t) for name, t in response.outputs.items()}
@@ -61,14 +65,14 @@ class _Calls:
                 f"{sorted(response.outputs)}): {error!r}"
             ) from error
 
-    def status_request(self):
+    def status_request(self) -> tf_serving_pb2.GetModelStatusRequest:
         """A GetModelStatusRequest for all versions of the model."""
         request = tf_serving_pb2.GetModelStatusRequest()
         request.model_spec.name = self._spec.name
         return request
 
     @staticmethod
-    def available(response) -> list[int]:
+    def available(response: tf_serving_pb2.GetModelStatusResponse) -> list[int]:
         """The versions of a GetModelStatusResponse that answer requests, ascending."""
         available = tf_serving_pb2.ModelVersionStatus.AVAILABLE
         return sorted(s.version for s in response.model_version_status if s.state == available)

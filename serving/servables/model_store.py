@@ -215,7 +215,9 @@ class ModelStore:
         with self._lock, contextlib.ExitStack() as stack:
             versions = self._versions.get(name, {})
             wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-            served = versions.get(max(versions, default=None) if number is None else number)
+            if number is None and versions:
+                number = max(versions)
+            served = None if number is None else versions.get(number)
             if served is None:
                 raise not_found(f"Servable not found for request: {wanted}")
             stack.enter_context(served.in_use())  # before the lock is free: see remove

@@ -127,13 +127,12 @@ def _max_bytes() -> int:
 
 
 def _tls() -> ServerTls | None:
-    given = [FLAGS.tls_key_path, FLAGS.tls_cert_path]
-    if not any([*given, FLAGS.tls_client_ca_path]):
+    key, cert, client_ca = FLAGS.tls_key_path, FLAGS.tls_cert_path, FLAGS.tls_client_ca_path
+    if not (key or cert or client_ca):
         return None
-    if not all(given):
+    if not (key and cert):
         raise ValueError("TLS needs both --tls_cert_path and --tls_key_path.")
-    client_ca = FLAGS.tls_client_ca_path
-    return ServerTls(*map(Path, given), Path(client_ca) if client_ca else None)
+    return ServerTls(Path(key), Path(cert), Path(client_ca) if client_ca else None)
 
 
 def _mixed_precision() -> str:

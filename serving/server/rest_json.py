@@ -95,7 +95,7 @@ def _inputs_from_rows(rows, infos) -> dict:
     if len(infos) == 1:
         [alias] = infos
         return {alias: [_only_input(row, alias, index) for index, row in enumerate(rows)]}
-    columns = {alias: [] for alias in infos}
+    columns: dict[str, list] = {alias: [] for alias in infos}
     for row in rows:
         if not isinstance(row, dict) or set(row) != set(infos):
             raise invalid_argument(f"each instance must be an object with {sorted(infos)}")
@@ -181,8 +181,8 @@ def json_from_response(response: predict_pb2.PredictResponse, by_row: bool) -> b
         columns = {name: _plain(name, array) for name, array in arrays.items()}
         outputs = next(iter(columns.values())) if len(columns) == 1 else columns
         return json.dumps({"outputs": outputs}).encode()
-    sizes = {array.shape[0] if array.ndim else None for array in arrays.values()}
-    if len(sizes) != 1 or None in sizes:
+    sizes = {array.shape[0] for array in arrays.values() if array.ndim}
+    if len(sizes) != 1 or not all(array.ndim for array in arrays.values()):
         raise RequestError.from_code_number(
             9, "Tensors must have the same size in their first dimension; use 'inputs' instead"
         )

@@ -29,7 +29,8 @@ def started(model_name: str) -> Iterator[str]:
     command = [sys.executable, "-m", "serving.server", f"--model_name={model_name}", "--port=0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        line = server.stdout.readline()  # type: ignore[union-attr]
+        assert server.stdout is not None, "it is piped"
+        line = server.stdout.readline()
         if not line.startswith(_SERVING):
             raise ValueError("the server with the model in the box does not start; see above.")
         yield line.split()[-1]

@@ -127,7 +127,7 @@ class Importer:
 
     def __init__(self, weights: dict[str, np.ndarray], source: str, epsilon: float = _EPSILON):
         self._weights, self._source, self._epsilon = dict(weights), source, epsilon
-        self._filled = set()
+        self._filled: set[int] = set()  # ids of variables
 
     def fill_backbone(self, backbone) -> None:
         """Fills a ResNet-50."""
@@ -235,7 +235,7 @@ class Importer:
     def _take(self, name: str) -> np.ndarray:
         if name not in self._weights:
             raise ValueError(f"{name}: missing from the file; is it cut short, or another model?")
-        return np.float32(self._weights.pop(name))
+        return np.asarray(self._weights.pop(name), np.float32)
 
     def _kernel(self, name: str) -> np.ndarray:
         """[out, in, height, width] -> [height, width, in, out]."""

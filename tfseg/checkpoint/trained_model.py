@@ -79,6 +79,7 @@ def load_trained(model_dir: str, checkpoint_path: str | None = None) -> TrainedM
     if params.trainer.optimizer_config.ema:
         optimizer = build_optimizer(params.trainer.optimizer_config, params.runtime)
         items["optimizer"], average = optimizer, averages_of(optimizer)
+        assert average is not None, "the config asks for it"
         average.shadow_copy(model)
     try:
         status = tf.train.Checkpoint(**items).read(checkpoint_path)

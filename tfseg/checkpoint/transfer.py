@@ -10,6 +10,7 @@ import tempfile
 import urllib.parse
 import urllib.request
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,9 @@ class Transfer:
         return "\n".join(lines)
 
 
-def initialise(model, category_names, init_from: str, category_map: dict[str, str]) -> Transfer:
+def initialise(
+    model, category_names, init_from: str, category_map: Mapping[str, str | None]
+) -> Transfer:
     """Takes over weights for a training that starts.
 
     Args:
@@ -118,8 +121,13 @@ def _values(module, source, rows) -> list[tuple[tf.Variable, np.ndarray]] | None
     ours, theirs = variables_by_path(module), variables_by_path(source)
     if ours.keys() != theirs.keys():
         return None
-    values = [(variable, _value(variable, theirs[path], rows)) for path, variable in ours.items()]
-    return None if any(value is None for _, value in values) else values
+    values = []
+    for path, variable in ours.items():
+        value = _value(variable, theirs[path], rows)
+        if value is None:
+            return None
+        values.append((variable, value))
+    return values
 
 
 def category_rows(category_names, source_names, category_map) -> list[list[int]]:

@@ -48,7 +48,9 @@ def write_sheet(train_input: TrainInput, path: str, num_examples: int = _NUM_EXA
 def draw_example(image, labels, category_names) -> np.ndarray:
     """Draws one example of input_pipeline with its boxes and masks, as uint8 [height, width, 3]."""
     mean, deviation = np.array(preprocess_ops.MEAN_NORM), np.array(preprocess_ops.STDDEV_NORM)
-    pixels = np.uint8(np.clip(np.float32(image) * deviation + mean, 0, 1) * 255)
+    normalised = np.asarray(image, np.float32)
+    pixels = (np.clip(normalised * deviation + mean, 0, 1) * 255).astype(np.uint8)
+    height, width = pixels.shape[:2]
     class_ids = labels["gt_classes"].numpy()
     shown = class_ids > 0
     boxes = labels["gt_boxes"].numpy()[shown]
@@ -59,10 +61,9 @@ def draw_example(image, labels, category_names) -> np.ndarray:
         category_ids=class_ids[shown],
         category_names=tuple(category_names[one - 1] for one in class_ids[shown]),
         rles=tuple(
-            _rle_of_crop(crop, box, pixels.shape[:2])
-            for crop, box in zip(masks, boxes, strict=True)
+            _rle_of_crop(crop, box, (height, width)) for crop, box in zip(masks, boxes, strict=True)
         ),
-        image_size_hw=pixels.shape[:2],
+        image_size_hw=(height, width),
     )
     return visualize.draw_detections(pixels, detections, show_scores=False)
 

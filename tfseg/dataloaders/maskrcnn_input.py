@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tfseg.configs.maskrcnn import FashionMaskRCNN
 from tfseg.dataloaders import augmentation, example_order, train_targets
 
 _FEATURES = {
@@ -26,7 +27,7 @@ class TrainInput:
     """The training input of one data set.
 
     Attributes:
-        task_config: configs.maskrcnn.FashionMaskRCNN.
+        task_config: Of the training.
         seed: Of the order and of every draw.
         paths: TFRecord shards.
         shards: int64 [num_examples], each example's shard.
@@ -34,7 +35,7 @@ class TrainInput:
         order: Which example stands at which position.
     """
 
-    task_config: object
+    task_config: FashionMaskRCNN
     seed: int
     paths: list[str]
     shards: np.ndarray

@@ -154,7 +154,7 @@ def _flat_anchors(*anchor_config) -> tuple[np.ndarray, tuple[tuple[str, tuple[in
         levels = {key: boxes.numpy() for key, boxes in generator(image_size=size_hw).items()}
     flat = np.concatenate([boxes.reshape(-1, 4) for boxes in levels.values()])
     shapes = [(key, (*boxes.shape[:2], boxes.shape[2] // 4)) for key, boxes in levels.items()]
-    return np.float32(flat), tuple(shapes)
+    return np.asarray(flat, np.float32), tuple(shapes)
 
 
 def _rpn_labels(boxes, task_config, seed) -> dict:

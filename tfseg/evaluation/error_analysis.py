@@ -155,7 +155,9 @@ class _Table:
         return cls(**table)
 
     def count_by_category(self) -> dict[int, dict[str, int]]:
-        counts = defaultdict(lambda: dict.fromkeys(ERROR_KINDS, 0))
+        counts: defaultdict[int, dict[str, int]] = defaultdict(
+            lambda: dict.fromkeys(ERROR_KINDS, 0)
+        )
         for category, kind in zip(self.category.tolist(), self.kind.tolist(), strict=True):
             if kind in ERROR_KINDS:
                 counts[category][kind] += 1

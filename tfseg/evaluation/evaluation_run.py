@@ -5,10 +5,10 @@ The detections come from a model_dir, a SavedModel or a COCO results json.
 
 import dataclasses
 import functools
-import math
 from pathlib import Path
 
 import numpy as np
+from faster_coco_eval import COCO
 
 from data_prep import prepared
 from tfseg.evaluation import (
@@ -40,7 +40,7 @@ class EvaluationRun:
 
     name: str
     truth_name: str
-    ground_truth: object
+    ground_truth: COCO
     coco_results: list[dict]
     thresholds: Thresholds
     step: int | None = None
@@ -192,7 +192,8 @@ def judge_model(
             "on."
         )
     shown = detector.thresholds_with(own_thresholds)
-    num_examples = min(num_examples or math.inf, prepared_set.num_examples(split))
+    available = prepared_set.num_examples(split)
+    num_examples = min(num_examples or available, available)
     image_ids, coco_results = detect_records(
         detector.detect, prepared_set.record_paths(split), num_examples, batch_size
     )

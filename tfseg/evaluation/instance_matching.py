@@ -101,6 +101,8 @@ def match_images(ground_truth, coco_results: list[dict], iou_type: str = "mask")
 def _match_image(ground_truth, image_id, coco_results, indices, iou_type) -> ImageMatches:
     annotations = ground_truth.imgToAnns.get(image_id, [])
     indices = _best_of_each_category(coco_results, indices)
+    found: list[dict] | np.ndarray
+    truth: list[dict] | np.ndarray
     if iou_type == "mask":
         image = ground_truth.imgs[image_id]
         found = [coco_results[index]["segmentation"] for index in indices]
@@ -125,7 +127,8 @@ def _match_image(ground_truth, image_id, coco_results, indices, iou_type) -> Ima
 
 
 def _best_of_each_category(coco_results: list[dict], indices: list[int]) -> list[int]:
-    kept, counts = [], defaultdict(int)
+    kept = []
+    counts: defaultdict[int, int] = defaultdict(int)
     for index in sorted(indices, key=lambda index: -coco_results[index]["score"]):
         category_id = coco_results[index]["category_id"]
         counts[category_id] += 1

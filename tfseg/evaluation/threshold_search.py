@@ -155,8 +155,8 @@ class _F1Table:
     def __init__(self, images: Sequence[ImageMatches]):
         self.num_instances = _instances_by_category(images)
         self.categories = sorted(self.num_instances)
-        scores = {category: [] for category in self.categories}
-        right = {category: [] for category in self.categories}
+        scores: dict[int, list[float]] = {category: [] for category in self.categories}
+        right: dict[int, list[bool]] = {category: [] for category in self.categories}
         for image in images:
             matched = image.match(0.5)
             for category, score, instance in zip(
@@ -201,6 +201,8 @@ class _Fgvc6Table:
         self.categories = sorted(self.num_instances.keys() | found_ids)
         self.num_instances = {c: self.num_instances.get(c, 0) for c in self.categories}
         self._truth = np.array([(~image.truth_is_crowd).sum() for image in images], np.int64)
+        # By category: an image's position, and [grid, IoU thresholds] of right and wrong ones.
+        rows: dict[int, list[tuple[int, np.ndarray, np.ndarray]]]
         rows = {category: [] for category in self.categories}
         for position, image in enumerate(images):
             matched = np.stack([matches_above(image, iou) for iou in FGVC6_IOU_THRESHOLDS], axis=1)
@@ -210,12 +212,16 @@ class _Fgvc6Table:
                 right = kept.astype(np.int16) @ (matched[own] >= 0).astype(np.int16)
                 wrong = kept.astype(np.int16) @ (matched[own] == -1).astype(np.int16)
                 rows[category].append((position, right, wrong))
-        self._at, self._right, self._wrong = {}, {}, {}
+        self._at: dict[int, np.ndarray] = {}
+        self._right: dict[int, np.ndarray] = {}
+        self._wrong: dict[int, np.ndarray] = {}
         shape = (len(_GRID), len(FGVC6_IOU_THRESHOLDS))
         for category, entries in rows.items():
             self._at[category] = np.array([entry[0] for entry in entries], np.int64)
-            for table, column in ((self._right, 1), (self._wrong, 2)):
-                parts = [entry[column] for entry in entries]
+            for table, parts in (
+                (self._right, [entry[1] for entry in entries]),
+                (self._wrong, [entry[2] for entry in entries]),
+            ):
                 table[category] = np.array(parts, np.int16).reshape(-1, *shape)
 
     def values_of_shared(self) -> np.ndarray:
@@ -255,4 +261,7 @@ def _image_scores(right: np.ndarray, wrong: np.ndarray, num_instances: np.ndarra
     return np.where(total > 0, right / np.maximum(total, 1), 1.0).mean(axis=-1)
 
 
-_METRIC_TABLES = {"f1": _F1Table, "fgvc6": _Fgvc6Table}
+_METRIC_TABLES: dict[str, type[_F1Table] | type[_Fgvc6Table]] = {
+    "f1": _F1Table,
+    "fgvc6": _Fgvc6Table,
+}

@@ -185,6 +185,7 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
         return above(image_bytes=image_bytes, score_threshold=tf.zeros(tf.shape(image_bytes)))
 
     def detect_above(image_bytes, score_threshold, _loaded=loaded):
+        assert above is not None, "the Detector is not given this function then"
         return above(image_bytes=image_bytes, score_threshold=score_threshold)
 
     names = names_path.read_text(encoding="utf-8").splitlines()

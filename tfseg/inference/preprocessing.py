@@ -70,8 +70,9 @@ def input_layout(input_size_hw: tuple[int, int], max_level: int, joined_level: i
             match.
     """
     largest = 2**max_level
-    padded_size_hw = tuple(math.ceil(side / largest) * largest for side in input_size_hw)
-    return InputLayout(tuple(input_size_hw), padded_size_hw, 2**joined_level)
+    height, width = input_size_hw
+    padded_size_hw = math.ceil(height / largest) * largest, math.ceil(width / largest) * largest
+    return InputLayout((height, width), padded_size_hw, 2**joined_level)
 
 
 def limited(images: tf.Tensor, max_images: int) -> tf.Tensor:

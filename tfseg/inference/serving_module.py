@@ -99,7 +99,7 @@ class ServingModule(tf.Module):
         if model.mask_head is None:
             raise ValueError("the model has no mask head; set task.model.include_mask to true.")
         self.category_names = tuple(category_names)
-        self.input_size_hw = tuple(int(side) for side in input_size_hw)
+        self.input_size_hw = int(input_size_hw[0]), int(input_size_hw[1])
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
         if num_proposals < 1:
             raise ValueError(f"num_proposals: got {num_proposals}, expected at least 1.")

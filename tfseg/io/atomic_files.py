@@ -24,7 +24,7 @@ class WriteError(OSError):
     """A file cannot be written; the text names it, what it was to hold, and what to do."""
 
     def __init__(self, path: str | os.PathLike, what: str, reason: OSError):
-        advice = _ADVICE.get(reason.errno, "see that its folder can be written to")
+        advice = _ADVICE.get(reason.errno or 0, "see that its folder can be written to")
         detail = reason.strerror or str(reason)
         super().__init__(f"{path}: {what} cannot be written ({detail}); {advice}.")
         self.errno = reason.errno

@@ -81,13 +81,14 @@ def one_line_errors(
         sys.stdout.reconfigure(errors="backslashreplace")
     if sigterm:
         signal.signal(signal.SIGTERM, _raise_interrupt)
+    users_errors: tuple[type[Exception], ...] = (ValueError, OSError, *also)
     try:
         yield
     except KeyboardInterrupt:
         if again:
             print(f"\ninterrupted; run the same command again {again}", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError, *also) as error:
+    except users_errors as error:
         if os.environ.get("TFSEG_DEBUG"):
             raise
         sys.exit(f"error: {error}")

@@ -54,7 +54,8 @@ def _watch_uses(model) -> dict:
     Returns:
         By convolution the layers that take its outputs, each with the height and width of those.
     """
-    outputs, uses = {}, {}
+    outputs: dict[int, tuple[tf.Tensor, tf_keras.layers.Layer]] = {}
+    uses: dict[tf_keras.layers.Layer, list[tuple[tf_keras.layers.Layer, tuple]]] = {}
 
     def watched(layer, call, *inputs, **arguments):
         for value in tf.nest.flatten((inputs, arguments)):

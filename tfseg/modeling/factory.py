@@ -30,6 +30,7 @@ def build_model(task_config: FashionMaskRCNN) -> tf_keras.Model:
 
 def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
     """Model Garden's model for the padded input, on a CPU of kernels that are quicker there."""
+    model_config: dict[str, list[int] | dict[str, bool]]
     model_config = {"input_size": [*padded_size(task_config.model), 3]}
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         # Nothing to synchronise: fused normalization does the same, but that the variance it

@@ -119,7 +119,8 @@ class PhotoPrediction:
         Returns:
             Each photo, its bytes, and its detections or the reason why there are none.
         """
-        answers, readable = {}, []
+        answers: dict[str, tuple[int, Detections | str]] = {}
+        readable = []
         for photo in photos:
             try:
                 encoded = photo.path.read_bytes()

@@ -1,7 +1,7 @@
 """The report's charts, as inline SVG."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _COLOURS = ("var(--accent)", "#d1603d")
 
 
 def curve_chart(
-    curves: dict[str, Sequence[tuple[float, float]]],
+    curves: Mapping[str, Sequence[tuple[float, float]]],
     x_title: str,
     y_title: str,
     *,

@@ -1,7 +1,7 @@
 """The evaluation report: one page that needs no other file and no network."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -51,17 +51,19 @@ class _Pictures:
 
     Attributes:
         wanted: What draws on a photo, by image id.
-        drawn: Pictures by what they show; None until they are drawn.
+        asked: What the wanted pictures show.
+        drawn: Pictures by what they show, once they are drawn.
     """
 
     wanted: dict[int, list] = dataclasses.field(default_factory=dict)
-    drawn: dict[tuple, Picture | None] = dataclasses.field(default_factory=dict)
+    asked: set[tuple] = dataclasses.field(default_factory=set)
+    drawn: dict[tuple, Picture] = dataclasses.field(default_factory=dict)
 
     def want(self, key: tuple, image_id: int, draw: Callable) -> None:
         """Has a picture drawn of a photo: key names it, draw gets the photo's pixels."""
-        if key in self.drawn:
+        if key in self.asked:
             return
-        self.drawn[key] = None
+        self.asked.add(key)
 
         def keep(image_rgb):
             self.drawn[key] = encode_picture(draw(image_rgb))
@@ -98,10 +100,11 @@ def build_page(
         for sample in (*chosen.best, *chosen.worst, *chosen.wrong):
             _want_sample(pictures, run, sample)
     for image_id, _ in worst:
-        _want_photo(pictures, "photo", image_id, [None, run])
-    for change in (*better, *worse):
-        _want_photo(pictures, "change", change.image_id, [None, before, run])
-    if pictures.wanted:
+        _want_photo(pictures, "photo", image_id, [run])
+    if before:
+        for change in (*better, *worse):
+            _want_photo(pictures, "change", change.image_id, [before, run])
+    if photos and pictures.wanted:
         draw_wanted(photos(), pictures.wanted)
 
     parts = []
@@ -142,16 +145,14 @@ def _want_sample(pictures: _Pictures, run: EvaluationRun, sample: Sample) -> Non
 
 
 def _want_photo(
-    pictures: _Pictures, kind: str, image_id: int, runs: list[EvaluationRun | None]
+    pictures: _Pictures, kind: str, image_id: int, runs: Sequence[EvaluationRun]
 ) -> None:
-    """Wants a photo drawn with each run's shown detections; None draws the truth."""
+    """Wants a photo drawn with the truth, and beside it with each run's shown detections."""
 
     def draw(image_rgb):
-        versions = [
-            run.shown_detections(image_id) if run else truth_detections(runs[-1], image_id)
-            for run in runs
-        ]
-        return photo_row(image_rgb, versions, [run is not None for run in runs])
+        found = [run.shown_detections(image_id) for run in runs]
+        versions = [truth_detections(runs[-1], image_id), *found]
+        return photo_row(image_rgb, versions, [False] + [True] * len(found))
 
     pictures.want((kind, image_id), image_id, draw)
 

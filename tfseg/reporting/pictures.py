@@ -85,7 +85,9 @@ def sample_tile(run: EvaluationRun, sample: Sample, image_rgb: np.ndarray) -> np
     """
     image = run.ground_truth.imgs[sample.image_id]
     size_hw = image["height"], image["width"]
-    found, truth, others = [], [], []
+    found: list[tuple[dict, dict]] = []
+    truth: list[tuple[dict, dict]] = []
+    others: list[tuple[dict, dict]] = []
     for annotation in run.ground_truth.imgToAnns.get(sample.image_id, []):
         entry = rle_from_segmentation(annotation["segmentation"], *size_hw), annotation
         (truth if annotation["id"] == sample.annotation_id else others).append(entry)

@@ -89,7 +89,8 @@ def choose_samples(run: EvaluationRun) -> dict[int, CategorySamples]:
 
 def _first(ranked: list[tuple], count: int) -> tuple[Sample, ...]:
     """The first by rank, at most two of a photo."""
-    taken, per_image = [], defaultdict(int)
+    taken: list[Sample] = []
+    per_image: defaultdict[int, int] = defaultdict(int)
     for _, sample in sorted(ranked, key=lambda entry: entry[0]):
         if per_image[sample.image_id] < 2 and len(taken) < count:
             taken.append(sample)

@@ -22,8 +22,10 @@ def figure_cards(run: EvaluationRun, before: EvaluationRun | None) -> Markup:
         if metric.key.startswith("mask/") and run.prefix != "mask":
             continue
         value = metrics[metric.key]
-        old = before.all_metrics[metric.key] if before else None
-        change = comparison.delta(value, old, metric.lower_is_better) if before else None
+        change = None
+        if before:
+            old = before.all_metrics[metric.key]
+            change = comparison.delta(value, old, metric.lower_is_better)
         cards.append((metric, value, change))
     cards.sort(key=lambda card: not card[0].key.startswith(run.prefix))
     return render("figure_cards", cards=cards)

@@ -106,7 +106,7 @@ def picture_figures(pictures_dir: str) -> Markup:
 
 def _read_found(path: Path) -> dict[str, list[dict]]:
     """Reads serving.client's detections.json, by the photos' names without their endings."""
-    found = {}
+    found: dict[str, list[dict]] = {}
     for index, detection in enumerate(_read_json(path, list)):
         keys = detection.keys() if isinstance(detection, dict) else ()
         missing = [key for key in ("file_name", "category_name", "score") if key not in keys]

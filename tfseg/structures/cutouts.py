@@ -48,7 +48,8 @@ def _without_specks(mask: np.ndarray, least: float | None = None) -> np.ndarray:
 def cutout_names(detections: Detections) -> list[str]:
     """Returns a name for each detection: "dress", or "footwear-1", "footwear-2" where several."""
     safe = [name.replace("/", "-").replace("\\", "-") for name in detections.category_names]
-    total, seen = Counter(safe), Counter()
+    total = Counter(safe)
+    seen: Counter[str] = Counter()
     names = []
     for name in safe:
         seen[name] += 1

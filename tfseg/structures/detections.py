@@ -282,7 +282,7 @@ def detections_from_coco_results(
             {**result["segmentation"], "counts": _text(result["segmentation"]["counts"])}
             for result in results
         ),
-        image_size_hw=tuple(image_size_hw),
+        image_size_hw=(image_size_hw[0], image_size_hw[1]),
     )
 
 

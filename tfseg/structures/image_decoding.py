@@ -50,5 +50,6 @@ def decode_photo(encoded: bytes) -> np.ndarray:
         raise ValueError(f"OpenCV {cv2.__version__} cannot decode this image.")
     if raw.shape != (*rgb.shape[:2], 4):
         return rgb
-    alpha = raw[:, :, 3:].astype(np.float32) / np.iinfo(raw.dtype).max
+    depth: np.dtype = raw.dtype
+    alpha = raw[:, :, 3:].astype(np.float32) / np.iinfo(depth).max
     return np.rint(rgb * alpha + 255 * (1 - alpha)).astype(np.uint8)

@@ -33,7 +33,7 @@ def resize_detections(detections: Detections, size_hw: tuple[int, int]) -> Detec
         detections,
         boxes_yxyx=detections.boxes_yxyx * np.array([*scale_yx, *scale_yx], np.float32),
         rles=tuple(masks),
-        image_size_hw=tuple(size_hw),
+        image_size_hw=(size_hw[0], size_hw[1]),
     )
 
 

@@ -35,8 +35,8 @@ def bytes_of(photo) -> bytes:
     order = {2: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     code = order[2 if pixels.ndim == 2 else pixels.shape[2]]
     stored = pixels if code is None else cv2.cvtColor(pixels, code)
-    _, encoded = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return encoded.tobytes()
+    _, png = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return png.tobytes()
 
 
 def pixels_of(photo) -> np.ndarray:

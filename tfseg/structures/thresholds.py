@@ -129,24 +129,25 @@ def load(path: str | Path) -> Thresholds | None:
     Raises:
         ValueError: The file is missing or is not a thresholds.json.
     """
-    path = Path(path)
-    if path.is_dir():
-        candidates = (path / THRESHOLDS_FILE, path / "assets.extra" / THRESHOLDS_FILE)
-        path = next((candidate for candidate in candidates if candidate.is_file()), None)
-        if path is None:
+    file = Path(path)
+    if file.is_dir():
+        candidates = (file / THRESHOLDS_FILE, file / "assets.extra" / THRESHOLDS_FILE)
+        found = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if found is None:
             return None
+        file = found
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise ValueError(f"{file}: cannot be read ({error.strerror}).") from None
     except ValueError as error:
-        raise ValueError(f"{path}: not valid json ({error}).") from None
+        raise ValueError(f"{file}: not valid json ({error}).") from None
     try:
         return _from_json(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
-            f"{path}: {reason} Expected a file of tfseg.tune_thresholds with score_thresholds "
+            f"{file}: {reason} Expected a file of tfseg.tune_thresholds with score_thresholds "
             "(name to number), default_score_threshold and nms_iou (number or null)."
         ) from None
 

@@ -3,6 +3,7 @@
 import sys
 import time
 
+import tensorflow as tf
 import tqdm
 
 # Model Garden's metric name -> the short name on the bar.
@@ -35,19 +36,20 @@ class ProgressAction:
             num_examples: Images an epoch; 0 leaves the epoch out.
             file: Where the bar is drawn; None for nowhere.
         """
-        self.global_step = None
+        self.global_step: tf.Variable | None = None
         self.note = ""
         self._global_batch_size = global_batch_size
         self._num_examples = num_examples
         self._train_steps = train_steps
-        self._bar = None
+        self._bar: tqdm.tqdm | None = None
         self._file = file
-        self._last_time = None
+        self._last_time = 0.0  # of the last loop; not used before there is a bar
 
     def __call__(self, output) -> None:
         """Draws the losses of one training loop (a dict of scalars from the trainer)."""
         if self._file is None:
             return
+        assert self.global_step is not None, "set before the first loop"
         step = int(self.global_step.numpy())
         now = time.monotonic()
         parts = []

@@ -72,6 +72,7 @@ def is_chief(distribution: tf.distribute.Strategy) -> bool:
 def from_chief(distribution: tf.distribute.Strategy, value: int | None) -> int:
     """Gives every worker the chief's value; the others pass None."""
     if not isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy):
+        assert value is not None, "a process alone is the chief"
         return value
     shared = tf.function(
         lambda: distribution.run(

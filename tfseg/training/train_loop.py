@@ -5,6 +5,7 @@ import functools
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -44,7 +45,7 @@ def train(
     model_dir: str,
     prepared_set=None,
     init_from: str | None = None,
-    category_map: dict[str, str] | None = None,
+    category_map: Mapping[str, str | None] | None = None,
     distribution: tf.distribute.Strategy | None = None,
 ) -> None:
     """Trains until `trainer.train_steps`, from model_dir's last good checkpoint if there is one.
@@ -144,7 +145,7 @@ def _train(params, model_dir, prepared_set, init_from, category_map, distributio
         print(f"{model_dir}: trained for {train_steps} steps.")
 
 
-def _initializer(params, init_from: str | None, category_map: dict[str, str]):
+def _initializer(params, init_from: str | None, category_map: Mapping[str, str | None]):
     if not init_from:
         return None
 
@@ -170,8 +171,8 @@ class _LossAction:
         step, losses = problem
         images = ", ".join(map(str, self._task.image_ids(step)))
         values = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        last = recovery.saved_steps(self._model_dir)
-        last = f"from step {last[-1]}" if last else "anew"
+        steps = recovery.saved_steps(self._model_dir)
+        last = f"from step {steps[-1]}" if steps else "anew"
         raise ValueError(
             f"step {step}: the loss is not finite or exploded ({values}); images of the batch: "
             f"{images}. Lower the learning rate or lengthen the warm-up in the config, or look at "
@@ -226,7 +227,7 @@ def _save_now(runner, params) -> None:
     ).save(checkpoint_number=runner.trainer.global_step)
 
 
-def _explained(error: BaseException, params, model_dir: str) -> ValueError:
+def _explained(error: Exception, params, model_dir: str) -> Exception:
     text = re.sub(r"\s+", " ", str(getattr(error, "message", error))).strip()[:300]
     if recovery.is_full_disk(error):
         steps = recovery.saved_steps(model_dir)

@@ -64,8 +64,8 @@ class Validation:
         self._params, self._trainer = params, trainer
         self._prepared, self._split = prepared_set, split
         self._model_dir = Path(model_dir)
-        self._module = None
-        self._writer = None
+        self._module: ServingModule | None = None
+        self._writer: tf.summary.SummaryWriter | None = None
         history = read_history(model_dir)
         self._last_step = history[-1]["step"] if history else 0
         self._best = _metric_of_best(self._model_dir)
