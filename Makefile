@@ -72,7 +72,7 @@ $(DEMO)/prepared.done: $(DEMO)/drawn.done
 	touch $@
 
 $(DEMO)/trained.done: $(DEMO)/prepared.done configs/demo.flags configs/demo.yaml configs/r50_256_light.yaml
-	$(PY) -m tfseg.train --flagfile=configs/demo.flags --data_dir=$(DEMO)/prepared --model_dir=$(DEMO)/model
+	$(PY) -m tfseg.train --flagfile=configs/demo.flags --init_from=fashion_lite --data_dir=$(DEMO)/prepared --model_dir=$(DEMO)/model
 	touch $@
 
 $(DEMO)/evaluated.done: $(DEMO)/trained.done

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[1]
 TINY = [
     "--params_override=task.model.input_size=[64,64,3]",
-    "--params_override=task.model.backbone.resnet.model_id=18",
     "--params_override=task.train_data.global_batch_size=2",
     # Two steps teach nothing: let every guess through, so that there is something to serve.
     "--params_override=task.model.detection_generator.pre_nms_score_threshold=0.0",
