@@ -19,7 +19,7 @@ from absl import flags
 from serving.servables.model_config import ModelConfig, read_model_config_file
 from serving.server.listening import Limits, bind
 from serving.server.tls import ServerTls
-from tfseg.io import command_line, cpu_precision
+from tfseg.io import command_line, cpu_precision, tensorflow_log
 from tfseg.io.version_folders import numbered_versions
 from tfseg.zoo import packaged_models
 
@@ -92,7 +92,7 @@ def _start():
     tls = _tls()
     grpc_server, address = bind(FLAGS.host, FLAGS.port, limits, tls)
     # What can be wrong is known before the seconds that TensorFlow and the models need.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tensorflow_log.quiet()
     import tensorflow as tf
 
     from serving.servables.model_store import session_config

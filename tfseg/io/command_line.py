@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from absl import app, flags, logging
 
-from tfseg.io import command_help
+from tfseg.io import command_help, tensorflow_log
 
 flags.disclaim_key_flags()  # --help lists them as the command's own
 
@@ -23,7 +23,7 @@ def quiet_libraries() -> None:
     TFSEG_DEBUG=1 leaves them.
     """
     if not os.environ.get("TFSEG_DEBUG"):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        tensorflow_log.quiet()
         logging.set_verbosity(logging.ERROR)
         # EfficientNet also gives the features of its classifier, which no pyramid takes.
         warnings.filterwarnings("ignore", "Input dict contained keys", UserWarning)

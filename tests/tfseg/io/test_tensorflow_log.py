@@ -1,0 +1,56 @@
+import _ctypes
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfseg.io import tensorflow_log
+
+# oneDNN's bfloat16 pass says "No allowlist ops found" of this graph.
+REWRITTEN = """
+import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+print(float(tf.function(lambda x: tf.reduce_sum(tf.nn.relu(x * x + x)))(tf.ones([8]))))
+"""
+QUIET = "from tfseg.io import tensorflow_log; tensorflow_log.quiet()\n"
+
+
+def run(code):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_nothing_of_tensorflow_is_written():
+    printed, said = run(QUIET + REWRITTEN)
+    assert printed == "16.0\n"
+    assert said == ""
+    assert "auto_mixed_precision" in run(REWRITTEN)[1]
+
+
+def test_the_installed_release_has_the_function():
+    folder = Path(importlib.util.find_spec("tensorflow").origin).parent
+    library = folder / "libtensorflow_framework.so.2"
+    assert tensorflow_log.set_min_log_level(library, 3)
+
+
+def test_a_library_without_it_is_left_alone():
+    assert not tensorflow_log.set_min_log_level(Path(_ctypes.__file__), 3)
+
+
+@pytest.fixture
+def meta_path(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+
+
+def test_asking_twice_hooks_once(meta_path):
+    before = len(sys.meta_path)
+    tensorflow_log.quiet()
+    tensorflow_log.quiet()
+    assert len(sys.meta_path) == before + 1
