@@ -4,7 +4,7 @@ A new data set is one such folder. Its package may have RAW_PATH_FLAGS, {flag: h
 that name a raw file which does not lie in its usual place below --raw_dir. They reach the builder
 as prep_options.raw_paths, by the same names. CHOICE_FLAGS, {flag: (values, help)}, are its choices;
 they reach it as prep_options.choices. The folder may have a downloads.py with DOWNLOADS, the
-raw files that are published.
+raw files that are published, and BUILT_AS, the data set that builds them where it has no builder.
 """
 
 import importlib
@@ -41,8 +41,14 @@ def names_with_downloads() -> tuple[str, ...]:
 
 
 def downloads(name: str) -> tuple:
-    """Where a data set's raw files are published: RemoteFile and KaggleFiles."""
+    """Where a data set's raw files are published: RemoteFile, KaggleFiles and GitTree."""
     return importlib.import_module(f"data_prep.datasets.{name}.downloads").DOWNLOADS
+
+
+def built_as(name: str) -> str:
+    """The data set that builds what is downloaded under a name: itself where it has a builder."""
+    module = importlib.import_module(f"data_prep.datasets.{name}.downloads")
+    return getattr(module, "BUILT_AS", name)
 
 
 def _builder_module(name: str) -> str:

@@ -13,6 +13,8 @@ from absl import flags
 from data_prep import dataset_registry
 from data_prep.download.data_set import download, name_of
 from data_prep.download.files import RemoteFile
+from data_prep.download.git_tree import GitTree
+from data_prep.download.kaggle import KaggleFiles
 from tfseg.io import command_line
 from tfseg.io.folder_lock import only_one
 
@@ -40,9 +42,15 @@ def _chosen(dataset: str, only: list[str], mirror: str | None) -> tuple:
         raise ValueError(f"--only={','.join(only)}: fits none of the files; expected {names}.")
     if mirror is None:
         return tuple(chosen)
-    if not all(isinstance(file, RemoteFile) for file in chosen):
+    if any(isinstance(file, KaggleFiles) for file in chosen):
         raise ValueError(f"--mirror: {dataset} comes by Kaggle's client, which knows no mirrors.")
-    return tuple(replace(f, mirror_url=f"{mirror.rstrip('/')}/{f.path}") for f in chosen)
+    return tuple(_mirrored(file, mirror.rstrip("/")) for file in chosen)
+
+
+def _mirrored(file: RemoteFile | GitTree, mirror: str) -> RemoteFile | GitTree:
+    if isinstance(file, GitTree):
+        return replace(file, mirror_url=mirror)
+    return replace(file, mirror_url=f"{mirror}/{file.path}")
 
 
 def main(argv: list[str]) -> None:
@@ -53,8 +61,9 @@ def main(argv: list[str]) -> None:
         raw_dir = Path(FLAGS.raw_dir)
         with only_one(raw_dir / ".download.lock", "another download", "--raw_dir"):
             download(files, raw_dir, FLAGS.keep_archives)
+        built_as = dataset_registry.built_as(FLAGS.dataset)
         print(
-            f"next: python -m data_prep.build_tfrecords --dataset={FLAGS.dataset} "
+            f"next: python -m data_prep.build_tfrecords --dataset={built_as} "
             f"--raw_dir={raw_dir} --data_dir=PREPARED"
         )
 

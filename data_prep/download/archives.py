@@ -1,5 +1,6 @@
 """Archives -> folders that are whole or not there: unpacked aside, checked, then renamed."""
 
+import io
 import shutil
 import tarfile
 import zipfile
@@ -28,9 +29,9 @@ def unpack_tar(tar_path: Path, folder: Path, holds: str, check: Callable[[Path],
     shutil.rmtree(aside, ignore_errors=True)  # what an interrupted run left
     try:
         with (
-            tar_path.open("rb") as stream,
             progress_bar(f"unpacking {tar_path.name}", tar_path.stat().st_size) as bar,
-            tarfile.open(fileobj=_Counted(stream, bar.update), mode="r|") as tar,
+            _Counted(tar_path, bar.update) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
         ):
             tar.extractall(aside, filter="data")
     except tarfile.TarError as error:
@@ -101,14 +102,14 @@ def _extract_zip(zip_path: Path, folder: Path) -> None:
         ) from error
 
 
-class _Counted:
-    """A stream that reports what is read of it."""
+class _Counted(io.FileIO):
+    """A file that reports what is read of it."""
 
-    def __init__(self, stream, report: Callable[[int], object]):
-        self._stream = stream
+    def __init__(self, path: Path, report: Callable[[int], object]):
+        super().__init__(path)
         self._report = report
 
-    def read(self, num_bytes: int) -> bytes:
-        chunk = self._stream.read(num_bytes)
+    def read(self, size: int | None = -1, /) -> bytes:
+        chunk = super().read(-1 if size is None else size)
         self._report(len(chunk))
         return chunk

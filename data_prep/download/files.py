@@ -128,12 +128,17 @@ def fetch_file(file: RemoteFile, raw_dir: Path, patience: Patience = _PATIENCE) 
 
 def _places(file: RemoteFile) -> Iterator[tuple[str, Place]]:
     if file.mirror_url:
-        yield file.mirror_url, lambda timeout_s: (file.mirror_url, {})
+        yield file.mirror_url, _public(file.mirror_url)
     if file.lfs_repository:
         lfs_object = LfsObject(file.lfs_repository, file.sha256, file.num_bytes)
         yield f"Git LFS of {file.lfs_repository}", lfs_object.resolve
     for url in file.urls:
-        yield url, lambda timeout_s, url=url: (url, {})
+        yield url, _public(url)
+
+
+def _public(url: str) -> Place:
+    """A place that wants no headers."""
+    return lambda timeout_s: (url, {})
 
 
 def _fetch_from(name: str, place: Place, file: RemoteFile, part: Path, patience: Patience) -> None:

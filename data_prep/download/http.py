@@ -83,7 +83,7 @@ def fill(place: Place, part: Path, num_bytes: int, is_exact: bool, patience: Pat
                 _request(*place(patience.timeout_s), part, num_bytes, is_exact, bar, patience)
                 return
             except (_PassingError, *_HTTP_ERRORS) as error:
-                if not _is_passing(error):
+                if not is_passing(error):
                     raise PlaceError(str(error)) from error
                 failures = 1 if _size(part) > before else failures + 1
                 if failures >= patience.max_failures:
@@ -94,7 +94,8 @@ def fill(place: Place, part: Path, num_bytes: int, is_exact: bool, patience: Pat
                 time.sleep(wait_s)
 
 
-def _is_passing(error: Exception) -> bool:
+def is_passing(error: Exception) -> bool:
+    """Whether the same place may answer the same question later."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code in _PASSING_STATUSES
     return not isinstance(error, _LASTING_ERRORS)
@@ -159,7 +160,9 @@ def _check_offer(response: requests.Response, num_bytes: int | None, total: int 
     """Finds a page or another file before it is loaded; a Git LFS pointer is let through."""
     if response.headers.get("Content-Type", "").startswith("text/html"):
         raise PlaceError("gave a web page instead of the file")
-    if None not in (num_bytes, total) and total != num_bytes and total > _MAX_POINTER_BYTES:
+    if num_bytes is None or total is None:
+        return
+    if total != num_bytes and total > _MAX_POINTER_BYTES:
         raise PlaceError(f"offers {total:,} bytes, expected {num_bytes:,}")
 
 

@@ -150,7 +150,7 @@ def _refusal(files: KaggleFiles, error: requests.RequestException) -> str:
         401: f"the token is not accepted: {_HOW_TO_LOG_IN}",
         403: f"accept the competition's rules at {files.rules_url}, then run again",
         404: "there is no such competition any more",
-    }.get(status, "run the same command again, it goes on where it stopped")
+    }.get(status or 0, "run the same command again, it goes on where it stopped")
     return f"Kaggle does not give {files.competition} ({error}); {advice}."
 
 

@@ -1,4 +1,4 @@
-"""An experiment small enough to train in a test: drawn photos, ResNet-18, 64 pixels."""
+"""An experiment small enough to train in a test: drawn photos, ResNet-10, 64 pixels."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ OVERRIDES = (
     *SMALL_MODEL,
     "task.model.min_level=3",
     "task.model.max_level=5",
-    "task.model.backbone.resnet.model_id=18",
+    "task.model.backbone.resnet.model_id=10",
     "task.model.norm_activation.use_sync_bn=true",
     "task.train_data.global_batch_size=4",
     "task.train_data.parser.aug_scale_min=0.7",

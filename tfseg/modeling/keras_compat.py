@@ -9,6 +9,7 @@ take effect.
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
+import tensorflow as tf
 import tf_keras
 
 Layer = tf_keras.layers.Layer
@@ -117,3 +118,15 @@ def _replaced(name: str, functions: Iterable[tuple[Layer, Callable]]) -> Iterato
             delattr(layer, name)
             if own is not None:
                 setattr(layer, name, own)
+
+
+def create_optimizer_variables(
+    optimizer: tf_keras.optimizers.legacy.Optimizer, weights: list[tf.Variable]
+) -> None:
+    """Creates the variables that an optimizer keeps for each weight, and its own.
+
+    No public way: a legacy optimizer, which Model Garden's are, creates them at its first step.
+    Were this not what that step looks for, the step's function would be traced twice, and a
+    training begin later.
+    """
+    optimizer._create_all_weights(weights)

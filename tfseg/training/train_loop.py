@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import task_factory, train_lib
 
-from tfseg.checkpoint import recovery, trained_model
+from tfseg.checkpoint import optimizers, recovery, trained_model
 from tfseg.configs import experiment
 from tfseg.io import cpu_precision
 from tfseg.io.folder_lock import only_one
@@ -122,6 +122,10 @@ def _train(params, model_dir, prepared_set, init_from, category_map, distributio
         )
     except tf.errors.OpError as error:
         raise _explained(error, params, model_dir) from error
+    with distribution.scope():
+        optimizers.create_variables(
+            runner.trainer.optimizer, runner.trainer.model.trainable_variables
+        )
     progress.global_step = runner.trainer.global_step
     num_values = runner.trainer.model.count_params()
     if chief:
