@@ -15,7 +15,7 @@ def tiny_model():
         input_size=[64, 96, 3],
         min_level=3,
         max_level=5,
-        backbone=backbones.Backbone(type="resnet", resnet=backbones.ResNet(model_id=18)),
+        backbone=backbones.Backbone(type="resnet", resnet=backbones.ResNet(model_id=10)),
         decoder=decoders.Decoder(type="fpn", fpn=decoders.FPN(num_filters=16)),
         rpn_head=maskrcnn.RPNHead(num_filters=16),
         detection_head=maskrcnn.DetectionHead(num_convs=0, num_fcs=1, fc_dims=32),

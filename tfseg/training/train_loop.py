@@ -120,12 +120,11 @@ def _train(params, model_dir, prepared_set, init_from, category_map, distributio
             ),
             save_summary=chief,
         )
+        trainer = runner.trainer
+        with distribution.scope():
+            optimizers.create_variables(trainer.optimizer, trainer.model.trainable_variables)
     except tf.errors.OpError as error:
         raise _explained(error, params, model_dir) from error
-    with distribution.scope():
-        optimizers.create_variables(
-            runner.trainer.optimizer, runner.trainer.model.trainable_variables
-        )
     progress.global_step = runner.trainer.global_step
     num_values = runner.trainer.model.count_params()
     if chief:

@@ -20,7 +20,7 @@ def make_model(decoder, max_level=6):
         input_size=[128, 128, 3],
         min_level=3,
         max_level=max_level,
-        backbone=backbones.Backbone(type="resnet", resnet=backbones.ResNet(model_id=18)),
+        backbone=backbones.Backbone(type="resnet", resnet=backbones.ResNet(model_id=10)),
         decoder=decoder,
         rpn_head=maskrcnn.RPNHead(num_filters=16),
         detection_head=maskrcnn.DetectionHead(num_convs=0, num_fcs=1, fc_dims=32),
