@@ -2,7 +2,7 @@
 # make demo   draw, prepare, train, evaluate, export, serve and look at it; goes on where it stopped
 # make test   run the tests; make test-fast, those that take two minutes together
 # make test-beam   run the tests of the build on Apache Beam
-# make lint   check style and format
+# make lint   check style, format and types
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -47,6 +47,7 @@ test-beam: .venv-beam/installed
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy tfseg data_prep serving
 
 try: .venv/installed
 ifdef PHOTOS

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any
@@ -51,7 +51,7 @@ class OrderedPool:
             return
         items = iter(items)
         chunks = iter(lambda: list(islice(items, _CHUNK_SIZE)), [])
-        underway = deque()
+        underway: deque[Future] = deque()
         try:
             for chunk in islice(chunks, self._num_workers * _CHUNKS_PER_WORKER):
                 underway.append(self._executor.submit(_work, chunk))
@@ -83,9 +83,13 @@ def _start_worker(function: Callable[[Any], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)
 
 
 def _work(chunk: list[Any]) -> list[Any]:
+    if _worker_function is None:
+        raise RuntimeError("the worker was not told its function")
     return [_worker_function(item) for item in chunk]

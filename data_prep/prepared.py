@@ -191,8 +191,10 @@ def _open_version(path: Path) -> PreparedDataset:
             "data_prep.build_tfrecords --overwrite."
         ) from error
     for split in prepared.splits:
-        for file_path in (*prepared.record_paths(split), prepared.ground_truth_path(split)):
-            if not Path(file_path).is_file():
+        for file_path in map(
+            Path, (*prepared.record_paths(split), str(prepared.ground_truth_path(split)))
+        ):
+            if not file_path.is_file():
                 raise ValueError(
                     f"{file_path}: missing from the prepared data set; run "
                     "data_prep.build_tfrecords --overwrite."

@@ -93,7 +93,7 @@ def resized_rle(rle: dict, height: int, width: int) -> dict:
     return coco_mask.encode(mask)
 
 
-def _corners(start: int, stop: int, scale: float) -> tuple[np.ndarray, int]:
+def _corners(start: float, stop: float, scale: float) -> tuple[np.ndarray, int]:
     """The edges, in old pixels, of the new pixels that start..stop touches, and the first one."""
     first = int(np.floor(start * scale + 1e-9))
     last = int(np.ceil(stop * scale - 1e-9))
@@ -117,7 +117,7 @@ def _mask_in_box(rle: dict, bbox: BBox) -> np.ndarray:
     ends = np.cumsum(counts_from_string(rle["counts"]))
     ends = ends.clip(bbox.xmin * height, bbox.xmax * height) - bbox.xmin * height
     values = np.arange(ends.size, dtype=np.uint8) & 1
-    columns = np.repeat(values, np.diff(ends, prepend=0)).reshape(bbox.width, height)
+    columns = np.repeat(values, np.diff(ends, prepend=0)).reshape(int(bbox.width), height)
     return np.ascontiguousarray(columns[:, bbox.ymin : bbox.ymax].T)
 
 

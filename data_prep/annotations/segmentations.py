@@ -224,7 +224,7 @@ def _counts_from_encoded_pixels(text: EncodedPixels, annotated_hw: tuple[int, in
     if starts[0] < 0 or lengths.min() < 1 or (starts[1:] < (starts + lengths)[:-1]).any():
         raise SegmentationError("malformed_rle")
     num_pixels = annotated_hw[0] * annotated_hw[1]
-    repairs = ()
+    repairs: tuple[str, ...] = ()
     if starts[-1] + lengths[-1] > num_pixels:
         repairs = (CLIPPED,)
         inside = starts < num_pixels

@@ -137,15 +137,20 @@ def mask_photo(name: str, input_dir: Path, out_dir: Path, engine: str) -> PhotoM
     path = input_dir / name
     state = path.stat()
     label = f"{engine}-{_VERSION}"
-    common = {
-        "engine": label,
-        "photo_state": (state.st_size, state.st_mtime_ns),
-        "photo_sha256": _sha256(path),
-    }
+    told = PhotoMasks(
+        name,
+        height=0,
+        width=0,
+        confidence=0.0,
+        products=(),
+        engine=label,
+        photo_state=(state.st_size, state.st_mtime_ns),
+        photo_sha256=_sha256(path),
+    )
     try:
         photo = read_photo(path)
     except PhotoError as error:
-        return PhotoMasks(name, 0, 0, 0.0, (), error=f"{error.reason}: {error}", **common)
+        return replace(told, error=f"{error.reason}: {error}")
     found = _cut(path, photo, engine)
     category = name.split("/")[0]
     products = tuple(
@@ -153,8 +158,14 @@ def mask_photo(name: str, input_dir: Path, out_dir: Path, engine: str) -> PhotoM
         for mask in found.products
     )
     write_overlay(photo, found.products, out_dir / OVERLAYS_NAME / name)
-    score = round(found.confidence.score, 4)
-    return PhotoMasks(name, *photo.shape[:2], score, products, found.confidence.reasons, **common)
+    return replace(
+        told,
+        height=photo.shape[0],
+        width=photo.shape[1],
+        confidence=round(found.confidence.score, 4),
+        products=products,
+        reasons=found.confidence.reasons,
+    )
 
 
 def cut_photo(path: Path, engine: str = "cutout") -> Cut:
@@ -213,7 +224,10 @@ def read_photo(path: Path) -> np.ndarray:
     expected_hw = size_hw[::-1] if turned else size_hw
     photo = prepare_photo(encoded, None, expected_hw)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.imdecode(np.frombuffer(photo.encoded, np.uint8), flags)
+    decoded = cv2.imdecode(np.frombuffer(photo.encoded, np.uint8), flags)
+    if decoded is None:  # prepare_photo gives what decodes
+        raise PhotoError("photo_unreadable", "cannot be decoded")
+    return decoded
 
 
 def write_overlay(photo: np.ndarray, products: list[np.ndarray], path: Path) -> None:

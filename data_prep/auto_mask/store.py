@@ -7,7 +7,7 @@ instances.json (COCO) and masks.csv (FGVC6's form).
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pycocotools import mask as coco_mask
@@ -158,7 +158,8 @@ class MaskStore:
     def coco(self) -> dict:
         """The masks as a COCO json; rejected photos are in it, marked."""
         category_ids = {name: i for i, name in enumerate(self.category_names(), start=1)}
-        images, annotations = [], []
+        images: list[dict] = []
+        annotations: list[dict] = []
         for image_id, photo in enumerate(self.usable(), start=1):
             images.append(
                 {
@@ -235,10 +236,12 @@ def _read_journal(path: Path) -> tuple[dict[str, PhotoMasks], int]:
 
 
 def _photo_from_json(value: dict) -> PhotoMasks:
-    photo = PhotoMasks(**value)
-    return replace(
-        photo,
-        products=tuple(ProductMask(**product) for product in photo.products),
-        reasons=tuple(photo.reasons),
-        photo_state=tuple(photo.photo_state),
+    size, modified = value["photo_state"]
+    return PhotoMasks(
+        **{
+            **value,
+            "products": tuple(ProductMask(**product) for product in value["products"]),
+            "reasons": tuple(value["reasons"]),
+            "photo_state": (size, modified),
+        }
     )

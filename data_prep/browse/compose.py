@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 from tqdm import tqdm
 
 from data_prep.browse import counts, page
@@ -27,7 +28,7 @@ def browse_page(prepared: PreparedDataset) -> str:
     num_examples = sum(map(prepared.num_examples, prepared.splits))
     with _progress("surveying", "photo", num_examples) as bar:
         survey = take_survey(prepared, per_category, example_files(report), bar.update)
-    numbers = sum(split.instances for split in survey.splits.values())
+    numbers = np.sum([split.instances for split in survey.splits.values()], axis=0)
     by_number = sorted(range(1, num_categories + 1), key=lambda i: (-numbers[i - 1], i))
     shown = by_number[:_MAX_CATEGORIES]
     examples = ExamplePictures(report, survey, _MAX_EXAMPLES)

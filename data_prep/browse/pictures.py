@@ -81,9 +81,9 @@ def caption(sample: Sample, has_sources: bool) -> str:
 
 def _small_photo(encoded: bytes) -> tuple[bytes, tuple[int, int]]:
     """WebP bytes within MAX_PHOTO_BYTES, and the width and height to show them at."""
-    image = Image.open(io.BytesIO(encoded))
-    image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG decodes to a fraction of its size at once
-    image = image.convert("RGB")
+    photo = Image.open(io.BytesIO(encoded))
+    photo.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG decodes to a fraction of its size at once
+    image = photo.convert("RGB")
     image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     size = image.size
     while True:
@@ -152,7 +152,7 @@ def _svg(facts, category_names, outlines, size, emphasis, order, tolerance) -> s
 
 def _path(outlines: list[np.ndarray], tolerance: float) -> str:
     """SVG path data; of the outlines, largest first, those smaller than the tolerance go."""
-    parts = []
+    parts: list[str] = []
     for outline in outlines:
         if parts and cv2.contourArea(outline) < (2 * (tolerance - _TOLERANCES[0])) ** 2:
             break

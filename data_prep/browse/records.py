@@ -111,7 +111,7 @@ def read_picture(facts: RecordFacts) -> tuple[bytes, list[bytes]]:
             raise ValueError(f"{len(masks)} masks of {len(facts.category_ids)} instances")
     except (ValueError, KeyError, IndexError, struct.error) as error:
         raise ValueError(_damage(facts.shard_path, facts.image_id, repr(error))) from error
-    return photo, masks
+    return photo, list(masks)
 
 
 def _facts(shard_path: str, offset: int, num_bytes: int, features: dict) -> RecordFacts:

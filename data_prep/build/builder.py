@@ -31,6 +31,7 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
 
     prep_options = PrepOptions()
     journal_path: Path | None = None
+    _preparation: Preparation | None = None
 
     @classmethod
     def make_raw_files(cls, raw_dir: Path, options: PrepOptions) -> None:
@@ -83,7 +84,13 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
         return JournaledExamples(examples, self.journal_path)
 
     def _start(self, raw: RawDataset, examples: ExampleSource) -> Preparation:
-        self._preparation = Preparation(raw, self.prep_options, Path(self.data_dir), examples)
+        preparation = Preparation(raw, self.prep_options, Path(self.data_dir), examples)
+        self._preparation = preparation
+        return preparation
+
+    def _started(self) -> Preparation:
+        if self._preparation is None:
+            raise RuntimeError("TFDS wrote the shards without asking for the splits")
         return self._preparation
 
     def _generate_examples(self):
@@ -94,8 +101,9 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
         self._preparation = None
         try:
             write_shards()
+            preparation = self._started()
             if self.prep_options.beam_options is not None:
-                for examples in self._preparation.splits().values():
+                for examples in preparation.splits().values():
                     collections.deque(examples, maxlen=0)  # written, but not yet counted
         finally:
             if self._preparation is not None:
@@ -103,7 +111,7 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
         report = {
             "dataset": self.name,
             "version": str(self.version),
-            **self._preparation.report(),
+            **preparation.report(),
             **self._state,
         }
         report_path = Path(self.data_dir) / REPORT_NAME

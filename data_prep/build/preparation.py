@@ -134,7 +134,7 @@ class Preparation:
             ValueError: A split that was asked for would be empty; while iterating: more photos
                 than allowed cannot be used.
         """
-        generators = {}
+        generators: dict[str, Iterator[tuple[int, dict]]] = {}
         for split in self.split_names:
             # TFDS fails on an empty split, so look whether there is a first example.
             generator = self._examples(split)

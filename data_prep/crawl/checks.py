@@ -66,7 +66,7 @@ def check_photo(encoded: bytes) -> CheckedPhoto:
             grey = np.asarray(_to_grey(image))
         except Exception as error:
             raise UnusableError("damaged") from error
-        return CheckedPhoto(width, height, _SUFFIXES[image.format], perceptual_hash(grey))
+        return CheckedPhoto(width, height, _SUFFIXES[image.format or ""], perceptual_hash(grey))
 
 
 def perceptual_hash(grey: np.ndarray) -> str:

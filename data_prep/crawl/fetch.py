@@ -118,7 +118,7 @@ class Fetcher:
             if host.robots is None:
                 host.interval_s = 1 / self._politeness.requests_per_s
                 host.robots = self._read_robots(f"{parts.scheme}://{parts.netloc}")
-                asked = host.robots.crawl_delay(self._politeness.user_agent) or 0
+                asked = int(host.robots.crawl_delay(self._politeness.user_agent) or 0)
                 host.is_too_slow = asked > max(_MAX_CRAWL_DELAY_S, host.interval_s)
                 if not host.is_too_slow:
                     host.interval_s = max(host.interval_s, asked)
@@ -228,4 +228,4 @@ def _is_public(host: str) -> bool:
         found = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError):
         return True  # the request itself will say that there is no such host
-    return all(ipaddress.ip_address(entry[4][0].split("%")[0]).is_global for entry in found)
+    return all(ipaddress.ip_address(str(entry[4][0]).split("%")[0]).is_global for entry in found)

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -102,7 +102,7 @@ class Crawl:
         Raises:
             ValueError: The manifest is damaged, or another crawl is at work in the folder.
         """
-        outcomes = Counter()
+        outcomes: Counter[str] = Counter()
         lock = only_one(self._out_dir / "crawl.lock", "data_prep.crawl", "--out_dir")
         with lock, self._manifest() as manifest:
             fresh = self._fresh(candidates, outcomes)
@@ -153,32 +153,37 @@ class Crawl:
 
     def _judge(self, fetched: _Fetched) -> ManifestEntry:
         contents, candidate = fetched.contents, fetched.candidate
-        known = {
-            "url": candidate.url,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "category": self._category,
-            "keyword": self._keyword,
-            "licence": candidate.licence,
-        }
+        entry = ManifestEntry(
+            url=candidate.url,
+            outcome=KEPT,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            category=self._category,
+            keyword=self._keyword,
+            licence=candidate.licence,
+        )
         if fetched.error is not None:
             is_final = not fetched.error.is_passing
-            return ManifestEntry(outcome=fetched.error.reason, is_final=is_final, **known)
-        known |= {"num_bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
-        if known["sha256"] in self._hashes:
-            same = self._hashes[known["sha256"]]
-            return ManifestEntry(outcome="duplicate", file_name=same, **known)
+            return replace(entry, outcome=fetched.error.reason, is_final=is_final)
+        sha256 = hashlib.sha256(contents).hexdigest()
+        entry = replace(entry, num_bytes=len(contents), sha256=sha256)
+        if sha256 in self._hashes:
+            return replace(entry, outcome="duplicate", file_name=self._hashes[sha256])
         try:
             photo = check_photo(contents)
         except UnusableError as error:
-            return ManifestEntry(outcome=error.reason, **known)
-        known |= {"width": photo.width, "height": photo.height}
-        known["perceptual_hash"] = photo.perceptual_hash
+            return replace(entry, outcome=error.reason)
+        entry = replace(
+            entry,
+            width=photo.width,
+            height=photo.height,
+            perceptual_hash=photo.perceptual_hash,
+        )
         near = self._near.find(photo.perceptual_hash)
         if near is not None:
-            return ManifestEntry(outcome="near_duplicate", file_name=near, **known)
-        name = f"{self._category}/{known['sha256'][:16]}{photo.suffix}"
+            return replace(entry, outcome="near_duplicate", file_name=near)
+        name = f"{self._category}/{sha256[:16]}{photo.suffix}"
         write_whole(self._out_dir / name, contents, "a photo")
-        return ManifestEntry(outcome=KEPT, file_name=name, **known)
+        return replace(entry, file_name=name)
 
     def _remember(self, entry: ManifestEntry) -> None:
         if entry.is_final:
@@ -213,7 +218,12 @@ def read_manifest(path: Path) -> list[ManifestEntry]:
     return entries
 
 
-def _in_parallel(executor, function, items: Iterator, num_in_hand: int) -> Iterator:
+def _in_parallel(
+    executor: ThreadPoolExecutor,
+    function: Callable[[Candidate], _Fetched],
+    items: Iterator[Candidate],
+    num_in_hand: int,
+) -> Generator[_Fetched, None, None]:
     """Yields results as they come, with a bounded number underway."""
     underway = {executor.submit(function, item) for item in islice(items, num_in_hand)}
     try:

@@ -18,7 +18,7 @@ from data_prep.annotations.mask_confidence import GOOD
 from data_prep.readers.json_streaming import list_elements
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import REJECTED, UNSURE_MASK, Note
-from tfseg.structures.coco_values import is_crowd, whole_number
+from tfseg.structures.coco_values import is_crowd, known_whole_number, whole_number
 
 _LFS_POINTER = b"version https://git-lfs"
 
@@ -32,6 +32,13 @@ class CocoImage(NamedTuple):
     width: int | None
     review: str | None = None  # our own field, such as "rejected"
     confidence: float | None = None  # of the mask, auto_mask's own field
+
+    @property
+    def size_hw(self) -> tuple[int, int] | None:
+        """Height and width; None where the json has none."""
+        if self.height is None or self.width is None:
+            return None
+        return self.height, self.width
 
     @property
     def is_rejected(self) -> bool:
@@ -68,7 +75,7 @@ class CocoRecord(NamedTuple):
         return RawPhoto(
             image.image_id,
             image.file_name,
-            annotated_hw=None if image.height is None else (image.height, image.width),
+            annotated_hw=image.size_hw,
             instances=tuple(_raw_instance(a) for a in annotations if not _is_rejected(a)),
             dropped=tuple(
                 Note(REJECTED, a["id"], image.file_name) for a in annotations if _is_rejected(a)
@@ -86,8 +93,8 @@ def _raw_instance(annotation: dict) -> RawInstance:
     if not isinstance(attribute_ids, list) or not set(map(type, attribute_ids)) <= {int}:
         attribute_ids = []
     return RawInstance(
-        record_id=whole_number(annotation["id"]),
-        raw_category_id=whole_number(annotation["category_id"]),
+        record_id=known_whole_number(annotation["id"]),
+        raw_category_id=known_whole_number(annotation["category_id"]),
         segmentation=annotation.get("segmentation"),
         is_crowd=is_crowd(annotation),
         bbox_xywh=annotation.get("bbox"),
@@ -197,20 +204,17 @@ class CocoJson:
         where = f"images[{index}]"
         image_id = _integer(self, where, value, "id")
         height, width = value.get("height"), value.get("width")
-        if height is None and width is None:  # the photo's own
-            size_hw = (None, None)
-        else:
-            size_hw = tuple(_integer(self, where, value, key) for key in ("height", "width"))
-            if min(size_hw) < 1:
-                raise self._error(
-                    f"{where} has size {size_hw[1]}x{size_hw[0]}, expected at least 1x1"
-                )
+        if height is not None or width is not None:  # else the photo's own
+            height, width = (_integer(self, where, value, key) for key in ("height", "width"))
+            if min(height, width) < 1:
+                raise self._error(f"{where} has size {width}x{height}, expected at least 1x1")
         file_name = str(value.get("file_name", image_id))
         confidence = value.get("confidence")
         return CocoImage(
             image_id + self._add_to_image_ids,
             file_name,
-            *size_hw,
+            height,
+            width,
             value.get("review"),
             confidence if isinstance(confidence, int | float) else None,
         )

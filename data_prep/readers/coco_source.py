@@ -25,7 +25,7 @@ class CocoSource(RawSource):
         merged_ids: further image ids of the same photo, by the id of its first entry.
     """
 
-    coco: CocoJson | None = None
+    coco: CocoJson = field(kw_only=True)
     images: dict[int, CocoImage] = field(default_factory=dict)
     merged_ids: dict[int, list[int]] = field(default_factory=dict)
 

@@ -24,14 +24,14 @@ class Element(NamedTuple):
 
     Attributes:
         key: of the list.
-        index: in the list from 0; None: the list begins.
+        position: in the list from 0; None: the list begins.
         value: parsed.
         start: first byte in the file.
         num_bytes: of the element's text.
     """
 
     key: str
-    index: int | None
+    position: int | None
     value: Any = None
     start: int = 0
     num_bytes: int = 0
@@ -93,7 +93,8 @@ class _Window:
     def peek(self) -> str:
         """The next character that is no space; "" at the end."""
         while True:
-            self._pass(_SPACE.match(self._text, self._position).end())
+            space = _SPACE.match(self._text, self._position)
+            self._pass(space.end() if space else self._position)
             if self._position < len(self._text) or not self._grow():
                 return self._text[self._position : self._position + 1]
 

@@ -181,7 +181,7 @@ def _kind(image: Image.Image, encoded: bytes) -> str:
         return "grey"
     if image.mode == "CMYK":
         return "cmyk"
-    return image.format.lower()
+    return (image.format or "").lower()
 
 
 def _has_alpha(image: Image.Image) -> bool:

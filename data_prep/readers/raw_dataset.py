@@ -1,6 +1,6 @@
 """What a data set's reader gives to the build: light records, and how to turn one into an image."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -128,5 +128,5 @@ class RawDataset:
     """
 
     category_names: tuple[str, ...]
-    sources: list[RawSource]
+    sources: Sequence[RawSource]
     attribute_names: dict[int, str] = field(default_factory=dict)

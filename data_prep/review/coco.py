@@ -99,7 +99,8 @@ def _imported(photo: PhotoMasks, coco: CocoJson, image: CocoImage) -> PhotoMasks
     for text in coco.record(image).annotation_texts:
         annotation = json.loads(text)
         where = f"{coco.path}, annotation {annotation.get('id')} of {image.file_name}"
-        category = coco.category_names.get(whole_number(annotation["category_id"]))
+        category_id = whole_number(annotation["category_id"])
+        category = None if category_id is None else coco.category_names.get(category_id)
         if category is None:
             raise ValueError(f"{where}: its category_id is not in 'categories'; export it again.")
         try:

@@ -57,7 +57,7 @@ def _add_ground(rng, picture: np.ndarray, colour, seams: bool = False) -> np.nda
 
 
 def _studio(rng, height: int, width: int) -> np.ndarray:
-    base = np.float32(_colour(rng, 150, 235, 28))
+    base = np.asarray(_colour(rng, 150, 235, 28), np.float32)
     picture = _vertical_gradient(height, width, np.clip(base * 1.06, 0, 255), base * 0.86)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
@@ -87,10 +87,11 @@ def _painted_wall(rng, height: int, width: int) -> np.ndarray:
 
 def _brick(rng, height: int, width: int) -> np.ndarray:
     mortar = _colour(rng, 150, 200, 10)
-    base = np.float32(
-        [(166, 84, 62), (186, 122, 92), (150, 146, 140), (206, 196, 184)][rng.integers(4)]
+    base = np.asarray(
+        [(166, 84, 62), (186, 122, 92), (150, 146, 140), (206, 196, 184)][rng.integers(4)],
+        np.float32,
     )
-    picture = np.empty((height, width, 3), np.float32)
+    picture: np.ndarray = np.empty((height, width, 3), np.float32)
     picture[:] = mortar
     brick_h = int(height * rng.uniform(0.022, 0.032))
     brick_w = int(brick_h * 2.4)
@@ -126,7 +127,7 @@ def _street(rng, height: int, width: int) -> np.ndarray:
 
 
 def _shelves(rng, height: int, width: int) -> np.ndarray:
-    wood = np.float32([(150, 104, 66), (210, 198, 178), (96, 74, 62)][rng.integers(3)])
+    wood = np.asarray([(150, 104, 66), (210, 198, 178), (96, 74, 62)][rng.integers(3)], np.float32)
     picture = np.empty((height, width, 3), np.float32)
     picture[:] = wood * 0.55
     shelf_h = int(height * rng.uniform(0.12, 0.17))
@@ -174,7 +175,7 @@ def _park(rng, height: int, width: int) -> np.ndarray:
 
 
 def _lights(rng, height: int, width: int) -> np.ndarray:
-    dark = np.float32(_colour(rng, 50, 100, 25))
+    dark = np.asarray(_colour(rng, 50, 100, 25), np.float32)
     picture = _vertical_gradient(height, width, dark * 0.8, dark * 1.5)
     glow = np.zeros_like(picture)
     for _ in range(36):
@@ -187,7 +188,7 @@ def _lights(rng, height: int, width: int) -> np.ndarray:
 
 
 def _tiles(rng, height: int, width: int) -> np.ndarray:
-    base = np.float32(_colour(rng, 150, 225, 30))
+    base = np.asarray(_colour(rng, 150, 225, 30), np.float32)
     picture = np.empty((height, width, 3), np.float32)
     picture[:] = base
     size = int(width * rng.uniform(0.08, 0.13))

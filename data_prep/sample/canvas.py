@@ -54,10 +54,10 @@ class Canvas:
 
     def __init__(self, image: np.ndarray, unit: float, light: Light):
         self.image = image.astype(np.float32)
-        self.owner = np.zeros(image.shape[:2], np.uint8)
+        self.owner: np.ndarray = np.zeros(image.shape[:2], np.uint8)
         self.unit = unit
         self.light = light
-        self._figure = np.zeros(image.shape[:2], np.float32)
+        self._figure: np.ndarray = np.zeros(image.shape[:2], np.float32)
 
     def paint(
         self,
@@ -114,7 +114,7 @@ class Canvas:
         patch = self._rasterise(shapes, (), 1)
         if patch is None:
             return
-        colour = np.float32(rgb)
+        colour = np.asarray(rgb, np.float32)
         weight = (patch.alpha * opacity)[..., None]
         self.image[patch.roi] += (colour - self.image[patch.roi]) * weight
         if instance is not None:
@@ -132,9 +132,10 @@ class Canvas:
     def _rasterise(self, shapes, cuts, margin: int) -> _Patch | None:
         height, width = self.owner.shape
         every_point = np.concatenate(shapes)
-        x0, y0 = np.maximum(np.floor(every_point.min(axis=0)).astype(int) - margin, 0)
-        x1, y1 = np.ceil(every_point.max(axis=0)).astype(int) + margin
-        x1, y1 = min(x1, width), min(y1, height)
+        near = np.floor(every_point.min(axis=0)).astype(int) - margin
+        x0, y0 = max(int(near[0]), 0), max(int(near[1]), 0)
+        far = np.ceil(every_point.max(axis=0)).astype(int) + margin
+        x1, y1 = min(int(far[0]), width), min(int(far[1]), height)
         if x1 <= x0 or y1 <= y0:
             return None
         mask = np.zeros(((y1 - y0) * SUPERSAMPLE, (x1 - x0) * SUPERSAMPLE), np.uint8)
@@ -144,7 +145,7 @@ class Canvas:
                 fixed = np.round(at * 2**FIXED_POINT_BITS).astype(np.int32)
                 cv2.fillPoly(mask, [fixed], value, shift=FIXED_POINT_BITS)
         small = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-        return _Patch(small.astype(np.float32) / 255, int(x0), int(y0))
+        return _Patch(small.astype(np.float32) / 255, x0, y0)
 
     def _joined(self, patch: _Patch, instance: int, seam: np.ndarray) -> np.ndarray:
         """What is there of the instance already, less and less the farther from the seam."""
@@ -156,8 +157,8 @@ class Canvas:
 
     def _cast_shadow(self, patch: _Patch, strength: float, joined) -> None:
         reach = 0.012 * self.unit
-        move = np.float32([[1, 0, -self.light.x * reach], [0, 1, 0.8 * reach]])
-        moved = cv2.warpAffine(patch.alpha, move, patch.alpha.shape[::-1])
+        move = np.array([[1, 0, -self.light.x * reach], [0, 1, 0.8 * reach]], np.float32)
+        moved = cv2.warpAffine(patch.alpha, move, (patch.alpha.shape[1], patch.alpha.shape[0]))
         soft = _soften(moved, reach) * self._figure[patch.roi]
         if joined is not None:
             soft *= 1 - joined
@@ -175,7 +176,7 @@ class Canvas:
         return brightness
 
     def _crease(self, patch: _Patch, folds: Sequence[Fold]) -> np.ndarray:
-        relief = np.full(patch.alpha.shape, 128, np.uint8)
+        relief: np.ndarray = np.full(patch.alpha.shape, 128, np.uint8)
         for fold in folds:
             at = np.round((fold.points - (patch.x, patch.y) - 0.5) * 16).astype(np.int32)
             grey = int(np.clip(128 + 127 * fold.strength, 0, 255))

@@ -28,8 +28,10 @@ class Fabric:
 def shifted(rgb: RGB, factor: float) -> RGB:
     """A lighter (factor > 1) or darker colour of the same hue."""
     if factor <= 1:
-        return tuple(int(c * factor) for c in rgb)
-    return tuple(int(255 - (255 - c) / factor) for c in rgb)
+        red, green, blue = (int(c * factor) for c in rgb)
+    else:
+        red, green, blue = (int(255 - (255 - c) / factor) for c in rgb)
+    return red, green, blue
 
 
 def fabric_rgb(fabric, shape_hw, corner_xy, anchor: np.ndarray, unit: float) -> np.ndarray:

@@ -102,7 +102,7 @@ class Figure:
         """Pixels of points in figure heights."""
         return np.asarray(points, float) * self.unit + self.origin_xy
 
-    def spine_x(self, y) -> np.ndarray:
+    def spine_x(self, y: np.ndarray | float) -> np.ndarray:
         """Sideways position of the body's middle line at a height, figure heights."""
         share = np.clip((HIP_Y - np.asarray(y, float)) / (HIP_Y - SHOULDER_Y), -0.25, 1.15)
         return self.pose.hip_x + self.pose.lean * np.clip(share, 0, None)
@@ -115,7 +115,7 @@ class Figure:
 
     def in_head(self, points) -> np.ndarray:
         """Pixels of points measured from the middle of the (tilted) head."""
-        chin_xy = (0, 0.07)
+        chin_xy = np.array((0, 0.07))
         tilted = turned(np.asarray(points, float) - chin_xy, self.pose.head_degrees) + chin_xy
         return self.at(tilted + (self.spine_x(NECK_Y), HEAD_Y))
 

@@ -184,4 +184,5 @@ def _choose_colour(rng: np.random.Generator, palette, others) -> RGB:
         if distance >= MIN_COLOUR_DISTANCE:
             break
     vary = rng.integers(-10, 11, 3)
-    return tuple(int(np.clip(c + v, 0, 255)) for c, v in zip(best, vary, strict=True))
+    red, green, blue = (int(np.clip(c + v, 0, 255)) for c, v in zip(best, vary, strict=True))
+    return red, green, blue

@@ -77,13 +77,16 @@ def _place_figure(post: Post, rng: np.random.Generator, bag_side: int) -> Figure
         if post.outfit["bag"].kind == "crossbody":
             arms[SIDES.index(bag_side)] = str(rng.choice(["hip", "behind", "wave", "out"]))
     lean = rng.uniform(-0.014, 0.014)
+    legs = str(rng.choice(list(LEG_POSES)))
+    head_degrees = float(rng.uniform(-7, 7))
+    jitter = [float(j) for j in rng.uniform(-5, 5, 4)]
     pose = Pose(
-        arms=tuple(arms),
-        legs=str(rng.choice(list(LEG_POSES))),
+        arms=(arms[0], arms[1]),
+        legs=legs,
         hip_x=float(-1.2 * lean),
         lean=float(1.6 * lean),
-        head_degrees=float(rng.uniform(-7, 7)),
-        jitter=tuple(float(j) for j in rng.uniform(-5, 5, 4)),
+        head_degrees=head_degrees,
+        jitter=(jitter[0], jitter[1], jitter[2], jitter[3]),
         mirrored_legs=bool(rng.random() < 0.5),
     )
     return Figure(post.build, pose, float(unit), (float(x), float(top)))

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from data_prep.annotations.polygons import polygons_from_mask
 from data_prep.ordered_pool import OrderedPool
 from data_prep.sample import faults as faults_module
-from data_prep.sample.photo import choose_post, draw_empty_scene, draw_photo
+from data_prep.sample.photo import VisibleGarment, choose_post, draw_empty_scene, draw_photo
 from data_prep.sample.raw_files import (
     PhotoStore,
     RawPhoto,
@@ -127,7 +127,8 @@ def _write_sample(raw_dir: Path, facts: SampleFacts, num_workers: int) -> None:
 def _plan(facts: SampleFacts, faults: faults_module.Faults) -> list[_Slot]:
     """Gives every photo its ids: posts of one to three photos, the challenge's posts apart."""
     rng = np.random.default_rng((facts.seed, 0))
-    slots, photo_id, post_id = [], 300_000, 90_000
+    slots: list[_Slot] = []
+    photo_id, post_id = 300_000, 90_000
     for end in (facts.num_images, facts.num_images + facts.num_challenge):
         while len(slots) < end:
             post_id += int(rng.integers(1, 4))
@@ -152,7 +153,7 @@ def _drawn_photo(seed: int, slot: _Slot) -> _DrawnPhoto:
     post = choose_post(np.random.default_rng((seed, 1, slot.post_id)))
     rng = np.random.default_rng((seed, 2, slot.number))
     if slot.unannotated:
-        photo, garments = draw_empty_scene(post, rng), []
+        photo, garments = draw_empty_scene(post, rng), list[VisibleGarment]()
     else:
         photo, garments = draw_photo(post, rng)
     annotations = []

@@ -37,7 +37,11 @@ def _catmull_rom(p0, p1, p2, p3, per_side: int) -> np.ndarray:
     return curve.reshape(-1, 2)
 
 
-def ellipse(centre: Sequence[float], radii: Sequence[float], degrees: float = 0.0) -> np.ndarray:
+def ellipse(
+    centre: Sequence[float] | np.ndarray,
+    radii: Sequence[float] | np.ndarray,
+    degrees: float = 0.0,
+) -> np.ndarray:
     """An ellipse as a polygon of 32 points, turned clockwise by `degrees`."""
     angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     points = np.stack([np.cos(angle) * radii[0], np.sin(angle) * radii[1]], axis=1)
@@ -57,7 +61,11 @@ def mirrored(points: Points) -> np.ndarray:
 
 
 def tube(
-    path: np.ndarray, radii: Sequence[float], *, round_start=False, round_end=False
+    path: np.ndarray,
+    radii: Sequence[float] | np.ndarray,
+    *,
+    round_start: bool = False,
+    round_end: bool = False,
 ) -> list[np.ndarray]:
     """The parts of a limb or sleeve: quads along a path, with a radius that runs along it.
 

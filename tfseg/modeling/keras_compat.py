@@ -8,11 +8,12 @@ take effect.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 import tensorflow as tf
 import tf_keras
 
-Layer = tf_keras.layers.Layer
+Layer: TypeAlias = tf_keras.layers.Layer
 
 
 def layers_of(model: tf_keras.Model) -> list[Layer]:
@@ -21,7 +22,7 @@ def layers_of(model: tf_keras.Model) -> list[Layer]:
     `model.layers` has the outermost only. This is the public way to what Keras's own
     _flatten_layers gives.
     """
-    return [model, *(part for part in model.submodules if isinstance(part, Layer))]
+    return [model, *(part for part in model.submodules if isinstance(part, tf_keras.layers.Layer))]
 
 
 def replace_call(layer: Layer, function: Callable) -> None:

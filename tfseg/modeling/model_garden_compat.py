@@ -5,13 +5,13 @@ has its reason beside it; tests/tfseg/modeling/test_model_garden_compat.py looks
 release that is installed, so that another release fails there first.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 import tf_keras
 from official.vision.modeling.layers import box_sampler, nn_blocks, roi_sampler
 
-Layer = tf_keras.layers.Layer
+Layer: TypeAlias = tf_keras.layers.Layer
 
 # Of the names of weights, by the entries that they have for a class. There is no public way to ask
 # a weight whether its last axis counts classes. Under another name the outputs of a training that

@@ -23,6 +23,18 @@ def whole_number(value: Any) -> int | None:
     return value if is_id else None
 
 
+def known_whole_number(value: Any) -> int:
+    """Reads an id of a file whose ids have been checked.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = whole_number(value)
+    if number is None:
+        raise ValueError(f"got {value!r} as an id, expected a whole number")
+    return number
+
+
 def is_crowd(annotation: dict) -> bool:
     """Reads `iscrowd`: 0, 1, a boolean, either as text; nothing is no crowd.
 

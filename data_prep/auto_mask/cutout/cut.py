@@ -88,11 +88,11 @@ def _find(
     enclosed = np.clip(cues.enclosure_cue(image, edges, scene) / 0.4, 0, 1)
     offset, lowest = _TEXTURED_ODDS if scene.is_textured else _PLAIN_ODDS
     prior = texture + 5.0 * enclosed + offset
-    lowest = lowest * (1 - enclosed) - 0.5 * enclosed
+    least = lowest * (1 - enclosed) - 0.5 * enclosed
     weights = solve.edge_weights(image, scene.border, 3.0)
 
     def solved(product_density, background_density, start, num_iterations):
-        odds = np.clip(product_density - background_density, lowest, _SURE) + prior
+        odds = np.clip(product_density - background_density, least, _SURE) + prior
         odds = np.clip(odds, -_SURE, _SURE) * _SHARE
         _force(odds, scene.border, hints)
         start = (odds > 0).astype(np.float32) if start is None else start

@@ -1,5 +1,6 @@
 """The data sets as one, in ModaNet's categories."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,10 +90,10 @@ def _fgvc6_ids(paths: CombinedPaths, ids: dict[str, int]) -> dict[int, int | Non
     return {i: ids.get(mapped[name] or "") for i, name in enumerate(labels.category_names)}
 
 
-def _named(data_set: str, sources: list[RawSource]) -> list[RawSource]:
+def _named(data_set: str, sources: Sequence[RawSource]) -> list[RawSource]:
     for source in sources:
         source.name = f"{data_set}: {source.name}"
-    return sources
+    return list(sources)
 
 
 def _check_image_ids(sources: list[RawSource]) -> None:

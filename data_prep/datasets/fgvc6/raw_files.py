@@ -100,13 +100,14 @@ def _names(path: Path, contents: object, key: str) -> dict[int, str]:
     entries = contents.get(key) if isinstance(contents, dict) else None
     names: dict[int, str] = {}
     for entry in entries if isinstance(entries, list) else [None]:
-        is_named = isinstance(entry, dict) and isinstance(entry.get("name"), str)
-        if not is_named or type(entry.get("id")) is not int or entry["id"] in names:
+        known = entry if isinstance(entry, dict) else {}
+        entry_id, name = known.get("id"), known.get("name")
+        if not isinstance(name, str) or type(entry_id) is not int or entry_id in names:
             raise ValueError(
                 f"{path}: got {str(entry)[:60]} in '{key}', expected a list of "
                 '{"id": integer, "name": text}, each id once; download it again.'
             )
-        names[entry["id"]] = entry["name"]
+        names[entry_id] = name
     if len(set(names.values())) < len(names):
         raise ValueError(f"{path}: a name stands twice in '{key}', expected each once.")
     return names

@@ -23,7 +23,7 @@ FIRST_TEST_ID = FIRST_TRAIN_ID + 2**22
 class TrainSource(RawSource):
     """The photos of train.csv."""
 
-    csv: TrainCsv | None = None
+    csv: TrainCsv = field(kw_only=True)
 
     def records(self, image_ids: list[int]) -> Iterator[CsvRecord]:
         """Yields each photo with its rows."""

@@ -140,11 +140,11 @@ def open_source(
         first_image_id: of the folder form's first photo; added to a json's ids, less 1.
         only_good: leaves out masks that are unsure and not accepted.
     """
-    if paths.annotations is None and paths.masks_dir is None:
-        return photo_tree_source(paths.photos_dir, category_ids, max_side, first_image_id)
     if paths.masks_dir is not None:
         folder = MaskFolder(paths.photos_dir, paths.masks_dir)
         return mask_folder_source(folder, category_ids, max_side, first_image_id)
+    if paths.annotations is None:
+        return photo_tree_source(paths.photos_dir, category_ids, max_side, first_image_id)
     coco = CocoJson(paths.annotations, add_to_image_ids=first_image_id - 1)
     coco.check_image_ids()
     raw_ids = {raw_id: category_ids[name] for raw_id, name in coco.category_names.items()}

@@ -26,7 +26,7 @@ def test_build_is_the_same_whatever_the_number_of_workers(raw_dir, data_dir, tmp
 
 
 def test_build_is_the_same_by_way_of_temporary_files(raw_dir, data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr("data_prep.build.builder._SHUFFLE_BUFFER_BYTES", 0)
+    monkeypatch.setattr("data_prep.build.tfds_compat._SHUFFLE_BUFFER_BYTES", 0)
     build(raw_dir, tmp_path)
     assert contents(tmp_path / "modanet" / VERSION) == contents(data_dir / "modanet" / VERSION)
 

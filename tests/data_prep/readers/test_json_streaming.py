@@ -21,14 +21,14 @@ def test_list_elements_wherever_the_window_ends(tmp_path, monkeypatch, read_byte
     path = tmp_path / "a.json"
     path.write_text(json.dumps(CONTENTS, **options), encoding="utf-8")
     elements = list(list_elements(path, ("images", "annotations")))
-    assert [(e.key, e.index, e.value) for e in elements] == [
+    assert [(e.key, e.position, e.value) for e in elements] == [
         ("images", None, None),
         *(("images", index, value) for index, value in enumerate(CONTENTS["images"])),
         ("annotations", None, None),
     ]
     raw = path.read_bytes()
     for element in elements:
-        if element.index is not None:
+        if element.position is not None:
             text = raw[element.start : element.start + element.num_bytes]
             assert json.loads(text) == element.value
 
