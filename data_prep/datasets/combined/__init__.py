@@ -1,6 +1,7 @@
-"""ModaNet and FGVC6 as one data set, with product photos if there are any."""
+"""ModaNet, FGVC6, Clothing Co-Parsing and product photos as one data set: those there are."""
 
 RAW_PATH_FLAGS = {
     "fgvc6_dir": "The folder that holds FGVC6's train.csv.",
+    "ccp_dir": "The folder that holds Clothing Co-Parsing's photos/ and annotations/.",
     "product_dir": "Product photos with masks, in a form that the data set product takes.",
 }

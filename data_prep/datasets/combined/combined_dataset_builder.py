@@ -11,11 +11,11 @@ from data_prep.readers.raw_dataset import RawDataset
 
 
 class Builder(PreparedDatasetBuilder):
-    """ModaNet, FGVC6 and product photos in ModaNet's 13 categories."""
+    """ModaNet, FGVC6, Clothing Co-Parsing and product photos in ModaNet's 13 categories."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "ModaNet's, PaperDoll's and FGVC6's files, as in README.md."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "The files of at least one of the sets, as in README.md."
 
     @classmethod
     def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:

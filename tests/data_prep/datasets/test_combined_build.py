@@ -8,6 +8,7 @@ from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
 from data_prep.datasets.combined.combined_dataset_builder import Builder
 from data_prep.prepared import category_map, open_prepared
+from tests.data_prep.datasets.raw_ccp import RawCcp
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.raw_fgvc6 import RawFgvc6, box_mask
 from tests.data_prep.raw_modanet import many_photos
@@ -84,6 +85,39 @@ def test_the_sets_may_lie_elsewhere_and_product_photos_be_missing(tmp_path):
     fgvc6_dir = write_fgvc6(tmp_path / "elsewhere")
     data_dir = build(raw_dir, tmp_path, fgvc6_dir=fgvc6_dir)
     assert sorted(decode(data_dir, "train")) == [1, 2, 3, 8_388_608]
+
+
+def test_the_sets_that_are_there_are_taken(tmp_path):
+    raw_dir = tmp_path / "raw"
+    ccp = RawCcp(raw_dir / "ccp")
+    for number in (1, 2):
+        ccp.add_photo(number)
+    labels = np.zeros((60, 40), np.uint8)
+    labels[10:40, 5:30] = 5  # a t-shirt
+    ccp.label(1, labels)
+    write_product(raw_dir / "product", ["t-shirt/1", "bag/1"])
+
+    data_dir = build(raw_dir, tmp_path)
+
+    decoded = decode(data_dir, "train")
+    assert {i: e["groundtruth_classes"].tolist() for i, e in decoded.items()} == {
+        13_631_489: [9],
+        14_680_064: [1],
+        14_680_065: [9],
+    }
+    assert list(decode(data_dir, "unlabelled")) == [13_631_490]
+
+
+def test_a_folder_without_any_of_the_sets_is_refused(tmp_path):
+    (tmp_path / "raw" / "photos").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"raw: holds none of the data sets; expected at least"):
+        build(tmp_path / "raw", tmp_path)
+
+
+def test_a_set_of_which_a_file_is_missing_is_refused(raw_dir, tmp_path):
+    (raw_dir / "paperdoll" / "photos.lmdb" / "data.mdb").unlink()
+    with pytest.raises(ValueError, match=r"photos\.lmdb"):
+        build(raw_dir, tmp_path)
 
 
 def test_a_category_the_map_does_not_know_is_refused(tmp_path):
