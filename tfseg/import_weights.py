@@ -98,7 +98,8 @@ def _import_resnet_model(weights, model_dir: str) -> list[str]:
     source, named, ignored = torch_maskrcnn.neutral_names(weights)
     heads = "classes.bias" in named
     num_classes = len(named["classes.bias"]) if heads else 2
-    params = imported_params(category_names(num_classes - 1), source)
+    depth = torch_maskrcnn.resnet_depth(named)
+    params = imported_params(category_names(num_classes - 1), source, depth)
     model = factory.build_model(params.task)
     importer = torch_maskrcnn.Importer(named, source)
     importer.fill_backbone(model.backbone)
@@ -127,7 +128,7 @@ def _write(model_dir: str, items: dict) -> None:
     recovery.write_state(model_dir, [0])
 
 
-def imported_params(names: list[str], source: str):
+def imported_params(names: list[str], source: str, resnet_depth: int = 50):
     """The ExperimentConfig whose model computes what the source's does."""
     from official.core import exp_factory
 
@@ -144,6 +145,8 @@ def imported_params(names: list[str], source: str):
         model.backbone.efficientnet.model_id = "b0"
         model.backbone.efficientnet.se_ratio = 0.0
         model.norm_activation.activation = "relu6"
+    else:
+        model.backbone.resnet.model_id = resnet_depth
     params.task.symmetric_padding = source != "efficientnet"
     params.task.stride_in_1x1 = source == "detectron2"
     params.lock()

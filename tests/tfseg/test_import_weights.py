@@ -108,6 +108,42 @@ def test_imported_heads_compute_what_pytorch_does(imported):
     close(masks[0], np.stack(expected))
 
 
+def test_a_deeper_resnet_is_told_by_its_blocks():
+    from tfseg.checkpoint.torch_maskrcnn import resnet_depth
+    from tfseg.import_weights import imported_params
+
+    deep = [
+        f"res{s}.{b}.conv1.weight" for s, n in ((2, 3), (3, 4), (4, 23), (5, 3)) for b in range(n)
+    ]
+    assert resnet_depth(deep) == 101
+    assert imported_params(["bag"], "detectron2", 101).task.model.backbone.resnet.model_id == 101
+    with pytest.raises(
+        ValueError, match=r"ResNet with \(3, 4, 22, 3\) blocks .*expected ResNet-50"
+    ):
+        resnet_depth([name for name in deep if not name.startswith("res4.22.")])
+
+
+def test_the_weights_of_a_resnet_101_compute_what_pytorch_does(tmp_path, monkeypatch):
+    import tensorflow as tf
+    from official.vision.ops import preprocess_ops
+
+    from tfseg.checkpoint import trained_model
+    from tfseg.import_weights import import_weights
+
+    monkeypatch.setitem(reference.BLOCKS, 4, 23)
+    weights = reference.random_weights(reference.detectron2_shapes())
+    (tmp_path / "model_final.pkl").write_bytes(
+        pickle.dumps({"model": weights, "__author__": "Detectron2"})
+    )
+    import_weights(str(tmp_path / "model_final.pkl"), str(tmp_path / "model"))
+    model = trained_model.load_trained(str(tmp_path / "model")).model
+    rgb = np.random.default_rng(1).uniform(0, 255, (SIZE, SIZE, 3)).astype(np.float32)
+    images = preprocess_ops.normalize_image(tf.constant(rgb / 255))[tf.newaxis]
+    ours, theirs = model.backbone(images), reference.Reference(weights, "detectron2").backbone(rgb)
+    for level in (4, 5):
+        close(ours[str(level)], channels_last(theirs[level]))
+
+
 def test_every_tensor_is_accounted_for(imported):
     source, weights, trained, ignored = imported
 

@@ -1,10 +1,11 @@
-"""PyTorch's R50-FPN Mask R-CNN weights in the layers of Model Garden's.
+"""PyTorch's ResNet-FPN Mask R-CNN weights in the layers of Model Garden's.
 
-Names: detectron2/modeling (COCO-InstanceSegmentation/mask_rcnn_R_50_FPN) and torchvision
-(maskrcnn_resnet50_fpn, resnet50), both of its generations of names.
+Names: detectron2/modeling (COCO-InstanceSegmentation/mask_rcnn_R_50_FPN and R_101) and torchvision
+(maskrcnn_resnet50_fpn, resnet50, resnet101, resnet152), both of its generations of names.
 """
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -52,6 +53,7 @@ _IGNORED = re.compile(
     r".*num_batches_tracked|.*cell_anchors.*|pixel_mean|pixel_std|(stem\.)?fc\.(weight|bias)"
     r"|linear\.(weight|bias)"
 )
+_DEPTHS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
 _EPSILON = 1e-5  # of both projects' batch normalization
 
 
@@ -70,7 +72,7 @@ def neutral_names(weights: dict[str, np.ndarray]) -> tuple[str, dict[str, np.nda
     source = "detectron2" if any("stem.conv1" in name for name in weights) else "torchvision"
     patterns = _DETECTRON2 if source == "detectron2" else _TORCHVISION
     wanted = (
-        f"an R50-FPN Mask R-CNN or ResNet-50 of {source}; expected "
+        f"a ResNet-FPN Mask R-CNN or ResNet of {source}; expected such as "
         "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN, maskrcnn_resnet50_fpn or resnet50"
     )
     named, ignored = renamed(weights, patterns, _IGNORED, wanted)
@@ -116,6 +118,34 @@ def _renumbered(name: str) -> str:
     return re.sub(r"^mask_from0_(\d)", lambda m: f"mask{int(m[1]) + 1}", name)
 
 
+def blocks_of(weights: Iterable[str]) -> tuple[int, ...]:
+    """Counts the blocks of a ResNet's four stages.
+
+    Args:
+        weights: Neutral names.
+    """
+    found = {(m[1], m[2]) for name in weights if (m := re.match(r"res([2-5])\.(\d+)\.", name))}
+    return tuple(sum(stage == one for one, _ in found) for stage in "2345")
+
+
+def resnet_depth(weights: Iterable[str]) -> int:
+    """The number that a ResNet of bottleneck blocks is called by.
+
+    Args:
+        weights: Neutral names.
+
+    Raises:
+        ValueError: It is none of 50, 101 and 152.
+    """
+    blocks = blocks_of(weights)
+    if blocks not in _DEPTHS:
+        raise ValueError(
+            f"a ResNet with {blocks} blocks in its stages; expected ResNet-50 (3, 4, 6, 3), "
+            "ResNet-101 (3, 4, 23, 3) or ResNet-152 (3, 8, 36, 3)."
+        )
+    return _DEPTHS[blocks]
+
+
 class Importer:
     """Fills a Mask R-CNN's layers, and knows what has been used and filled.
 
@@ -130,7 +160,7 @@ class Importer:
         self._filled: set[int] = set()  # ids of variables
 
     def fill_backbone(self, backbone) -> None:
-        """Fills a ResNet-50."""
+        """Fills a ResNet of bottleneck blocks that has as many as the weights."""
         from official.vision.modeling.layers import nn_blocks
 
         kernel = self._kernel("stem")
@@ -141,7 +171,11 @@ class Importer:
         self._set(backbone.layers[1].kernel, kernel, "stem")
         self._norm(backbone.layers[2], "stem")
         blocks = [one for one in backbone.layers if isinstance(one, nn_blocks.BottleneckBlock)]
-        names = [f"res{s}.{i}" for s, n in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(n)]
+        names = [
+            f"res{stage}.{block}"
+            for stage, count in enumerate(blocks_of(self._weights), 2)
+            for block in range(count)
+        ]
         for name, block in zip(names, blocks, strict=True):
             layers = model_garden_compat.bottleneck_layers(block)
             for number, layer in enumerate(layers.main, 1):

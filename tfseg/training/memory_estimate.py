@@ -1,4 +1,9 @@
-"""What memory a training takes, estimated from its config before it starts."""
+"""What memory a training takes, estimated from its config and model before it starts."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tf_keras
 
 _GIB = 2**30
 _ROI_CELLS, _MASK_CELLS, _SAMPLES = 7 * 7, 14 * 14, 4  # RoIAlign's samples a cell
@@ -7,10 +12,12 @@ _ROI_CELLS, _MASK_CELLS, _SAMPLES = 7 * 7, 14 * 14, 4  # RoIAlign's samples a ce
 # that of mixed precision is not measured.
 _BASE_BYTES = 1.05 * _GIB
 _BYTES_PER_VALUE = 4.8  # float32, and what is there in passing
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+_KEPT_A_CONVOLUTION = 2  # its output, its normalization's
 _COPIES = 4  # weights, gradients, momentum, one in passing
 
 
-def estimate(params, num_values: int) -> float:
+def estimate(params, model: tf_keras.Model) -> float:
     """Bytes of memory at a training's peak, on the CPU.
 
     The program itself, the weights with what the optimizer keeps of each, and the values of the
@@ -18,17 +25,32 @@ def estimate(params, num_values: int) -> float:
 
     Args:
         params: ExperimentConfig.
-        num_values: Values of the model's weights.
+        model: The Mask R-CNN that the config describes.
     """
-    data = params.task.train_data
+    return (
+        _BASE_BYTES
+        + bytes_of_weights(params, model)
+        + bytes_of_batch(params, model, params.task.train_data.global_batch_size)
+    )
+
+
+def bytes_of_weights(params, model: tf_keras.Model) -> float:
+    """Bytes that the weights take, with what the optimizer keeps of each."""
     copies = _COPIES + bool(params.trainer.optimizer_config.ema)
+    return 4.0 * copies * model.count_params()
+
+
+def bytes_of_batch(params, model: tf_keras.Model, num_photos: int) -> float:
+    """Bytes that the forward pass of so many photos leaves for the backward pass."""
+    data = params.task.train_data
     share = 0.5 if data.dtype == "bfloat16" else 0.7 if params.task.bfloat16_on_cpu else 1.0
-    values = data.global_batch_size * values_per_image(params.task.model)
-    return _BASE_BYTES + 4 * copies * num_values + _BYTES_PER_VALUE * share * values
+    config = params.task.model
+    values = backbone_values(model.backbone, config.input_size) + head_values(config)
+    return _BYTES_PER_VALUE * share * num_photos * values
 
 
-def values_per_image(model) -> float:
-    """Counts the values that are kept of a photo for the backward pass.
+def head_values(model) -> float:
+    """Counts the values that all but the backbone keep of a photo for the backward pass.
 
     Args:
         model: official.vision.configs.maskrcnn.MaskRCNN.
@@ -46,22 +68,21 @@ def values_per_image(model) -> float:
     upsampled = 3 * _SAMPLES  # twice as high and wide
     mask_values = _MASK_CELLS * (convs + upsampled) * mask_head.num_filters
     return (
-        pixels * _backbone_values_per_pixel(model.backbone)
-        + pyramid
+        pyramid
         + model.roi_sampler.num_sampled_rois * box_values
         + model.mask_sampler.num_sampled_masks * mask_values
     )
 
 
-def _backbone_values_per_pixel(backbone) -> float:
-    """Of a ResNet: each convolution's output and its normalization's; other backbones as 50's."""
-    depth = backbone.resnet.model_id if backbone.type == "resnet" else 50
-    blocks = {
-        18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
-        152: (3, 8, 36, 3), 200: (3, 24, 36, 3),
-    }.get(depth, (3, 4, 6, 3))  # fmt: skip
-    of_block = 4 if depth < 50 else 12  # in multiples of the block's narrow width
-    stages = sum(
-        count * of_block * 64 * 2**stage / 4 ** (stage + 2) for stage, count in enumerate(blocks)
-    )
-    return 36 + stages
+def backbone_values(backbone: tf_keras.Model, input_size: Sequence[int]) -> int:
+    """Counts the values that a backbone keeps of a photo: of each convolution and normalization.
+
+    Args:
+        backbone: Built; any.
+        input_size: Height, width and channels.
+    """
+    shape = tf.TensorSpec([1, *input_size])
+    traced = tf.function(lambda images: backbone(images, training=False))
+    operations = traced.get_concrete_function(shape).graph.get_operations()
+    outputs = (one.outputs[0].shape for one in operations if one.type in _CONVOLUTIONS)
+    return _KEPT_A_CONVOLUTION * sum(shape.num_elements() for shape in outputs)

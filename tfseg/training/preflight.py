@@ -5,13 +5,15 @@ from pathlib import Path
 
 import psutil
 import tensorflow as tf
+import tf_keras
 
 from tfseg.checkpoint import recovery
 from tfseg.dataloaders import maskrcnn_input
-from tfseg.training import memory_estimate
+from tfseg.training import gpu_memory, memory_estimate
 
 _CHECKED_EXAMPLES = 200
 _GIB = 2**30
+_GPU_BASE_BYTES = 1.5 * _GIB  # CUDA, cuDNN and its work space; not measured
 
 
 def check_batch(params, num_replicas: int) -> None:
@@ -88,18 +90,38 @@ def check_disk(params, model_dir: str, num_values: int) -> None:
         )
 
 
-def describe(params, model_dir: str, num_values: int, num_replicas: int) -> str:
+def describe(params, model_dir: str, model: tf_keras.Model, num_replicas: int) -> str:
     """One line for people: what is going to be trained, on what, and what it will take."""
     trainer, data = params.trainer, params.task.train_data
     epochs = trainer.train_steps * data.global_batch_size / data.num_examples
     devices = f" on {num_replicas} devices" if num_replicas > 1 else ""
     height, width = params.task.model.input_size[:2]
+    num_values = model.count_params()
     disk = recovery.num_bytes(params, num_values) / _GIB
-    memory = memory_estimate.estimate(params, num_values) / _GIB
-    total = psutil.virtual_memory().total / _GIB
     return (
         f"{model_dir}: {trainer.train_steps} steps ({epochs:.1f} epochs), batch "
         f"{data.global_batch_size}{devices}, {height}x{width} pixels, {num_values / 1e6:.1f} M "
         f"weights; checkpoints every {trainer.checkpoint_interval} steps, up to {disk:.1f} GiB; "
-        f"memory about {memory:.1f} of {total:.0f} GiB"
+        f"{_memory(params, model, num_replicas)}"
+    )
+
+
+def _memory(params, model: tf_keras.Model, num_replicas: int) -> str:
+    """What the training takes of the machine's memory, or of each GPU's."""
+    gpu_bytes = gpu_memory.smallest_total() if tf.config.list_physical_devices("GPU") else None
+    if gpu_bytes is None:
+        needed = memory_estimate.estimate(params, model)
+        return f"memory about {needed / _GIB:.1f} of {psutil.virtual_memory().total / _GIB:.0f} GiB"
+    batch = params.task.train_data.global_batch_size // num_replicas
+    fixed = memory_estimate.bytes_of_weights(params, model) + _GPU_BASE_BYTES
+    a_photo = memory_estimate.bytes_of_batch(params, model, 1)
+    most = max(0, int((gpu_bytes - fixed) // a_photo))
+    told = (
+        f"memory about {(fixed + batch * a_photo) / _GIB:.1f} of {gpu_bytes / _GIB:.0f} GiB a GPU"
+    )
+    if batch <= most:
+        return told
+    return (
+        f"{told}, WHICH IS TOO MUCH: about {most} photos a GPU fit; lower "
+        f"task.train_data.global_batch_size to {most * num_replicas}, and the learning rate with it"
     )

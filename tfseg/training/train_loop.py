@@ -126,10 +126,10 @@ def _train(params, model_dir, prepared_set, init_from, category_map, distributio
     except tf.errors.OpError as error:
         raise _explained(error, params, model_dir) from error
     progress.global_step = runner.trainer.global_step
-    num_values = runner.trainer.model.count_params()
+    model = trainer.model
     if chief:
-        preflight.check_disk(params, model_dir, num_values)
-        print(preflight.describe(params, model_dir, num_values, distribution.num_replicas_in_sync))
+        preflight.check_disk(params, model_dir, model.count_params())
+        print(preflight.describe(params, model_dir, model, distribution.num_replicas_in_sync))
         print(
             f"{model_dir}: going on from step {start} of {train_steps}."
             if start
