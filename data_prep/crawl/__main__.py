@@ -3,9 +3,9 @@
 python -m data_prep.crawl --engine=bing --keyword="red dress" --category=dress --out_dir=PHOTOS
 python -m data_prep.crawl --engine=urls --urls_path=urls.txt --category=dress --out_dir=PHOTOS
 
-PHOTOS gets <category>/<hash>.jpg, as data_prep.auto_mask takes it, and manifest.jsonl: address,
-time, size, hashes and licence of every photo, and why the others were left out. A photo's licence
-is the search engine's word only: you answer for what you use. Run again, it goes on.
+PHOTOS gets <category>/<name>-<hash>.jpg, as data_prep.auto_mask takes it, and manifest.jsonl:
+address, time, size, hashes and licence of every photo, and why the others were left out. A photo's
+licence is the search engine's word only: you answer for what you use. Run again, it goes on.
 """
 
 from pathlib import Path
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
     command_line.refuse_arguments(argv)
     with command_line.one_line_errors("to go on"):
         from data_prep.crawl.fetch import Politeness
-        from data_prep.crawl.run import KEPT, Crawl
+        from data_prep.crawl.run import KEPT, NOT_PUBLIC, Crawl
 
         user_agent = f"{_ABOUT} (+{FLAGS.contact})" if FLAGS.contact else _ABOUT
         politeness = Politeness(
@@ -86,6 +86,11 @@ def main(argv: list[str]) -> None:
         print(
             f"{FLAGS.out_dir}/{FLAGS.category}: {kept} photos kept; left out: {left_out or 'none'}"
         )
+        if outcomes[NOT_PUBLIC] and not FLAGS.local_hosts:
+            print(
+                f"{outcomes[NOT_PUBLIC]} addresses are not public ones; --local_hosts allows those "
+                "of local networks."
+            )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -22,6 +23,10 @@ from tfseg.io.folder_lock import only_one
 
 MANIFEST_NAME = "manifest.jsonl"
 KEPT = "kept"
+NOT_PUBLIC = "not_a_public_host"
+# A flag or the host may say otherwise next time.
+_BY_CHOICE = {NOT_PUBLIC, "robots_disallow", "robots_too_slow"}
+_MAX_STEM = 60  # characters: four bytes each stay below a file system's 255
 _IN_HAND = 4  # candidates a worker, so that memory stays small
 
 
@@ -71,7 +76,7 @@ class Crawl:
     """A crawl into a folder; goes on where an earlier one stopped.
 
     Args:
-        out_dir: gets <category>/<hash>.jpg and manifest.jsonl.
+        out_dir: gets <category>/<name>-<hash>.jpg and manifest.jsonl.
         category: the folder's name.
         keyword: for the manifest.
         politeness: towards hosts.
@@ -181,17 +186,23 @@ class Crawl:
         near = self._near.find(photo.perceptual_hash)
         if near is not None:
             return replace(entry, outcome="near_duplicate", file_name=near)
-        name = f"{self._category}/{sha256[:16]}{photo.suffix}"
+        name = f"{self._category}/{_file_stem(candidate.url)}-{sha256[:8]}{photo.suffix}"
         write_whole(self._out_dir / name, contents, "a photo")
         return replace(entry, file_name=name)
 
     def _remember(self, entry: ManifestEntry) -> None:
-        if entry.is_final:
+        if entry.is_final and entry.outcome not in _BY_CHOICE:
             self._done.add(entry.url)
         if entry.outcome == KEPT:
             self._hashes[entry.sha256] = entry.file_name
             self._near.add(entry.perceptual_hash, entry.file_name)
             self._num_kept += entry.category == self._category
+
+
+def _file_stem(url: str) -> str:
+    """What the photo is called where it comes from, as part of a file name."""
+    name = unquote(urlsplit(url).path).rpartition("/")[2].rpartition(".")[0]
+    return re.sub(r"[^\w-]+", "-", name)[:_MAX_STEM].strip("-") or "photo"
 
 
 def read_manifest(path: Path) -> list[ManifestEntry]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_prep.download.http import progress_bar
+from tfseg.io.tar_files import plain_members
 
 _CHUNK_BYTES = 1 << 20
 
@@ -33,7 +34,7 @@ def unpack_tar(tar_path: Path, folder: Path, holds: str, check: Callable[[Path],
             _Counted(tar_path, bar.update) as stream,
             tarfile.open(fileobj=stream, mode="r|") as tar,
         ):
-            tar.extractall(aside, filter="data")
+            tar.extractall(aside, members=plain_members(tar), filter="data")
     except tarfile.TarError as error:
         raise ValueError(
             f"{tar_path}: cannot be unpacked ({error}); remove it, run again."

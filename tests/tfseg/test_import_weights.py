@@ -210,6 +210,32 @@ def test_a_weight_that_reaches_beyond_its_storage_is_refused(tmp_path):
         torch_files._View(storage, 2, (2, 2), (3, 1)).array()
 
 
+@pytest.mark.parametrize("name", ["numpy_evil.ndarray", "numpy.testing.ndarray", "numpy.scalar"])
+def test_read_weights_imports_nothing_beside_numpys_own(tmp_path, monkeypatch, name):
+    from tfseg.checkpoint.torch_files import read_weights
+
+    (tmp_path / "numpy_evil.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w'); ndarray = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    module, _, attribute = name.rpartition(".")
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(f"c{module}\n{attribute}\n.".encode())
+
+    with pytest.raises(ValueError, match=rf"evil\.pkl: cannot be read.*it holds a {name}"):
+        read_weights(str(path))
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_read_weights_reads_every_protocol(tmp_path, protocol):
+    from tfseg.checkpoint.torch_files import read_weights
+
+    weights = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(pickle.dumps({"model": weights}, protocol))
+    read = read_weights(str(path))
+    np.testing.assert_array_equal(read["a"], weights["a"])
+
+
 def test_read_weights_runs_no_code_of_the_file(tmp_path):
     from tfseg.checkpoint.torch_files import read_weights
 

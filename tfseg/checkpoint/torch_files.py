@@ -21,6 +21,17 @@ _STORAGE_DTYPES = {
     "BoolStorage": np.bool_,
 }
 _PLAIN = {("collections", "OrderedDict"): collections.OrderedDict}
+# What numpy's arrays are pickled by, in both of its layouts, and Python 2's bytes.
+_NUMPY = {
+    (module, name): (module.replace("numpy.core", "numpy._core"), name)
+    for modules, names in (
+        (("numpy",), ("ndarray", "dtype")),
+        (("numpy.core.multiarray", "numpy._core.multiarray"), ("_reconstruct", "scalar")),
+        (("numpy.core.numeric", "numpy._core.numeric"), ("_frombuffer",)),
+    )
+    for module in modules
+    for name in names
+} | {("_codecs", "encode"): ("_codecs", "encode")}
 
 
 class _Storage:
@@ -74,13 +85,8 @@ class _Unpickler(pickle.Unpickler):
             return _View
         if module == "torch._utils" and name == "_rebuild_parameter":
             return lambda view, *_: view
-        numpy_names = {"_reconstruct", "scalar", "ndarray", "dtype"}
-        if (
-            module.startswith("numpy")
-            and name in numpy_names
-            or (module, name) == (*("_codecs", "encode"),)
-        ):
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        if (module, name) in _NUMPY:
+            return super().find_class(*_NUMPY[module, name])
         raise pickle.UnpicklingError(f"it holds a {module}.{name}")
 
     def persistent_load(self, pid):

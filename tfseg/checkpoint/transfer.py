@@ -19,6 +19,7 @@ import tensorflow as tf
 from tfseg.checkpoint import trained_model
 from tfseg.checkpoint.variables import variables_by_path
 from tfseg.configs import experiment
+from tfseg.io.tar_files import plain_members
 from tfseg.modeling import model_garden_compat
 from tfseg.modeling.factory import modules_of
 from tfseg.zoo import packaged_models
@@ -204,7 +205,9 @@ def find_published(init_from: str, scratch: Path) -> str:
     if path.is_file() and tarfile.is_tarfile(path):
         try:
             with tarfile.open(path) as archive:
-                archive.extractall(scratch / "unpacked", filter="data")
+                archive.extractall(
+                    scratch / "unpacked", members=plain_members(archive), filter="data"
+                )
         except (tarfile.TarError, EOFError, zlib.error) as error:
             raise ValueError(
                 f"--init_from={init_from}: cannot be unpacked ({error}); download it again."

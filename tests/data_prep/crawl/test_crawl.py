@@ -13,7 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
-from data_prep.crawl import engines
+from data_prep.crawl import engines, run
 from data_prep.crawl.checks import NearDuplicates, check_photo, perceptual_hash
 from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
 from data_prep.crawl.run import Crawl, read_manifest
@@ -84,7 +84,7 @@ def test_manifest_describes_what_was_kept(server, tmp_path):
     contents = jpeg(1)
     sha256 = hashlib.sha256(contents).hexdigest()
     assert (tmp_path / entry["file_name"]).read_bytes() == contents
-    assert entry["file_name"] == f"dress/{sha256[:16]}.jpg"
+    assert entry["file_name"] == f"dress/1-{sha256[:8]}.jpg"
     assert entry["sha256"] == sha256
     assert (entry["width"], entry["height"], entry["num_bytes"]) == (320, 260, len(contents))
     assert (entry["licence"], entry["keyword"]) == ("unknown", "red dress")
@@ -207,6 +207,42 @@ def test_local_networks_are_refused_unless_allowed(server):
     with pytest.raises(FetchError, match="not_a_public_host"):
         Fetcher(politeness).fetch(f"{server.url}/good/1.jpg")
     assert server.requests == []
+
+
+def test_what_a_flag_may_allow_is_asked_for_again(server, tmp_path):
+    refused = Politeness("tester/1.0", requests_per_s=500, public_hosts_only=True)
+    assert crawl(tmp_path, server, "/good/1.jpg", politeness=refused) == {"not_a_public_host": 1}
+    assert crawl(tmp_path, server, "/good/1.jpg", "/private/a.jpg") == {
+        "kept": 1,
+        "robots_disallow": 1,
+    }
+    ignoring = polite(obeys_robots=False)
+    counts = crawl(tmp_path, server, "/good/1.jpg", "/private/a.jpg", politeness=ignoring)
+    assert counts["known already"] == 1 and counts["robots_disallow"] == 0
+
+
+def test_the_flag_for_local_networks_is_named(server, tmp_path):
+    (tmp_path / "urls.txt").write_text(f"{server.url}/good/1.jpg\n")
+    command = [sys.executable, "-m", "data_prep.crawl", "--engine=urls", "--category=dress"]
+    command += [f"--urls_path={tmp_path / 'urls.txt'}", f"--out_dir={tmp_path / 'out'}"]
+    done = subprocess.run(command, cwd=REPO_DIR, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "1 addresses are not public ones; --local_hosts allows" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "stem"),
+    [
+        ("https://a.shop/p/red%20dress,%20silk.JPG?w=3", "red-dress-silk"),
+        ("https://a.shop/кле́ш.webp", "кле-ш"),
+        ("file:///photos/IMG_0001.jpeg", "IMG_0001"),
+        ("https://a.shop/", "photo"),
+        ("https://a.shop/..%2F..%2Fetc.jpg", "etc"),
+        (f"https://a.shop/{'x' * 300}.jpg", "x" * 60),
+    ],
+)
+def test_a_photo_is_called_what_it_was_called(url, stem):
+    assert run._file_stem(url) == stem
 
 
 def test_a_killed_crawl_goes_on(server, tmp_path):

@@ -41,6 +41,21 @@ def test_unpack_tar_takes_the_folder_of_the_file(tmp_path, prefix):
     assert sorted(p.name for p in (tmp_path / "photos.lmdb").iterdir()) == ["data.mdb", "lock.mdb"]
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_unpack_tar_takes_no_links_and_devices(tmp_path, kind):
+    """Chains of links lead outside of Python 3.11.7's own filter (CVE-2025-4517)."""
+    tar_path = tmp_path / "x.tar"
+    with tarfile.open(tar_path, "w") as tar:
+        data = tarfile.TarInfo("photos.lmdb/data.mdb")
+        tar.addfile(data, io.BytesIO())
+        other = tarfile.TarInfo("photos.lmdb/other")
+        other.type, other.linkname = kind, "data.mdb"
+        tar.addfile(other)
+    with pytest.raises(ValueError, match=r"x\.tar: cannot be unpacked \('photos\.lmdb/other' is a"):
+        unpack_tar(tar_path, tmp_path / "photos.lmdb", "data.mdb", accept)
+    assert not (tmp_path / "photos.lmdb").exists()
+
+
 def test_unpack_tar_begins_anew_after_an_interruption(tmp_path):
     tar_path = write_tar(tmp_path / "x.tar", {"photos.lmdb/data.mdb": PIXELS})
     leftover = tmp_path / ".photos.lmdb.unpacking" / "old"
