@@ -19,7 +19,7 @@ from absl import flags
 
 from serving.client.connection import ImageError, ServingError
 from serving.client.flags import client_arguments, define_server_flags
-from serving.client.photo_sources import find_photos
+from serving.client.photo_sources import find_photos, read_photo
 from serving.client.segmentation_client import SegmentationClient
 from tfseg.io import command_line
 from tfseg.io.atomic_files import write_whole
@@ -120,7 +120,7 @@ def main(argv: list[str]) -> None:
     if len(argv) < 2:
         sys.exit("error: no photos; give files or folders after the flags.")
     with command_line.one_line_errors(also=(ServingError,)):
-        photos = [photo.read_bytes() for photo in find_photos(argv[1:])]
+        photos = [read_photo(photo) for photo in find_photos(argv[1:])]
         counts = [int(count) for count in FLAGS.clients]
         figures = []
         with SegmentationClient(**client_arguments()) as client:

@@ -15,6 +15,7 @@ from absl import flags
 from tfseg import evaluation_flags
 from tfseg.io import command_line
 from tfseg.io.atomic_files import write_whole
+from tfseg.io.photo_files import read_photo_bytes
 
 FLAGS = flags.FLAGS
 
@@ -50,7 +51,7 @@ def photo_source(run):
         for image_id, image in run.ground_truth.imgs.items():
             path = folder / image["file_name"]
             if path.is_file():
-                yield image_id, path.read_bytes()
+                yield image_id, read_photo_bytes(path)
 
     return read_files
 

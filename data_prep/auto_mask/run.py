@@ -23,7 +23,7 @@ from data_prep.ordered_pool import OrderedPool
 from data_prep.readers.photo_encoding import PhotoError, prepare_photo, unreadable
 from tfseg.io.atomic_files import write_whole
 from tfseg.io.folder_lock import only_one
-from tfseg.io.photo_files import find_files
+from tfseg.io.photo_files import find_files, read_photo_bytes
 
 OVERLAYS_NAME = "overlays"
 _MAX_PIXELS = 120_000_000
@@ -212,7 +212,10 @@ def read_photo(path: Path) -> np.ndarray:
     Raises:
         PhotoError: It is damaged or larger than 120 megapixels.
     """
-    encoded = path.read_bytes()
+    try:
+        encoded = read_photo_bytes(path)
+    except OSError as error:
+        raise PhotoError("photo_unreadable", error.strerror or str(error)) from error
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             size_hw = (image.height, image.width)

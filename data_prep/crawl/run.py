@@ -20,6 +20,7 @@ from data_prep.crawl.engines import Candidate
 from data_prep.crawl.fetch import Fetcher, FetchError, Politeness
 from tfseg.io.atomic_files import write_whole
 from tfseg.io.folder_lock import only_one
+from tfseg.io.photo_files import read_photo_bytes
 
 MANIFEST_NAME = "manifest.jsonl"
 KEPT = "kept"
@@ -149,7 +150,7 @@ class Crawl:
         try:
             if candidate.url.startswith("file:"):
                 path = Path(unquote(urlsplit(candidate.url).path))
-                return _Fetched(candidate, path.read_bytes())
+                return _Fetched(candidate, read_photo_bytes(path))
             return _Fetched(candidate, self._fetcher.fetch(candidate.url))
         except FetchError as error:
             return _Fetched(candidate, error=error)

@@ -1,14 +1,13 @@
 """Photos that lie as files below a folder."""
 
+import errno
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from data_prep.readers.photo_conversion import RawPhoto
 from data_prep.readers.photo_encoding import PhotoError
-from tfseg.io.photo_files import find_files
-
-MAX_PHOTO_BYTES = 512 * 2**20
+from tfseg.io.photo_files import find_files, read_photo_bytes
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,14 @@ class PhotoFolder:
             path = (self.path / name).resolve()
             if not path.is_relative_to(self.path.resolve()):
                 raise PhotoError("photo_name_outside_folder", f"{name!r} is not below {self.path}")
-            if path.exists() and not path.is_file():
-                raise PhotoError("photo_unreadable", f"{name} is no file, but a folder or device")
-            if path.stat().st_size > MAX_PHOTO_BYTES:
-                size_mb = path.stat().st_size / 2**20
-                raise PhotoError(
-                    "photo_too_large", f"{name} has {size_mb:,.0f} MB, expected at most 512"
-                )
-            return path.read_bytes()
+            return read_photo_bytes(path)
         except (FileNotFoundError, NotADirectoryError):
             raise PhotoError("photo_missing", f"looked in {self.path}: {self._contents}") from None
         except (OSError, ValueError) as error:  # ValueError: a name with a NUL
             if isinstance(error, PhotoError):
                 raise
-            raise PhotoError("photo_unreadable", str(error)) from error
+            too_large = isinstance(error, OSError) and error.errno == errno.EFBIG
+            told = getattr(error, "strerror", None) or error
+            raise PhotoError(
+                "photo_too_large" if too_large else "photo_unreadable", f"{name} {told}"
+            ) from error

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tfseg.io.photo_files import PHOTO_SUFFIXES, find_files
+from tfseg.io.photo_files import PHOTO_SUFFIXES, find_files, read_photo_bytes
 
 _URL_TIMEOUT_S = 30
 _MAX_URL_BYTES = 256 * 2**20
@@ -74,6 +74,15 @@ def _is_this_machine(host: str) -> bool:
 
 
 Photo = Path | LocalUrl
+
+
+def read_photo(photo: Photo) -> bytes:
+    """Reads or fetches a photo.
+
+    Raises:
+        OSError: It cannot be had, or is no file or too large to be a photo.
+    """
+    return read_photo_bytes(photo) if isinstance(photo, Path) else photo.read_bytes()
 
 
 def find_photos(arguments: Iterable[str | Path]) -> list[Photo]:

@@ -15,7 +15,7 @@ from serving.client.connection import (
     ServerBusyError,
     ServingError,
 )
-from serving.client.photo_sources import Photo, overlay_paths
+from serving.client.photo_sources import Photo, overlay_paths, read_photo
 from tfseg.structures.detection_files import PhotoPictures, write_results
 from tfseg.structures.detections import Detections
 from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
@@ -108,7 +108,7 @@ class PhotoRun:
         answers: list[ServingError | None] = []
         for _, photo, _ in jobs:
             try:
-                images.append(readable_by_the_model(photo.read_bytes()))
+                images.append(readable_by_the_model(read_photo(photo)))
                 answers.append(None)
             except OSError as error:
                 images.append(None)

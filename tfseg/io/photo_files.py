@@ -5,6 +5,8 @@ library serves: pathlib walks, and the few signatures that matter here are short
 """
 
 import dataclasses
+import errno
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ PHOTO_SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".avif", ".heic", ".heif"),
 )
+MAX_PHOTO_BYTES = 512 * 2**20
 _NUM_NAMED = 5
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -46,6 +49,22 @@ class FoundFiles:
             more = ", ..." if len(self.others) > _NUM_NAMED else ""
             files = "1 file" if len(self.others) == 1 else f"{len(self.others)} files"
             print(f"{files} of other kinds passed over: {named}{more}", file=sys.stderr)
+
+
+def read_photo_bytes(path: Path) -> bytes:
+    """Reads a photo's file.
+
+    Raises:
+        OSError: It cannot be read, is no file (a pipe would be waited for, without end), or has
+            more than MAX_PHOTO_BYTES.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "is no file, but a folder or device", str(path))
+    if found.st_size > MAX_PHOTO_BYTES:
+        what = f"has {found.st_size / 2**20:,.0f} MB, expected at most {MAX_PHOTO_BYTES >> 20}"
+        raise OSError(errno.EFBIG, what, str(path))
+    return path.read_bytes()
 
 
 def is_photo_name(name: str) -> bool:

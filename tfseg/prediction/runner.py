@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
+from tfseg.io.photo_files import read_photo_bytes
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, output_names
 from tfseg.structures.detection_files import PhotoPictures
@@ -123,7 +124,7 @@ class PhotoPrediction:
         readable = []
         for photo in photos:
             try:
-                encoded = photo.path.read_bytes()
+                encoded = read_photo_bytes(photo.path)
                 readable.append((photo, len(encoded), readable_by_the_model(encoded)))
             except OSError as error:
                 answers[photo.name] = 0, error.strerror or str(error)

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tfseg.io.photo_files import read_photo_bytes
 from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 
 
@@ -27,7 +28,7 @@ def bytes_of(photo) -> bytes:
     if isinstance(photo, str | os.PathLike):
         path = Path(photo).expanduser()
         try:
-            encoded = path.read_bytes()
+            encoded = read_photo_bytes(path)
         except OSError as error:
             raise ValueError(f"{path}: cannot read the photo ({error.strerror}).") from None
         return readable_by_the_model(encoded)

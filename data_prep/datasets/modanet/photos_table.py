@@ -34,6 +34,7 @@ def read_post_ids(path: Path, photo_ids: set[int]) -> dict[int, int | None]:
     """
     try:
         with closing(_connect(path)) as connection:
+            _check_is_table(connection)
             rows = connection.execute("SELECT id, post_id FROM photos")
             return {photo_id: post_id for photo_id, post_id in rows if photo_id in photo_ids}
     except (sqlite3.Error, EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
@@ -41,6 +42,17 @@ def read_post_ids(path: Path, photo_ids: set[int]) -> dict[int, int | None]:
             f"{path}: cannot read its table `photos` ({error}); expected PaperDoll's "
             "chictopia.sqlite3, or chictopia.sql.gz, whole; get it again."
         ) from error
+
+
+def _check_is_table(connection: sqlite3.Connection) -> None:
+    """A view could yield rows without end; a virtual table runs what its name asks for."""
+    found = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = 'photos'")
+    row = found.fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError("no such table: photos")
+    kind, made_by = row
+    if kind != "table" or "VIRTUAL" in made_by[:20].upper():
+        raise sqlite3.DatabaseError(f"photos is a {kind}, no plain table")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -18,7 +18,7 @@ from data_prep.readers.photo_conversion import (
 from data_prep.readers.photo_encoding import png_is_whole
 from data_prep.readers.photo_folder import PhotoFolder
 from data_prep.readers.raw_dataset import ImageKey, Note, RawSource
-from tfseg.io.photo_files import is_photo_name
+from tfseg.io.photo_files import is_photo_name, read_photo_bytes
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def mask_folder_source(
 
 def _read_mask(path: Path) -> np.ndarray:
     """uint8 [height, width] of 0 and 1; a mask may be written as 0 and 255, or as 0 and 1."""
-    encoded = path.read_bytes()
+    encoded = read_photo_bytes(path)
     if not png_is_whole(encoded):
         raise ValueError(f"{path}: a checksum of the PNG is wrong")
     with Image.open(io.BytesIO(encoded)) as image:

@@ -167,3 +167,16 @@ def test_find_raw_files_takes_the_dump_where_it_is_not_unpacked(tmp_path):
     assert find_raw_files(raw_dir).photos_db == unpacked
     unpacked.unlink()
     assert find_raw_files(raw_dir).photos_db == packed
+
+
+def test_a_view_in_the_tables_place_is_not_read(tmp_path):
+    """It could yield rows without end."""
+    path = tmp_path / "chictopia.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE VIEW photos AS WITH RECURSIVE n(id) AS "
+            "(SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id, id AS post_id FROM n"
+        )
+    connection.close()
+    with pytest.raises(ValueError, match=r"sqlite3: cannot .*\(photos is a view, no"):
+        read_post_ids(path, {1})

@@ -1,8 +1,10 @@
 import io
+import os
 
 import pytest
 from PIL import Image
 
+from tfseg.io import photo_files
 from tfseg.io.photo_files import find_files, is_photo_name, kind_of
 
 
@@ -75,3 +77,17 @@ def test_kind_of_what_pillow_writes(kind):
 )
 def test_kind_of_others(encoded, kind):
     assert kind_of(encoded) == kind
+
+
+def test_what_is_no_photo_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with (tmp_path / "endless.jpg").open("wb") as file:
+        file.truncate(photo_files.MAX_PHOTO_BYTES + 1)
+    (tmp_path / "good.jpg").write_bytes(b"\xff\xd8")
+    assert photo_files.read_photo_bytes(tmp_path / "good.jpg") == b"\xff\xd8"
+    with pytest.raises(OSError, match="is no file, but a folder or device"):
+        photo_files.read_photo_bytes(tmp_path / "pipe.jpg")
+    with pytest.raises(OSError, match="has 512 MB, expected at most 512"):
+        photo_files.read_photo_bytes(tmp_path / "endless.jpg")
+    with pytest.raises(FileNotFoundError):
+        photo_files.read_photo_bytes(tmp_path / "none.jpg")
