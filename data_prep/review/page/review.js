@@ -17,6 +17,7 @@ let marks = [];
 let stroke = null;
 let loading = 0;
 let failed = false;
+const decisions = []; // of this tab, the last one last
 const underway = new Set(); // photos that the server is changing
 
 async function ask(path, body) {
@@ -153,13 +154,15 @@ function move(step) {
   return show();
 }
 
-/** Has the server change the photo; `after` is left out if the reviewer has gone on by then. */
-async function change(path, body, after) {
-  const photo = shown[index];
-  if (!photo) return;
+/**
+ * Has the server change the photo; `after` is left out if the reviewer has gone on by then.
+ * Gives whether it was changed.
+ */
+async function change(path, body, after, photo = shown[index]) {
+  if (!photo) return false;
   if (underway.has(photo)) {
     tell("still at work on this photo");
-    return;
+    return false;
   }
   underway.add(photo);
   try {
@@ -168,17 +171,40 @@ async function change(path, body, after) {
     describe();
   } catch (error) {
     tell(`${photo.name} not saved: ${error.message}`);
-    return;
+    return false;
   } finally {
     underway.delete(photo);
   }
   if (after && shown[index] === photo) after(photo);
+  return true;
 }
 
 /** A photo that has not been seen cannot be decided; one that cannot be shown can be rejected. */
-function decide(review, after) {
-  if (photoImage || (failed && review !== "accepted")) return change("decide", { review }, after);
-  tell(failed ? "this photo cannot be shown" : "this photo is not shown yet");
+async function decide(review) {
+  if (!photoImage && !(failed && review !== "accepted")) {
+    tell(failed ? "this photo cannot be shown" : "this photo is not shown yet");
+    return;
+  }
+  const photo = shown[index];
+  const before = photo.review;
+  if (await change("decide", { review }, () => move(1))) decisions.push({ photo, before });
+}
+
+/** Takes the last decision back, whatever is shown by now, and shows its photo. */
+async function undo() {
+  const last = decisions[decisions.length - 1] || { photo: shown[index], before: "pending" };
+  if (!last.photo || last.photo.review === last.before) {
+    tell("no decision to undo");
+    return;
+  }
+  if (!(await change("decide", { review: last.before }, null, last.photo))) return;
+  decisions.pop();
+  if (!shown.includes(last.photo)) byId("filter").value = "all";
+  if (shown[index] === last.photo) return;
+  shown = byId("filter").value === "all" ? photos : shown;
+  index = shown.indexOf(last.photo);
+  await show();
+  tell(`${last.photo.name} is ${last.before} again`);
 }
 
 async function cutAnew() {
@@ -202,9 +228,9 @@ async function cutAnew() {
 }
 
 const KEYS = {
-  a: () => decide("accepted", () => move(1)),
-  r: () => decide("rejected", () => move(1)),
-  u: () => decide("pending"),
+  a: () => decide("accepted"),
+  r: () => decide("rejected"),
+  u: undo,
   ArrowLeft: () => move(-1),
   ArrowRight: () => move(1),
   k: () => move(-1),

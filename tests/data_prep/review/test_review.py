@@ -181,6 +181,28 @@ def test_masking_again_keeps_decisions(masks_dir, tmp_path, monkeypatch):
     assert "dress/b.jpg" not in (masks_dir / "masks.csv").read_text()
 
 
+def test_undo_takes_back_the_last_decision_whatever_is_shown(masks_dir):
+    with reviewing(masks_dir) as (_, url), chromium_page() as page:
+        names = [photo["name"] for photo in requests.get(f"{url}photos").json()["photos"]]
+        page.goto(url)
+        for key, name in (("a", names[0]), ("r", names[1])):
+            wait_for(page, name)
+            page.keyboard.press(key)
+        wait_for(page, names[2])
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("u")
+        wait_for(page, names[1])
+        page.wait_for_function("document.getElementById('message').textContent.includes('is pending again')")
+        assert reviews(masks_dir)[names[0]] == "accepted"
+        assert reviews(masks_dir)[names[1]] == "pending"
+        page.keyboard.press("u")
+        wait_for(page, names[0])
+        page.wait_for_function("document.getElementById('state').textContent === 'pending'")
+        page.keyboard.press("u")
+        page.wait_for_function("document.getElementById('message').textContent === 'no decision to undo'")
+    assert set(reviews(masks_dir).values()) == {"pending"}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
