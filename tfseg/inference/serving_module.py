@@ -214,6 +214,7 @@ def _answer_by_image(inputs, found, class_names, as_crops: bool) -> dict[str, tf
     """Lays the answer out by image of the batch, blank where it was not decoded."""
     with tf.device("cpu:0"):
         ok = tf.equal(inputs.error, "")
+        found = _with_masks(found, inputs.image_size_hw, as_crops)
         kept = tf.gather(found["kept"], inputs.row) & ok[:, None]
         num_detections = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
         # The reduction over no image at all gives int32's lowest value.
@@ -236,22 +237,35 @@ def _answer_by_image(inputs, found, class_names, as_crops: bool) -> dict[str, tf
             "image_size_hw": tf.where(ok[:, None], tf.gather(inputs.image_size_hw, inputs.row), 0),
         }
         if as_crops:
-            crops = tf.cast(tf.round(255 * found["mask_probs"]), tf.uint8)
-            answer["mask_crops"] = by_image(_by_row(crops, found["kept"]), tf.constant(0, tf.uint8))
+            answer["mask_crops"] = by_image(found["masks"], tf.constant(0, tf.uint8))
         else:
-            mask_rle = _mask_rle(found, inputs.image_size_hw)
-            answer["mask_rle"] = by_image(_by_row(mask_rle, found["kept"]), "")
+            answer["mask_rle"] = by_image(found["masks"], "")
         return answer
 
 
-def _mask_rle(found, image_size_hw) -> tf.Tensor:
-    """Returns string [num_kept], the RLEs of the kept detections' masks."""
-    kept_at = tf.where(found["kept"])
-    return mask_rle.rle_from_box_masks(
-        found["mask_probs"],
-        tf.gather_nd(found["boxes_yxyx"], kept_at),
-        tf.gather(image_size_hw, kept_at[:, 0]),
-    )
+def _with_masks(found, image_size_hw, as_crops: bool) -> dict[str, tf.Tensor]:
+    """Replaces "mask_probs" by "masks" [num_rows, n, ...]; who has no pixel is kept no more.
+
+    What is kept comes first, in its order.
+    """
+    found = dict(found)
+    kept, probs = found["kept"], found.pop("mask_probs")
+    if as_crops:
+        masks = tf.cast(tf.round(255 * probs), tf.uint8)
+        has_pixels = tf.reduce_max(probs, axis=[1, 2]) >= 0.5
+    else:
+        kept_at = tf.where(kept)
+        run_lengths = mask_rle.run_lengths_of_box_masks(
+            probs,
+            tf.gather_nd(found["boxes_yxyx"], kept_at),
+            tf.gather(image_size_hw, kept_at[:, 0]),
+        )
+        masks = mask_rle.encode_run_lengths(run_lengths)
+        has_pixels = run_lengths.row_lengths() > 1
+    found["masks"] = _by_row(masks, kept)
+    found["kept"] = _by_row(has_pixels, kept)
+    order = tf.argsort(tf.cast(found["kept"], tf.int32), direction="DESCENDING", stable=True)
+    return {name: tf.gather(values, order, batch_dims=1) for name, values in found.items()}
 
 
 def _by_row(values, kept) -> tf.Tensor:

@@ -8,10 +8,10 @@ Format: cocoapi, common/maskApi.c (rleEncode, rleToString).
 import tensorflow as tf
 
 
-def rle_from_box_masks(
+def run_lengths_of_box_masks(
     mask_probs: tf.Tensor, boxes_yxyx: tf.Tensor, image_size_hw: tf.Tensor
-) -> tf.Tensor:
-    """Pastes masks into their photos and encodes them.
+) -> tf.RaggedTensor:
+    """Pastes masks into their photos.
 
     A photo's pixel belongs to the mask where the probability, interpolated linearly between cell
     centres at the pixel's centre and zero outside the box, is at least 0.5 (as Detectron2 pastes).
@@ -22,16 +22,15 @@ def rle_from_box_masks(
         image_size_hw: int32 [num_masks, 2], each mask's photo.
 
     Returns:
-        string [num_masks], the `counts` of COCO's compressed RLE, equal to pycocotools' byte for
-        byte.
+        int32 [num_masks, (num_runs)], COCO's run lengths: down columns, zeros first. A mask without
+        a pixel is one run.
     """
-    run_lengths = tf.map_fn(
+    return tf.map_fn(
         lambda mask: _run_lengths(*mask),
         (mask_probs, boxes_yxyx, image_size_hw),
         fn_output_signature=tf.RaggedTensorSpec([None], tf.int32, ragged_rank=0),
         parallel_iterations=8,
     )
-    return encode_run_lengths(run_lengths)
 
 
 def _run_lengths(mask_probs, box_yxyx, image_size_hw) -> tf.Tensor:

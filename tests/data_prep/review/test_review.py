@@ -192,14 +192,18 @@ def test_undo_takes_back_the_last_decision_whatever_is_shown(masks_dir):
         page.keyboard.press("ArrowRight")
         page.keyboard.press("u")
         wait_for(page, names[1])
-        page.wait_for_function("document.getElementById('message').textContent.includes('is pending again')")
+        page.wait_for_function(
+            "document.getElementById('message').textContent.includes('is pending again')"
+        )
         assert reviews(masks_dir)[names[0]] == "accepted"
         assert reviews(masks_dir)[names[1]] == "pending"
         page.keyboard.press("u")
         wait_for(page, names[0])
         page.wait_for_function("document.getElementById('state').textContent === 'pending'")
         page.keyboard.press("u")
-        page.wait_for_function("document.getElementById('message').textContent === 'no decision to undo'")
+        page.wait_for_function(
+            "document.getElementById('message').textContent === 'no decision to undo'"
+        )
     assert set(reviews(masks_dir).values()) == {"pending"}
 
 

@@ -330,3 +330,29 @@ def test_serving_module_threshold_out_of_range(tiny_model):
 def test_serving_module_number_of_thresholds(tiny_model):
     with pytest.raises(ValueError, match="got 2 numbers, expected one, or one for each of 3"):
         ServingModule(tiny_model, (64, 96), 5, ("bag", "belt", "boots"), score_threshold=(0.5, 0.5))
+
+
+@pytest.mark.parametrize("as_crops", [False, True])
+def test_a_mask_without_a_pixel_is_not_answered(as_crops):
+    from tfseg.inference import serving_module
+
+    found = {
+        "boxes_yxyx": tf.constant([[[0.0, 0, 4, 4], [0, 0, 5, 5], [0, 0, 6, 6]]] * 2),
+        "class_ids": tf.constant([[1, 2, 3], [4, 5, 6]]),
+        "scores": tf.constant([[0.9, 0.8, 0.7], [0.6, 0.5, 0.4]]),
+        "kept": tf.constant([[True, True, True], [True, False, False]]),
+        # The second and the last have no cell of 0.5.
+        "mask_probs": tf.constant([0.9, 0.4, 0.6, 0.3])[:, None, None] * tf.ones([4, 2, 2]),
+    }
+    size_hw = tf.constant([[8, 8], [8, 8]])
+
+    answer = serving_module._with_masks(found, size_hw, as_crops)
+
+    assert answer["kept"].numpy().tolist() == [[True, True, False], [False, False, False]]
+    assert answer["class_ids"].numpy()[0, :2].tolist() == [1, 3]
+    assert answer["boxes_yxyx"].numpy()[0, 1].tolist() == [0, 0, 6, 6]
+    second = answer["masks"].numpy()[0, 1]
+    if as_crops:
+        assert second.max() == 153
+    else:
+        assert 0 < coco_mask.area({"size": [8, 8], "counts": second}) <= 36

@@ -5,7 +5,11 @@ import pytest
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from tfseg.ops.mask_rle import encode_run_lengths, rle_from_box_masks
+from tfseg.ops.mask_rle import encode_run_lengths, run_lengths_of_box_masks
+
+
+def rle_from_box_masks(*masks):
+    return encode_run_lengths(run_lengths_of_box_masks(*masks))
 
 
 @functools.cache
