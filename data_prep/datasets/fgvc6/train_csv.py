@@ -137,7 +137,7 @@ class TrainCsv:
                     values = text.split(separator, place + 1)
                     name = values[place].strip(b'" \r\n\t') if len(values) > place else b""
                     name = name.replace(b"\\", b"/").rpartition(b"/")[2]
-                    if _IMAGE_NAME.fullmatch(name):
+                    if _IMAGE_NAME.fullmatch(name) and _is_text(name):
                         name = name if b"." in name else name + b".jpg"
                         number = numbers.setdefault(name, len(numbers))
                         rows.extend((number, line, offset, len(text)))
@@ -169,6 +169,14 @@ class TrainCsv:
     def _rows_of(self, rank: int) -> np.ndarray:
         first, last = np.searchsorted(self._rows[:, 0], (rank, rank + 1))
         return self._rows[first:last]
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parsed(line: int, values: dict[str, str]) -> tuple[RawInstance, tuple[int, int]]:
