@@ -32,11 +32,15 @@ def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
     """Model Garden's model for the padded input, on a CPU of kernels that are quicker there."""
     model_config: dict[str, list[int] | dict[str, bool]]
     model_config = {"input_size": [*padded_size(task_config.model), 3]}
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+    num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if num_replicas == 1:
         # Nothing to synchronise: fused normalization does the same, but that the variance it
         # keeps is the unbiased one.
         model_config["norm_activation"] = {"use_sync_bn": False}
     model = maskrcnn.MaskRCNNTask(task_config.replace(model=model_config)).build_model()
+    is_synchronized = task_config.model.norm_activation.use_sync_bn and num_replicas > 1
+    if model.mask_head is not None and is_synchronized:
+        _synchronize_mask_head(model.mask_head)
     config = model.roi_generator.get_config()
     model.roi_generator = Float32ROIGenerator(quick=runs_on_cpu(), **config)
     # Layers without weights, whose inputs Keras would round to a mixed precision's type.
@@ -47,6 +51,13 @@ def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
         config = model.mask_sampler.get_config()
         model.mask_sampler = mask_sampler.MaskSampler(**config, autocast=False)
     return model
+
+
+def _synchronize_mask_head(mask_head: tf_keras.layers.Layer) -> None:
+    """Model Garden synchronizes every normalization but the mask head's."""
+    for layer in keras_compat.layers_of(mask_head):
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            keras_compat.synchronize(layer)
 
 
 def runs_on_cpu() -> bool:

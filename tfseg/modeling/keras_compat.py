@@ -121,6 +121,16 @@ def _replaced(name: str, functions: Iterable[tuple[Layer, Callable]]) -> Iterato
                 setattr(layer, name, own)
 
 
+def synchronize(normalization: tf_keras.layers.BatchNormalization) -> None:
+    """Has a batch normalization take its statistics over all replicas.
+
+    Keras documents `synchronized` for the layer's making alone; what Model Garden has made is there
+    already. Were the attributes not read at each call, replicas would go on by their own.
+    """
+    normalization.synchronized = True
+    normalization.fused = False
+
+
 def create_optimizer_variables(
     optimizer: tf_keras.optimizers.legacy.Optimizer, weights: list[tf.Variable]
 ) -> None:

@@ -1,4 +1,4 @@
-"""What we change about Orbit's loop beyond its documentation, in the only place that does so.
+"""What we change about Orbit's loop, and Model Garden's runner of it, in the only place that does.
 
 tests/tfseg/training/test_orbit_compat.py sees each change take effect in the installed release.
 """
@@ -6,7 +6,11 @@ tests/tfseg/training/test_orbit_compat.py sees each change take effect in the in
 from collections.abc import Callable
 
 import orbit
+import tensorflow as tf
 from absl import logging
+from official.core import train_lib
+
+from tfseg.training import tensorflow_compat
 
 
 class SavingController(orbit.Controller):
@@ -24,6 +28,23 @@ class SavingController(orbit.Controller):
         if saved and self.after_save:
             self.after_save(self.checkpoint_manager.latest_checkpoint)
         return saved
+
+
+class SameStartRunner(train_lib.OrbitExperimentRunner):
+    """Lets every worker start from the chief's checkpoint.
+
+    Workers but the chief save into folders of their own, which a new start finds empty or stale:
+    they would begin elsewhere than the chief, and their collective operations not match its own.
+    The runner makes its manager itself and takes none. Were this method renamed, a training on
+    several machines would not go on from its checkpoint, but end with collectives that differ.
+    """
+
+    def _maybe_build_checkpoint_manager(self):
+        manager = super()._maybe_build_checkpoint_manager()
+        if manager:
+            latest = tf.train.latest_checkpoint(self.model_dir)
+            tensorflow_compat.set_latest_checkpoint(manager, latest)
+        return manager
 
 
 def leave_out_printed_lines() -> None:

@@ -1,7 +1,6 @@
 """The training of one stage, from its last good checkpoint to its end."""
 
 import contextlib
-import functools
 import os
 import re
 import sys
@@ -10,34 +9,15 @@ from pathlib import Path
 
 import tensorflow as tf
 import tf_keras
-from official.core import task_factory, train_lib
+from official.core import task_factory
 
 from tfseg.checkpoint import optimizers, recovery, trained_model
 from tfseg.configs import experiment
 from tfseg.io import cpu_precision
 from tfseg.io.folder_lock import only_one
-from tfseg.training import orbit_compat, preflight, strategy, tensorflow_compat, validation
+from tfseg.training import orbit_compat, preflight, strategy, validation
 from tfseg.training.interrupts import interrupts_ignored
 from tfseg.training.progress import ProgressAction
-
-
-class _Controller(orbit_compat.SavingController):
-    """Lets every worker start from the chief's checkpoint.
-
-    Workers but the chief save into folders of their own, which a new start finds empty or stale:
-    they would begin elsewhere than the chief, and their collective operations not match its own.
-    """
-
-    def __init__(self, *, start: str | None, checkpoint_manager, **arguments):
-        """Makes the controller, which restores at once.
-
-        Args:
-            start: The checkpoint that all start from; None where there is none.
-            checkpoint_manager: Of this worker.
-            **arguments: orbit.Controller's.
-        """
-        tensorflow_compat.set_latest_checkpoint(checkpoint_manager, start)
-        super().__init__(checkpoint_manager=checkpoint_manager, **arguments)
 
 
 def train(
@@ -108,21 +88,22 @@ def _train(params, model_dir, prepared_set, init_from, category_map, distributio
         experiment.save_params(params, model_dir)
         preflight.check_category_ids(params)
     try:
-        runner = train_lib.OrbitExperimentRunner(
+        runner = orbit_compat.SameStartRunner(
             distribution_strategy=distribution,
             task=task,
             mode="train",
             params=params,
             model_dir=model_dir,
             train_actions=[watch, progress],
-            controller_cls=functools.partial(
-                _Controller, start=tf.train.latest_checkpoint(model_dir)
-            ),
+            controller_cls=orbit_compat.SavingController,
             save_summary=chief,
         )
         trainer = runner.trainer
-        with distribution.scope():
-            optimizers.create_variables(trainer.optimizer, trainer.model.trainable_variables)
+        # Workers that go on from a checkpoint would create them in different orders, and wait for
+        # each other's values in vain.
+        if not isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy):
+            with distribution.scope():
+                optimizers.create_variables(trainer.optimizer, trainer.model.trainable_variables)
     except tf.errors.OpError as error:
         raise _explained(error, params, model_dir) from error
     progress.global_step = runner.trainer.global_step
