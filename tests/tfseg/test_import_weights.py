@@ -1,6 +1,7 @@
 """Weight files of PyTorch's names and layouts against PyTorch's own arithmetic."""
 
 import pickle
+import resource
 
 import numpy as np
 import pytest
@@ -223,6 +224,23 @@ def test_read_weights_imports_nothing_beside_numpys_own(tmp_path, monkeypatch, n
     with pytest.raises(ValueError, match=rf"evil\.pkl: cannot be read.*it holds a {name}"):
         read_weights(str(path))
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"}r\xff\xff\xff\x7f.", "it remembers an object as number 2,147,483,647"),
+        (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\x00\x00.", "expected 281474976710655 bytes"),
+    ],
+)
+def test_read_weights_sets_no_gigabytes_aside_for_a_few_bytes(tmp_path, contents, message):
+    from tfseg.checkpoint.torch_files import read_weights
+
+    (tmp_path / "w.pkl").write_bytes(contents)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=rf"w\.pkl: cannot be read.*{message}"):
+        read_weights(str(tmp_path / "w.pkl"))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 100_000  # KB
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -4,7 +4,10 @@ Only arrays and plain containers are unpickled: a file cannot run code.
 """
 
 import collections
+import io
+import math
 import pickle
+import pickletools
 import zipfile
 from pathlib import Path
 
@@ -20,6 +23,7 @@ _STORAGE_DTYPES = {
     "ByteStorage": np.uint8,
     "BoolStorage": np.bool_,
 }
+_MEMO_SLACK = 1000
 _PLAIN = {("collections", "OrderedDict"): collections.OrderedDict}
 # What numpy's arrays are pickled by, in both of its layouts, and Python 2's bytes.
 _NUMPY = {
@@ -65,6 +69,8 @@ class _View:
             raise ValueError("a weight of negative size")
         if all(self.size) and last >= len(values):
             raise ValueError("a weight passes the end of its storage")
+        if math.prod(self.size) > len(values):  # the same value again and again, by a stride of 0
+            raise ValueError("a weight is larger than its storage")
         strides = [step * values.itemsize for step in self.stride]
         return np.lib.stride_tricks.as_strided(values, self.size, strides).copy()
 
@@ -129,24 +135,39 @@ def _arrays(content) -> dict[str, np.ndarray]:
     return weights
 
 
+def _load(file: io.BytesIO, storages: dict[str, _Storage]):
+    """Unpickles what begins here, once it is seen to number what it remembers one after another.
+
+    A few bytes would else make Python's unpickler set gigabytes aside.
+    """
+    start, num_remembered = file.tell(), 0
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            num_remembered += 1
+            number = int(argument or 0)
+            if number > 2 * num_remembered + _MEMO_SLACK:
+                raise pickle.UnpicklingError(f"it remembers an object as number {number:,}")
+    file.seek(start)
+    return _Unpickler(file, storages).load()
+
+
 def _read(path: str):
     storages: dict[str, _Storage] = {}
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             record = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-            with archive.open(record) as file:
-                content = _Unpickler(file, storages).load()
+            content = _load(io.BytesIO(archive.read(record)), storages)
             for key, storage in storages.items():
                 storage.fill(archive.read(record.replace("data.pkl", f"data/{key}")))
         return content
-    with Path(path).open("rb") as file:
-        first = _Unpickler(file, storages).load()
-        if first != _MAGIC:
-            return first
-        for _ in range(2):  # the protocol's version and the system's byte order
-            _Unpickler(file, storages).load()
-        content = _Unpickler(file, storages).load()
-        for key in _Unpickler(file, storages).load():
-            file.read(8)  # the number of values again
-            storages[key].fill(file.read(storages[key].num_values * storages[key].dtype.itemsize))
+    file = io.BytesIO(Path(path).read_bytes())
+    first = _load(file, storages)
+    if first != _MAGIC:
+        return first
+    for _ in range(2):  # the protocol's version and the system's byte order
+        _load(file, storages)
+    content = _load(file, storages)
+    for key in _load(file, storages):
+        file.read(8)  # the number of values again
+        storages[key].fill(file.read(storages[key].num_values * storages[key].dtype.itemsize))
     return content
