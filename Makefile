@@ -16,6 +16,8 @@ TEST_PROCESSES ?= 2
 PY := .venv/bin/python
 DEMO := build/demo
 STREET := build/street
+# Another number of steps is another training.
+RUN := $(addprefix -,$(STEPS))
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 SUPPORTED := 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
   f"error: Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {sys.version.split()[0]}; remove its folder, run make again.")'
@@ -105,8 +107,8 @@ $(DEMO)/index.html: $(DEMO)/evaluated.done $(DEMO)/served.done
 	$(PY) -m tfseg.report --results_path=$(DEMO)/evaluation/detections.json --data_dir=$(DEMO)/prepared --split=val \
 	  --training_dir=$(DEMO)/model --pictures_dir=$(DEMO)/pictures --output_path=$@
 
-street: $(STREET)/report.html
-	@echo "Look at $(STREET)/report.html (metrics in $(STREET)/evaluation)."
+street: $(STREET)/report$(RUN).html
+	@echo "Look at $(STREET)/report$(RUN).html (metrics in $(STREET)/evaluation$(RUN))."
 
 clean-street:
 	rm -rf $(STREET)
@@ -114,6 +116,8 @@ clean-street:
 $(STREET)/raw.done: | .venv/installed
 	@mkdir -p $(STREET)
 ifdef RAW
+	@test -L $(STREET)/raw || test ! -e $(STREET)/raw || { \
+	  echo "error: $(STREET)/raw is a download; make clean-street, or leave RAW out and it goes on." >&2; exit 1; }
 	ln -sfn "$(abspath $(RAW))" $(STREET)/raw
 else
 	$(PY) -m data_prep.download --dataset=ccp --raw_dir=$(STREET)/raw
@@ -132,15 +136,15 @@ $(STREET)/start.done: | .venv/installed
 	$(PY) -m tfseg.import_weights --model_dir=$(STREET)/start --weights=$$(find $(STREET)/imagenet -name 'efficientnet-lite0-*.pth')
 	touch $@
 
-$(STREET)/trained.done: $(STREET)/prepared.done $(STREET)/start.done
+$(STREET)/trained$(RUN).done: $(STREET)/prepared.done $(STREET)/start.done
 	$(PY) -m tfseg.train --flagfile=configs/fashion_lite_384.flags --init_from=$(STREET)/start \
-	  --data_dir=$(STREET)/prepared --model_dir=$(STREET)/model $(if $(STEPS),--params_override=trainer.train_steps=$(STEPS))
+	  --data_dir=$(STREET)/prepared --model_dir=$(STREET)/model$(RUN) $(if $(STEPS),--params_override=trainer.train_steps=$(STEPS))
 	touch $@
 
-$(STREET)/evaluated.done: $(STREET)/trained.done
-	$(PY) -m tfseg.evaluate --model_dir=$(STREET)/model --data_dir=$(STREET)/prepared --output_dir=$(STREET)/evaluation
+$(STREET)/evaluated$(RUN).done: $(STREET)/trained$(RUN).done
+	$(PY) -m tfseg.evaluate --model_dir=$(STREET)/model$(RUN) --data_dir=$(STREET)/prepared --output_dir=$(STREET)/evaluation$(RUN)
 	touch $@
 
-$(STREET)/report.html: $(STREET)/evaluated.done
-	$(PY) -m tfseg.report --results_path=$(STREET)/evaluation/detections.json --data_dir=$(STREET)/prepared \
-	  --training_dir=$(STREET)/model --output_path=$@
+$(STREET)/report$(RUN).html: $(STREET)/evaluated$(RUN).done
+	$(PY) -m tfseg.report --results_path=$(STREET)/evaluation$(RUN)/detections.json --data_dir=$(STREET)/prepared \
+	  --training_dir=$(STREET)/model$(RUN) --output_path=$@
