@@ -108,7 +108,7 @@ def describe(params, model_dir: str, model: tf_keras.Model, num_replicas: int) -
 
 def _memory(params, model: tf_keras.Model, num_replicas: int) -> str:
     """What the training takes of the machine's memory, or of each GPU's."""
-    gpu_bytes = gpu_memory.smallest_total() if tf.config.list_physical_devices("GPU") else None
+    gpu_bytes = gpu_memory.smallest_total() if tf.config.get_visible_devices("GPU") else None
     if gpu_bytes is None:
         needed = memory_estimate.estimate(params, model)
         return f"memory about {needed / _GIB:.1f} of {psutil.virtual_memory().total / _GIB:.0f} GiB"

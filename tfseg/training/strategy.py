@@ -38,10 +38,11 @@ def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
         MultiWorkerMirroredStrategy where TF_CONFIG names a cluster, MirroredStrategy for two GPUs
         or more, OneDeviceStrategy otherwise.
     """
+    if not num_gpus:
+        tf.config.set_visible_devices([], "GPU")  # or the model would take its GPU branch
     if json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster"):
         return tf.distribute.MultiWorkerMirroredStrategy()
     if not num_gpus:
-        tf.config.set_visible_devices([], "GPU")  # or the model would take its GPU branch
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     gpus = tf.config.list_logical_devices("GPU")
     if num_gpus > 1:

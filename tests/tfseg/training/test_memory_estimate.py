@@ -90,13 +90,16 @@ def test_what_a_gpu_has_is_what_counts_where_there_is_one(tmp_path, monkeypatch)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert gpu_memory.smallest_total() == 16384 * 2**20
 
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"] * 2)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None: ["a GPU"] * 2)
     params, model = built(R50, [*FLOAT32, "task.train_data.global_batch_size=8"])
     said = preflight.describe(params, str(tmp_path), model, 2)
     assert "of 16 GiB a GPU" in said and "TOO MUCH" not in said
     params, model = built(R50, [*FLOAT32, "task.train_data.global_batch_size=64"])
     said = preflight.describe(params, str(tmp_path), model, 2)
     assert re.search(r"TOO MUCH: about (\d+) photos a GPU fit; lower .*batch_size to \d+", said)
+
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None: [])  # --num_gpus=0
+    assert "a GPU" not in preflight.describe(params, str(tmp_path), model, 1)
 
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert gpu_memory.smallest_total() is None
