@@ -40,3 +40,4 @@ def started(model_name: str) -> Iterator[str]:
             server.wait(35)
         except subprocess.TimeoutExpired:
             server.kill()
+            server.wait()
