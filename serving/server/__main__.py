@@ -17,7 +17,7 @@ from pathlib import Path
 from absl import flags
 
 from serving.servables.model_config import ModelConfig, read_model_config_file
-from serving.server.listening import Limits, bind
+from serving.server.listening import SHUTDOWN_GRACE_S, Limits, bind
 from serving.server.tls import ServerTls
 from tfseg.io import command_line, cpu_precision, tensorflow_log
 from tfseg.io.version_folders import numbered_versions
@@ -80,8 +80,11 @@ def read_configs() -> list[ModelConfig]:
     return [ModelConfig(FLAGS.model_name, Path(FLAGS.model_base_path))]
 
 
-def _start():
-    """Binds, loads and starts what the flags name; returns the running server.
+def _load():
+    """Binds and loads what the flags name; the server answers nobody yet.
+
+    Returns:
+        The server, and its gRPC address "host:port".
 
     Raises:
         ValueError: A flag, a file or a model is unusable, or an address is taken.
@@ -116,10 +119,7 @@ def _start():
             allowed_hosts=FLAGS.rest_allowed_hosts or None,
         )
         print(f"REST at {rest_address}", flush=True)
-    server.start(FLAGS.file_system_poll_wait_seconds)
-    for name, version in server.served_versions().items():
-        print(f"serving {name} version {version} at {address}", flush=True)
-    return server
+    return server, address
 
 
 def _max_bytes() -> int:
@@ -151,6 +151,9 @@ def main(argv: list[str]) -> None:
     stop = threading.Event()
 
     def end(*_):
+        # Whatever holds Python by then, the kernel ends the process.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(SHUTDOWN_GRACE_S + 10)
         stop.set()
         if not is_serving:
             sys.exit(0)
@@ -159,8 +162,13 @@ def main(argv: list[str]) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, end)
     with command_line.one_line_errors(sigterm=False):
-        server = _start()
-    is_serving = True
+        server, address = _load()
+        # From here on a signal lets requests finish; to leave by an exception would wait for ever
+        # for gRPC's threads.
+        is_serving = True
+        server.start(FLAGS.file_system_poll_wait_seconds)
+    for name, version in server.served_versions().items():
+        print(f"serving {name} version {version} at {address}", flush=True)
     stop.wait()
     server.stop()
     # A thread that was given up in a decoder cannot be stopped, and Python would wait for it.

@@ -11,15 +11,13 @@ from serving.servables.model_store import ModelStore, ServedVersion
 from serving.servables.version_watcher import VersionWatcher
 from serving.servables.warmup import replay_warmup_records
 from serving.server.grpc_services import add_services, set_serving
-from serving.server.listening import Limits, check_free, host_text
+from serving.server.listening import SHUTDOWN_GRACE_S, Limits, check_free, host_text
 from serving.server.metrics import Metrics
 from serving.server.predictor import Predictor
 from serving.server.request_queue import RequestQueue
 from serving.server.rest_server import RestServer
 from serving.server.tls import ServerTls
 from tfseg.io.http_server import HttpLimits
-
-_SHUTDOWN_GRACE_S = 30
 
 
 class EmbeddedServer:
@@ -134,7 +132,7 @@ class EmbeddedServer:
         """Refuses new requests, lets those under way finish."""
         set_serving(self._health, False)
         self._watcher.stop()
-        ended = self._grpc_server.stop(_SHUTDOWN_GRACE_S)
+        ended = self._grpc_server.stop(SHUTDOWN_GRACE_S)
         if self._rest:
-            self._rest.stop(_SHUTDOWN_GRACE_S)
-        ended.wait()
+            self._rest.stop(SHUTDOWN_GRACE_S)
+        ended.wait(SHUTDOWN_GRACE_S + 5)

@@ -8,6 +8,7 @@ import grpc
 
 from serving.server.tls import ServerTls
 
+SHUTDOWN_GRACE_S = 30  # for the requests under way, once the server is asked to end
 # For status, metadata and health calls while every request that may wait does.
 _SPARE_THREADS = 8
 

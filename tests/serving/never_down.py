@@ -2,8 +2,9 @@
 
 python -m tests.serving.never_down --export_dir=EXPORT/fashion --photos_dir=PHOTOS --minutes=30
 
-Starts a server of its own on the newest version, sends 2,000 malformed requests, lets four clients
-ask for --minutes, swaps the version every 20 seconds for --swap_minutes, and kills the server.
+Starts a server of its own on the newest version, sends 2,000 malformed requests, asks beside rude
+clients (no deadline, cancelled, bombs, idle), lets four clients ask for --minutes, swaps the
+version every 20 seconds for --swap_minutes, and kills the server.
 """
 
 import os
@@ -23,6 +24,7 @@ from absl import app, flags
 from serving.client import SegmentationClient
 from serving.load_test import LoadFigures, measure_load
 from tests.serving.malformed_requests import make_malformed, send
+from tests.serving.rude_clients import RUDE, wait_of_others
 from tests.serving.server_process import start_server
 from tfseg.io.version_folders import numbered_versions
 
@@ -34,15 +36,21 @@ class Server:
 
     def __init__(self, base_path: Path, *arguments: str):
         self._arguments = (f"--model_base_path={base_path}", *arguments)
-        self._port = 0
+        self._port = self.rest_port = 0
         self.start()
 
     def start(self) -> None:
         """Starts it and waits until it serves."""
         self.process = start_server(
-            *self._arguments, f"--port={self._port}", "--file_system_poll_wait_seconds=0.5"
+            *self._arguments,
+            f"--port={self._port}",
+            f"--rest_api_port={self.rest_port}",
+            "--file_system_poll_wait_seconds=0.5",
         )
         line = self.process.stdout.readline()
+        if line.startswith("REST at "):
+            self.rest_port = int(line.rpartition(":")[2].strip(" /\n"))
+            line = self.process.stdout.readline()
         if not line.startswith("serving fashion"):
             raise RuntimeError(f"{line} {self.process.stderr.read()}")
         self.address = line.split()[-1]
@@ -219,6 +227,10 @@ def main(_) -> None:
                 print(f"  {kind:18} {code:20} {count}")
             after = server.memory_mb()
             say(f"malformed: {seen.total()} sent, memory {before:.0f} -> {after:.0f} MB")
+            for how in RUDE:
+                waited = wait_of_others(server.address, server.rest_port, photos[0], how)
+                say(f"beside {how}: answered in {waited:.2f} s, memory {server.memory_mb():.0f} MB")
+                ok &= waited < 10
             figures, memory_mb = soak(server, photos, 4, 60 * FLAGS.minutes)
             growth = growth_percent(memory_mb)
             say(f"soak: {FLAGS.minutes:g} minutes, {_outcome(figures)}")

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tests.serving import never_down
+from tests.serving.rude_clients import wait_of_others
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +40,12 @@ def test_malformed_requests_get_their_status_and_leave_the_server_well(server, p
     assert len({kind for kind, _ in seen}) == 15
     assert seen.total() == 140
     assert server.memory_mb() < before_mb + 250  # not the 100 MB messages, and not the bombs
+
+
+# This model decodes without a guard: bombs are for the exported one, tests.serving.never_down.
+@pytest.mark.parametrize("how", ["no deadline", "200 cancelled", "300 idle connections"])
+def test_rude_clients_keep_nobody_waiting(server, photos, how):
+    assert wait_of_others(server.address, server.rest_port, photos[0], how) < 20
 
 
 def test_clients_are_answered_without_a_failure(server, photos):
