@@ -77,6 +77,7 @@ def build_params(
     dataset_mixture.add_data_sets(params.task, list(mixed), train_split)
     if params.task.train_data.augmentation.copy_paste_probability:
         params.task.train_data.parser.max_num_instances *= 2  # a photo's own and those pasted
+        params.task.train_data.max_num_ignored *= 2
     _check_batch(params)
     schedule.set_lengths(params)
     params.runtime.num_gpus = num_gpus
@@ -141,6 +142,7 @@ def _set_facts(params: cfg.ExperimentConfig, prepared: PreparedDataset, train_sp
     # Instances beyond this number would be cut from an example without a word.
     needed = max(prepared.max_num_instances, 1)
     task.train_data.parser.max_num_instances = needed
+    task.train_data.max_num_ignored = prepared.max_num_ignored
 
 
 def _check_batch(params: cfg.ExperimentConfig) -> None:

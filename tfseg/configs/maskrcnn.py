@@ -49,11 +49,16 @@ class TrainData(maskrcnn_cfg.DataConfig):
         repeat_factor_threshold: Photos with categories that fewer than this share of the photos
             have come more than once an epoch (example_order.repeat_factors); 0 for none.
         path_weights: How often the photos of each shard come (mixing); empty for all alike.
+        path_loss_weights: What the loss of the photos of each shard is multiplied by; empty for 1.
+        max_num_ignored: Ignore regions (crowds) of one photo at most; a fact of the prepared data
+            set. 0: crowds are left out, and what they cover is background.
     """
 
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
     repeat_factor_threshold: float = 0.0
     path_weights: list[float] = dataclasses.field(default_factory=list)
+    path_loss_weights: list[float] = dataclasses.field(default_factory=list)
+    max_num_ignored: int = 0
 
 
 @dataclasses.dataclass

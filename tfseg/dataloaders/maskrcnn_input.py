@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfseg.configs.maskrcnn import FashionMaskRCNN
 from tfseg.dataloaders import augmentation, example_order, train_targets
+from tfseg.ops.ignore_regions import IGNORED_CLASS
 
 _FEATURES = {
     "image/encoded": tf.io.FixedLenFeature([], tf.string),
@@ -58,14 +59,15 @@ class TrainInput:
         config = self.task_config.train_data.augmentation
         seed = tf.cast(tf.stack([position, self.seed]) % (2**31 - 1), tf.int32)
         example = self.order.example_at(position)
-        image, masks, classes, source_id = decode(self.read(example))
+        keeps_crowds = self.task_config.train_data.max_num_ignored > 0
+        image, masks, classes, source_id = decode(self.read(example), keeps_crowds)
         image, masks = augmentation.random_rotation(image, masks, config, seed)
 
         def read_other():
             other = tf.random.stateless_uniform(
                 [], augmentation.sub_seed(seed, 8), 0, len(self.offsets), tf.int64
             )
-            return decode(self.read(other))[:3]
+            return decode(self.read(other), keeps_crowds)[:3]
 
         image, masks, classes = augmentation.random_paste(
             image, masks, classes, read_other, config, seed
@@ -73,6 +75,10 @@ class TrainInput:
         pixels, labels = train_targets.make_targets(
             image, masks, classes, source_id, self.task_config, seed
         )
+        loss_weights = self.task_config.train_data.path_loss_weights
+        if loss_weights:
+            shard = tf.gather(tf.constant(self.shards), example)
+            labels["example_weight"] = tf.gather(tf.constant(loss_weights, tf.float32), shard)
         return pixels, {**labels, "position": position}
 
     def image_ids(self, positions) -> list[int]:
@@ -113,8 +119,13 @@ def read_categories(paths: list[str], first: int = -1) -> list[np.ndarray]:
     return list(parsed.as_numpy_iterator())
 
 
-def decode(serialized: tf.Tensor):
-    """Decodes a tf.train.Example of a prepared data set; crowds are left out.
+def decode(serialized: tf.Tensor, keeps_crowds: bool = False):
+    """Decodes a tf.train.Example of a prepared data set.
+
+    Args:
+        serialized: string scalar.
+        keeps_crowds: Whether crowds are there, with IGNORED_CLASS for a class; else they are left
+            out.
 
     Returns:
         image uint8 [height, width, 3], masks uint8 [num, height, width] of 0 and 1,
@@ -127,7 +138,10 @@ def decode(serialized: tf.Tensor):
     crowds = parsed["image/object/is_crowd"]
     # The key is optional, and none is a crowd without it.
     single = tf.equal(tf.pad(crowds, [[0, tf.size(classes) - tf.size(crowds)]]), 0)
-    classes, pngs = tf.boolean_mask(classes, single), tf.boolean_mask(pngs, single)
+    if keeps_crowds:
+        classes = tf.where(single, classes, IGNORED_CLASS)
+    else:
+        classes, pngs = tf.boolean_mask(classes, single), tf.boolean_mask(pngs, single)
     height, width = tf.unstack(tf.shape(image)[:2])
     masks = tf.cond(
         tf.size(pngs) > 0,

@@ -4,6 +4,7 @@ Targets are those of official/vision/dataloaders/maskrcnn_input.py, except that 
 instances are tight around what is left of their masks.
 """
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -13,6 +14,7 @@ from official.vision.ops import anchor, preprocess_ops
 from tfseg.configs.maskrcnn import padded_size
 from tfseg.dataloaders import augmentation
 from tfseg.ops import sampling
+from tfseg.ops.ignore_regions import IGNORED_CLASS
 
 # Of 0..255: what preprocess_ops.normalize_image does of 0..1, in one step.
 _PIXEL_SCALE = 1 / (255 * np.float32(preprocess_ops.STDDEV_NORM))
@@ -47,19 +49,58 @@ def visible_boxes(masks: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     return tf.stack([ymin, xmin, ymax, xmax], axis=1)
 
 
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """What the network is shown of a photo; sizes are [height, width], float32.
+
+    Attributes:
+        size: Of the photo, pixels.
+        scale: Input pixels per pixel of the photo.
+        offset: Of what is shown in the scaled photo, input pixels.
+        shown: Its size there.
+        flipped: Whether it is mirrored.
+    """
+
+    size: tf.Tensor
+    scale: tf.Tensor
+    offset: tf.Tensor
+    shown: tf.Tensor
+    flipped: tf.Tensor | bool
+
+    def boxes(self, boxes: tf.Tensor) -> tf.Tensor:
+        """float32 [num, 4] yxyx in the photo's pixels -> in the input's."""
+        boxes = boxes * tf.tile(self.scale, [2]) - tf.tile(self.offset, [2])
+        ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
+        mirrored = tf.stack([ymin, self.shown[1] - xmax, ymax, self.shown[1] - xmin], axis=1)
+        return tf.where(self.flipped, mirrored, boxes)
+
+    def crops(self, masks: tf.Tensor, boxes: tf.Tensor, crop_size: int) -> tf.Tensor:
+        """float32 [num, crop_size, crop_size]: masks within boxes, both as in the photo."""
+        crops = tf.image.crop_and_resize(
+            masks[..., tf.newaxis],
+            boxes / tf.tile(self.size, [2]),
+            tf.range(tf.shape(boxes)[0]),
+            [crop_size, crop_size],
+        )[..., 0]
+        return tf.where(self.flipped, tf.reverse(crops, [2]), crops)
+
+
 def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor):
     """Scales, crops, flips and pads a photo, and makes what the losses compare with.
 
     Args:
         image: uint8 [height, width, 3].
         masks: uint8 [num, height, width] of 0 and 1.
-        classes: int64 [num] from 1.
+        classes: int64 [num] from 1; IGNORED_CLASS for ignore regions.
         source_id: int64 scalar.
         task_config: configs.maskrcnn.FashionMaskRCNN.
         seed: int32 [2].
 
     Returns:
-        The network's input, float32 or bfloat16 [height, width, 3], and a dict of labels.
+        The network's input, float32 or bfloat16 [height, width, 3], and a dict of labels. Where
+        the data set has ignore regions, `ignored_boxes` (float32 [max_num_ignored, 4], -1 where
+        there are fewer) and `gt_unknown` (as gt_masks: which pixels of an instance's box may be of
+        something unsure) are among them.
     """
     model, data = task_config.model, task_config.train_data
     parser, input_size = data.parser, model.input_size[:2]
@@ -78,30 +119,36 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor)
     boxes = visible_boxes(masks, window)  # in the photo's pixels
     sides = (boxes[:, 2:] - boxes[:, :2]) * scale
     kept = tf.reduce_all(sides >= 1.0, axis=1)
-    boxes, classes = tf.boolean_mask(boxes, kept), tf.boolean_mask(classes, kept)
-    crop_size = parser.mask_crop_size
-    gt_masks = tf.image.crop_and_resize(
-        tf.boolean_mask(masks, kept)[..., tf.newaxis],
-        boxes / tf.tile(size, [2]),
-        tf.range(tf.shape(boxes)[0]),
-        [crop_size, crop_size],
-    )[..., 0]
-    boxes = boxes * tf.tile(scale, [2]) - tf.tile(offset, [2])
+    boxes, classes, masks = (tf.boolean_mask(one, kept) for one in (boxes, classes, masks))
+
+    view = _View(size, scale, offset, shown, flipped)
+    ignored, regions = {}, None
+    if data.max_num_ignored:
+        of_regions = classes == IGNORED_CLASS
+        regions = view.boxes(tf.boolean_mask(boxes, of_regions))
+        unsure = tf.reduce_any(tf.boolean_mask(masks, of_regions) > 0, axis=0)
+        boxes, classes, masks = (
+            tf.boolean_mask(one, ~of_regions) for one in (boxes, classes, masks)
+        )
+        unknown = tf.cast(unsure & (masks == 0), tf.uint8)
+        unknown = view.crops(unknown, boxes, parser.mask_crop_size)
+        ignored = _ignored_labels(regions, unknown, data)
+    gt_masks = view.crops(masks, boxes, parser.mask_crop_size)
+    boxes = view.boxes(boxes)
 
     pixels = _scale_and_crop(image, scale, offset, shown)
     pixels = augmentation.change_colours(pixels, data.augmentation, seed)
     pixels = pixels * _PIXEL_SCALE - _PIXEL_SHIFT
     if flipped:
-        pixels, gt_masks = tf.reverse(pixels, [1]), tf.reverse(gt_masks, [2])
-        ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
-        boxes = tf.stack([ymin, shown[1] - xmax, ymax, shown[1] - xmin], axis=1)
+        pixels = tf.reverse(pixels, [1])
     pixels = tf.image.pad_to_bounding_box(pixels, 0, 0, *padded_size(model))
     labels = {
         "image_info": tf.stack([size, desired, scale, offset]),
         "source_id": source_id,
         "sampling_seed": augmentation.sub_seed(seed, 13),
+        **ignored,
         **_instance_labels(boxes, classes, gt_masks, parser.max_num_instances),
-        **_rpn_labels(boxes, task_config, augmentation.sub_seed(seed, 14)),
+        **_rpn_labels(boxes, task_config, augmentation.sub_seed(seed, 14), regions),
     }
     return tf.cast(pixels, data.dtype), labels
 
@@ -131,6 +178,14 @@ def _instance_labels(boxes, classes, gt_masks, max_num_instances: int) -> dict:
     }
 
 
+def _ignored_labels(regions, unknown, data) -> dict:
+    padded = preprocess_ops.clip_or_pad_to_fixed_size
+    return {
+        "ignored_boxes": padded(regions, data.max_num_ignored, -1),
+        "gt_unknown": padded(unknown, data.parser.max_num_instances, 0),
+    }
+
+
 def anchor_boxes(model_config) -> dict[str, tf.Tensor]:
     """The anchors of every level: float32 [height, width, anchors * 4], yxyx in input pixels."""
     generator = anchor.build_anchor_generator(
@@ -157,13 +212,14 @@ def _flat_anchors(*anchor_config) -> tuple[np.ndarray, tuple[tuple[str, tuple[in
     return np.asarray(flat, np.float32), tuple(shapes)
 
 
-def _rpn_labels(boxes, task_config, seed) -> dict:
+def _rpn_labels(boxes, task_config, seed, regions) -> dict:
     model = task_config.model
     anchors, shapes = _flat_anchors(
         *(model.min_level, model.max_level, model.anchor.num_scales),
         *(tuple(model.anchor.aspect_ratios), model.anchor.anchor_size, tuple(padded_size(model))),
     )
-    scores, moves = sampling.rpn_targets(anchors, boxes, task_config.train_data.parser, seed)
+    parser = task_config.train_data.parser
+    scores, moves = sampling.rpn_targets(anchors, boxes, parser, seed, regions)
     counts = [int(np.prod(shape)) for _, shape in shapes]
     score_targets, box_targets = {}, {}
     parts = zip(shapes, tf.split(scores, counts), tf.split(moves, counts), strict=True)

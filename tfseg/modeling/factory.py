@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 import tf_keras
-from official.vision.modeling.layers import mask_sampler, roi_sampler
 from official.vision.tasks import maskrcnn
 
 from tfseg.configs.maskrcnn import MODULES, FashionMaskRCNN, padded_size
 from tfseg.modeling import keras_compat, torch_padding
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.modeling.box_sampler import seed_roi_samplers
+from tfseg.modeling.ignoring_samplers import IgnoringMaskSampler, IgnoringROISampler
 from tfseg.modeling.roi_generator import Float32ROIGenerator
 
 
@@ -45,11 +45,11 @@ def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
     model.roi_generator = Float32ROIGenerator(quick=runs_on_cpu(), **config)
     # Layers without weights, whose inputs Keras would round to a mixed precision's type.
     model.roi_sampler = [
-        roi_sampler.ROISampler(**layer.get_config(), autocast=False) for layer in model.roi_sampler
+        IgnoringROISampler(**layer.get_config(), autocast=False) for layer in model.roi_sampler
     ]
     if model.mask_sampler is not None:
         config = model.mask_sampler.get_config()
-        model.mask_sampler = mask_sampler.MaskSampler(**config, autocast=False)
+        model.mask_sampler = IgnoringMaskSampler(**config, autocast=False)
     return model
 
 
