@@ -210,9 +210,7 @@ def main(argv) -> None:
         if FLAGS.review_dir:
             lock = only_one(output_dir / LOCK_NAME, "predict or review", "--review_dir")
         else:
-            lock = only_one(
-                output_dir / ".predict.lock", "another tfseg.predict", "--output_dir"
-            )
+            lock = only_one(output_dir / ".predict.lock", "another tfseg.predict", "--output_dir")
         with lock:
             run = predict_for_review if FLAGS.review_dir else predict
             num_failed = run(photos, output_dir)

@@ -132,7 +132,9 @@ class ReviewJournal:
 
 def _refuse_others(review_dir: Path, known: ReviewSettings, wanted: ReviewSettings) -> None:
     before, now = json.loads(json.dumps([asdict(known), asdict(wanted)]))
-    differ = [f"{key} was {before[key]!r}, is {now[key]!r}" for key in now if before[key] != now[key]]
+    differ = [
+        f"{key} was {before[key]!r}, is {now[key]!r}" for key in now if before[key] != now[key]
+    ]
     if differ:
         raise ValueError(
             f"{review_dir}: was made with other settings ({'; '.join(differ)}); give another "

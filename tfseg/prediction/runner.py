@@ -160,9 +160,7 @@ class PhotoPrediction:
             answers[photo.name] = num_bytes, answer
         return [(photo, *answers[photo.name]) for photo in photos]
 
-    def _finish(
-        self, photo: PhotoFile, detections: Detections, encoded: bytes, name: str
-    ) -> Any:
+    def _finish(self, photo: PhotoFile, detections: Detections, encoded: bytes, name: str) -> Any:
         """Cuts the detections and writes the photo's pictures.
 
         The detections are kept where the pictures cannot be made.
