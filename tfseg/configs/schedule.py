@@ -3,7 +3,10 @@
 import dataclasses
 import math
 
+from absl import logging
 from official.core import config_definitions as cfg
+
+_MAX_WARMUP_SHARE = 0.1  # of the steps; a short stage would spend most of itself getting going
 
 
 @dataclasses.dataclass
@@ -36,6 +39,8 @@ class Trainer(cfg.TrainerConfig):
 def set_lengths(params: cfg.ExperimentConfig) -> None:
     """Writes the steps and learning rates that follow from the data set and the batch.
 
+    The warm-up is cut to a tenth of the steps where it is longer.
+
     Args:
         params: An ExperimentConfig with a Trainer, whose data set's facts are set.
 
@@ -53,6 +58,7 @@ def set_lengths(params: cfg.ExperimentConfig) -> None:
         trainer.train_steps = math.ceil(trainer.epochs * steps_per_epoch)
     if trainer.validation_epochs and not trainer.validation_interval:
         trainer.validation_interval = math.ceil(trainer.validation_epochs * steps_per_epoch)
+    _bound_warmup(trainer)
     rate = trainer.optimizer_config.learning_rate
     if rate.type in ("cosine", "polynomial"):  # an exponential one's decay_steps is no length
         rate.get().decay_steps = trainer.train_steps
@@ -65,6 +71,19 @@ def set_lengths(params: cfg.ExperimentConfig) -> None:
         rate.stepwise.boundaries = [round(e * steps_per_epoch) for e in trainer.drop_epochs]
     if trainer.learning_rate_batch_size:
         _scale_rates(params, data.global_batch_size / trainer.learning_rate_batch_size)
+
+
+def _bound_warmup(trainer: Trainer) -> None:
+    warmup = trainer.optimizer_config.warmup.get()
+    longest = max(1, int(_MAX_WARMUP_SHARE * trainer.train_steps))
+    if warmup is not None and warmup.warmup_steps > longest:
+        logging.info(
+            "warm-up: %d steps instead of %d, a tenth of this training's %d",
+            longest,
+            warmup.warmup_steps,
+            trainer.train_steps,
+        )
+        warmup.warmup_steps = longest
 
 
 def _scale_rates(params: cfg.ExperimentConfig, factor: float) -> None:

@@ -103,3 +103,13 @@ def test_a_number_may_be_written_as_people_do(text):
     assert (
         build(f"{rate}={text}").optimizer_config.learning_rate.cosine.initial_learning_rate == 1e-3
     )
+
+
+def test_a_short_stage_is_not_spent_on_warming_up():
+    warmup = "trainer.optimizer_config.warmup.linear.warmup_steps"
+
+    short = build("trainer.train_steps=200", f"{warmup}=1000").optimizer_config.warmup
+    long = build("trainer.train_steps=20000", f"{warmup}=1000").optimizer_config.warmup
+
+    assert short.linear.warmup_steps == 20
+    assert long.linear.warmup_steps == 1000
