@@ -37,6 +37,8 @@ EXPLANATIONS = {
     "no_confident_prediction": "The model was sure of nothing in the photo.",
     "photo_has_labels_already": "The photo is labelled in the data set to be mixed with.",
     "not_reviewed": "Nobody has accepted or rejected the photo yet.",
+    "review_begun_but_not_accepted": "Somebody changed the photo's garments, but has not accepted "
+    "it yet.",
     # annotations dropped
     "prediction_below_unsure_score": "The prediction's score is so low that it counts for nothing.",
     "prediction_of_the_same_garment_again": "A better scored prediction of the same category has "
@@ -65,6 +67,8 @@ EXPLANATIONS = {
     "empty_mask_at_this_size": "The mask covers no pixel of the photo as it was shrunk.",
     "duplicate_merged": "The same mask twice in one category: one instance.",
     # put right or noticed
+    "photo_corrected_in_review": "A person accepted the photo with other garments than were "
+    "predicted.",
     "prediction_is_unsure": "The prediction's score is too low for an instance; what it covers is "
     "passed over in training.",
     "prediction_of_what_the_tags_do_not_name": "The model is sure, but the photo's tags do not "

@@ -39,6 +39,14 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
         """Comes first; only for a data set that can make its own raw files."""
 
     @classmethod
+    def version_of(cls, raw_dir: Path, options: PrepOptions) -> str | None:
+        """The version that the raw files as they are become; None: always VERSION.
+
+        A builder that says one takes it as `version`.
+        """
+        return None
+
+    @classmethod
     @abc.abstractmethod
     def raw_files(cls, raw_dir: Path, options: PrepOptions) -> list[Path]:
         """The files that the data set is made from.

@@ -17,6 +17,7 @@ NO_PREDICTION = "no_prediction"
 NOTHING_CONFIDENT = "no_confident_prediction"
 ALREADY_LABELLED = "photo_has_labels_already"
 NOT_REVIEWED = "not_reviewed"
+REVIEW_BEGUN = "review_begun_but_not_accepted"
 PHOTO_LEFT_OUT = "photo_left_out"  # of an annotation: its photo counts instead
 ENTRY_MERGED = "entry_of_the_same_photo_merged"
 CROWD_IGNORED = "crowd_that_training_passes_over"
@@ -25,7 +26,7 @@ ON_PURPOSE = frozenset(
     {
         *(ENTRY_MERGED, REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, MASK_NOT_GOOD),
         *(ALL_LEFT_OUT_ON_PURPOSE, NO_PREDICTION, NOTHING_CONFIDENT, ALREADY_LABELLED),
-        NOT_REVIEWED,
+        *(NOT_REVIEWED, REVIEW_BEGUN),
     }
 )
 # Of annotations: those that a limit on bad ones does not count, beside what is on purpose.
