@@ -35,6 +35,8 @@ EXPLANATIONS = {
     "rejected_in_review": "Whoever looked at the mask rejected it.",
     "no_prediction": "The model found nothing in the photo, or was not run on it.",
     "no_confident_prediction": "The model was sure of nothing in the photo.",
+    "something_tagged_was_not_found": "The tags name something that the model did not find, not "
+    "even unsurely; training would take it for background.",
     "photo_has_labels_already": "The photo is labelled in the data set to be mixed with.",
     "not_reviewed": "Nobody has accepted or rejected the photo yet.",
     "review_begun_but_not_accepted": "Somebody changed the photo's garments, but has not accepted "

@@ -16,6 +16,7 @@ ALL_LEFT_OUT_ON_PURPOSE = "all_annotations_left_out_on_purpose"
 NO_PREDICTION = "no_prediction"
 NOTHING_CONFIDENT = "no_confident_prediction"
 ALREADY_LABELLED = "photo_has_labels_already"
+TAG_NOT_FOUND = "something_tagged_was_not_found"
 NOT_REVIEWED = "not_reviewed"
 REVIEW_BEGUN = "review_begun_but_not_accepted"
 PHOTO_LEFT_OUT = "photo_left_out"  # of an annotation: its photo counts instead
@@ -26,7 +27,7 @@ ON_PURPOSE = frozenset(
     {
         *(ENTRY_MERGED, REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, MASK_NOT_GOOD),
         *(ALL_LEFT_OUT_ON_PURPOSE, NO_PREDICTION, NOTHING_CONFIDENT, ALREADY_LABELLED),
-        *(NOT_REVIEWED, REVIEW_BEGUN),
+        *(NOT_REVIEWED, REVIEW_BEGUN, TAG_NOT_FOUND),
     }
 )
 # Of annotations: those that a limit on bad ones does not count, beside what is on purpose.

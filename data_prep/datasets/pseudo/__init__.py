@@ -9,6 +9,12 @@ RAW_PATH_FLAGS = {
     "tags": "tags.json, what is in which photo: a confident prediction of what is not is unsure.",
     "confident_scores": "thresholds.json: the least score of an instance, by category.",
 }
+CHOICE_FLAGS = {
+    "all_tags_found": (
+        ("no", "yes"),
+        "pseudo: leave out photos where something that the tags name was not found at all.",
+    ),
+}
 NUMBER_FLAGS = {
     "confident_score": (
         0.7,

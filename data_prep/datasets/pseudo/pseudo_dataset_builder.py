@@ -39,7 +39,9 @@ class Builder(PreparedDatasetBuilder):
             if tuned is None:
                 raise ValueError(f"{paths.confident_scores}: has no thresholds.json.")
             by_category = dict(tuned.score_thresholds)
-        return open_raw_dataset(paths, SelectionRules(by_category, **scores), options.max_side)
+        needs_all_tags = options.choices.get("all_tags_found") == "yes"
+        rules = SelectionRules(by_category, needs_all_tags=needs_all_tags, **scores)
+        return open_raw_dataset(paths, rules, options.max_side)
 
 
 def _paths(options: PrepOptions) -> PseudoPaths:

@@ -20,6 +20,7 @@ from data_prep.readers.raw_dataset import (
     NO_PREDICTION,
     NOTHING_CONFIDENT,
     PHOTO_LEFT_OUT,
+    TAG_NOT_FOUND,
     ImageKey,
     Note,
     RawDataset,
@@ -64,6 +65,8 @@ class PredictedRecord(NamedTuple):
                 RawInstance(number, category_id, entry["segmentation"], verdict.is_region)
             )
         reason = None if Verdict.INSTANCE in verdicts else NOTHING_CONFIDENT
+        if not reason and not self.rules.finds_enough(predictions, verdicts, self.tags):
+            reason = TAG_NOT_FOUND
         return RawPhoto(
             self.image_id,
             self.file_name,

@@ -45,12 +45,28 @@ class SelectionRules:
         confident_score: of the categories that it does not name.
         unsure_score: the least of an ignore region.
         tagged_score: the least of an instance that the photo's tags name, where that is lower.
+        needs_all_tags: whether a photo is of use only where all that its tags name was found, be it
+            as unsure.
     """
 
     confident_scores: Mapping[str, float]
     confident_score: float
     unsure_score: float
     tagged_score: float
+    needs_all_tags: bool = False
+
+    def finds_enough(
+        self,
+        predictions: Sequence[Prediction],
+        verdicts: Sequence[Verdict],
+        tags: frozenset[str] | None,
+    ) -> bool:
+        """Whether a photo's tags do not forbid to train on it; see needs_all_tags."""
+        if not self.needs_all_tags or tags is None:
+            return True
+        nothing = (Verdict.TOO_LOW, Verdict.DUPLICATE)
+        judged = zip(predictions, verdicts, strict=True)
+        return tags <= {one.category for one, verdict in judged if verdict not in nothing}
 
     def verdicts(
         self, predictions: Sequence[Prediction], tags: frozenset[str] | None
@@ -67,6 +83,7 @@ class SelectionRules:
         verdicts = [self._by_score(one, tags) for one in predictions]
         rles = [one.rle for one in predictions]
         ious = coco_mask.iou(rles, rles, [0] * len(rles)) if rles else np.zeros((0, 0))
+        _settle_by_tags(predictions, verdicts, ious, tags or frozenset())
         order = np.argsort([-one.score for one in predictions], kind="stable").tolist()
         taken: list[int] = []
         for index in order:
@@ -96,3 +113,25 @@ class SelectionRules:
             if tags is not None and one.category not in tags
             else Verdict.INSTANCE
         )
+
+
+def _settle_by_tags(
+    predictions: Sequence[Prediction],
+    verdicts: list[Verdict],
+    ious: np.ndarray,
+    tags: frozenset[str],
+) -> None:
+    """Where the model is sure of a mask but not of its category, as with boots and footwear, takes
+    the category that the tags name."""
+    for index, verdict in enumerate(verdicts.copy()):
+        if verdict is not Verdict.NOT_TAGGED:
+            continue
+        named = [
+            other
+            for other, one in enumerate(predictions)
+            if verdicts[other] is Verdict.UNSURE
+            and one.category in tags
+            and ious[index, other] >= _CONTRADICTION_IOU
+        ]
+        if named:
+            verdicts[max(named, key=lambda other: predictions[other].score)] = Verdict.INSTANCE

@@ -71,6 +71,20 @@ def test_a_garment_is_predicted_once_and_the_best_prediction_wins():
     assert RULES.verdicts([], None) == []
 
 
+def test_the_tags_decide_between_two_categories_of_one_mask():
+    found = [
+        prediction("footwear", 0.8),
+        prediction("boots", 0.25),
+        prediction("boots", 0.3, (20, 0, 30, 10)),
+    ]
+    expected = [Verdict.NOT_TAGGED, Verdict.INSTANCE, Verdict.UNSURE]
+    assert RULES.verdicts(found, frozenset({"boots"})) == expected
+    assert RULES.verdicts(found, frozenset({"boots", "footwear"}))[:2] == [
+        Verdict.INSTANCE,
+        Verdict.CONTRADICTED,
+    ]
+
+
 @pytest.fixture(scope="module")
 def ccp(tmp_path_factory):
     """A built ccp of 6 photos with labels and 5 without."""
@@ -201,6 +215,23 @@ def test_what_is_no_detections_json_is_named(ccp, tmp_path):
         [entry(7, "hat", 0.9, (0, 0, 9, 9))]
     )
     assert "'0077.jpg'; give the folder" in error([entry(77, "bag", 0.9, (0, 0, 9, 9))])
+
+
+def test_a_photo_may_need_all_that_its_tags_name():
+    found = [
+        prediction("top", 0.9),
+        prediction("bag", 0.3, (20, 0, 30, 10)),
+        prediction("belt", 0.1),
+    ]
+    strict = SelectionRules({}, 0.7, 0.2, 0.5, needs_all_tags=True)
+
+    def enough(rules, tags):
+        return rules.finds_enough(found, rules.verdicts(found, tags), tags)
+
+    assert enough(strict, frozenset({"top", "bag"}))
+    assert not enough(strict, frozenset({"top", "belt"}))
+    assert enough(RULES, frozenset({"top", "belt"}))
+    assert enough(strict, None)
 
 
 def test_entries_keep_their_places(tmp_path):
