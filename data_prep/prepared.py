@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPORT_NAME = "prep_report.json"
+TAGS_NAME = "tags.json"  # {"0001.jpg": ["bag", "top"]}: categories in photos without instances
 _DATASET_INFO_NAME = "dataset_info.json"
 INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
 
@@ -58,9 +59,10 @@ class PreparedDataset:
         name: such as "modanet".
         category_names: index 0 is category id 1.
         splits: those with at least one example.
-        max_num_instances: of one image, over all splits.
+        max_num_instances: of one image, over all splits; crowds count.
         fingerprint: sha256 of all examples and the category names, as hex; equal data sets have
             equal ones, whatever the number of shards.
+        max_num_ignored: crowds of one image; 0 too for sets built before they were counted.
     """
 
     path: Path
@@ -70,6 +72,12 @@ class PreparedDataset:
     max_num_instances: int
     fingerprint: str
     _shard_lengths: dict[str, tuple[int, ...]]
+    max_num_ignored: int = 0
+
+    @property
+    def report_path(self) -> Path:
+        """prep_report.json: what was kept, put right and left out."""
+        return self.path / REPORT_NAME
 
     def num_examples(self, split: str) -> int:
         """Counts the images of a split.
@@ -184,6 +192,7 @@ def _open_version(path: Path) -> PreparedDataset:
             max_num_instances=max(fact["max_num_instances"] for fact in facts),
             fingerprint=report["fingerprint"],
             _shard_lengths=shard_lengths,
+            max_num_ignored=max(fact.get("max_num_ignored", 0) for fact in facts),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(

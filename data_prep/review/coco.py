@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from pycocotools import mask as coco_mask
 
@@ -14,7 +15,6 @@ from data_prep.auto_mask.store import (
     ACCEPTED,
     PENDING,
     REJECTED,
-    MaskStore,
     PhotoMasks,
     ProductMask,
 )
@@ -24,7 +24,33 @@ from tfseg.io.atomic_files import write_whole
 from tfseg.structures.coco_values import whole_number
 
 
-def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> float | None:
+class CocoStore(Protocol):
+    """A store that writes its photos as COCO: auto_mask's MaskStore, or a GarmentStore."""
+
+    def coco(self) -> dict:
+        """The photos as a COCO json."""
+        ...
+
+
+class PhotoStore(CocoStore, Protocol):
+    """A store that takes masks over: auto_mask's MaskStore, or a garment_import of a GarmentStore.
+
+    Attributes:
+        photos: By file name.
+    """
+
+    photos: dict[str, PhotoMasks]
+
+    def usable(self) -> list[PhotoMasks]:
+        """The photos that can be read, by name."""
+        ...
+
+    def add(self, photo: PhotoMasks) -> None:
+        """Takes a photo's masks and review over."""
+        ...
+
+
+def export_coco(store: CocoStore, path: Path, as_polygons: bool = False) -> float | None:
     """Writes the masks as a COCO json, whole or not at all.
 
     Args:
@@ -49,7 +75,7 @@ def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> floa
     return sum(ious) / len(ious) if ious else None
 
 
-def import_coco(store: MaskStore, path: Path) -> Counter:
+def import_coco(store: PhotoStore, path: Path) -> Counter:
     """Takes the masks of a COCO json over, photo by photo.
 
     A photo is known by its file name, or by what tools make of it where only one photo fits
