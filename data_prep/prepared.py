@@ -5,11 +5,13 @@ Light: imports neither TensorFlow nor TensorFlow Datasets.
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPORT_NAME = "prep_report.json"
 _DATASET_INFO_NAME = "dataset_info.json"
+# A record's `attributes` of an instance that is annotated and has none; "": not annotated.
+NO_ATTRIBUTES = "none"
 INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
 
 
@@ -61,6 +63,9 @@ class PreparedDataset:
         max_num_instances: of one image, over all splits.
         fingerprint: sha256 of all examples and the category names, as hex; equal data sets have
             equal ones, whatever the number of shards.
+        attribute_names: by attribute id, ascending; empty where the data set has no attributes.
+        category_attributes: attribute ids, ascending, by the category id whose instances may have
+            them; None: built before this was written down.
     """
 
     path: Path
@@ -70,6 +75,8 @@ class PreparedDataset:
     max_num_instances: int
     fingerprint: str
     _shard_lengths: dict[str, tuple[int, ...]]
+    attribute_names: dict[int, str] = field(default_factory=dict)
+    category_attributes: dict[int, tuple[int, ...]] | None = None
 
     def num_examples(self, split: str) -> int:
         """Counts the images of a split.
@@ -184,8 +191,10 @@ def _open_version(path: Path) -> PreparedDataset:
             max_num_instances=max(fact["max_num_instances"] for fact in facts),
             fingerprint=report["fingerprint"],
             _shard_lengths=shard_lengths,
+            attribute_names=_attribute_names(report),
+            category_attributes=_category_attributes(report),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: its {_DATASET_INFO_NAME} or {REPORT_NAME} is damaged ({error!r}); run "
             "data_prep.build_tfrecords --overwrite."
@@ -200,6 +209,18 @@ def _open_version(path: Path) -> PreparedDataset:
                     "data_prep.build_tfrecords --overwrite."
                 )
     return prepared
+
+
+def _attribute_names(report: dict) -> dict[int, str]:
+    names = {int(number): str(name) for number, name in report.get("attribute_names", {}).items()}
+    return dict(sorted(names.items()))
+
+
+def _category_attributes(report: dict) -> dict[int, tuple[int, ...]] | None:
+    if "category_attributes" not in report:
+        return None
+    table = report["category_attributes"].items()
+    return {int(number): tuple(sorted(map(int, ids))) for number, ids in table}
 
 
 def _read_json(path: Path) -> dict:
