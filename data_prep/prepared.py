@@ -5,12 +5,14 @@ Light: imports neither TensorFlow nor TensorFlow Datasets.
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPORT_NAME = "prep_report.json"
 TAGS_NAME = "tags.json"  # {"0001.jpg": ["bag", "top"]}: categories in photos without instances
 _DATASET_INFO_NAME = "dataset_info.json"
+# A record's `attributes` of an instance that is annotated and has none; "": not annotated.
+NO_ATTRIBUTES = "none"
 INCOMPLETE = "incomplete."  # TFDS's prefix for a folder it is still writing
 
 
@@ -63,6 +65,9 @@ class PreparedDataset:
         fingerprint: sha256 of all examples and the category names, as hex; equal data sets have
             equal ones, whatever the number of shards.
         max_num_ignored: crowds of one image; 0 too for sets built before they were counted.
+        attribute_names: by attribute id, ascending; empty where the data set has no attributes.
+        category_attributes: attribute ids, ascending, by the category id whose instances may have
+            them; None: built before this was written down.
     """
 
     path: Path
@@ -73,6 +78,8 @@ class PreparedDataset:
     fingerprint: str
     _shard_lengths: dict[str, tuple[int, ...]]
     max_num_ignored: int = 0
+    attribute_names: dict[int, str] = field(default_factory=dict)
+    category_attributes: dict[int, tuple[int, ...]] | None = None
 
     @property
     def report_path(self) -> Path:
@@ -193,8 +200,10 @@ def _open_version(path: Path) -> PreparedDataset:
             fingerprint=report["fingerprint"],
             _shard_lengths=shard_lengths,
             max_num_ignored=max(fact.get("max_num_ignored", 0) for fact in facts),
+            attribute_names=_attribute_names(report),
+            category_attributes=_category_attributes(report),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: its {_DATASET_INFO_NAME} or {REPORT_NAME} is damaged ({error!r}); run "
             "data_prep.build_tfrecords --overwrite."
@@ -209,6 +218,18 @@ def _open_version(path: Path) -> PreparedDataset:
                     "data_prep.build_tfrecords --overwrite."
                 )
     return prepared
+
+
+def _attribute_names(report: dict) -> dict[int, str]:
+    names = {int(number): str(name) for number, name in report.get("attribute_names", {}).items()}
+    return dict(sorted(names.items()))
+
+
+def _category_attributes(report: dict) -> dict[int, tuple[int, ...]] | None:
+    if "category_attributes" not in report:
+        return None
+    table = report["category_attributes"].items()
+    return {int(number): tuple(sorted(map(int, ids))) for number, ids in table}
 
 
 def _read_json(path: Path) -> dict:

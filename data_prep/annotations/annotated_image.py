@@ -46,7 +46,8 @@ class Instance:
         bbox: the mask's own box, never the raw file's.
         area: number of mask pixels, at least 1.
         is_crowd: the mask covers a group that could not be told apart.
-        attribute_ids: the raw data set's own, in order; empty where it has none.
+        attribute_ids: the raw data set's own, ascending; empty: annotated, it has none; None: not
+            annotated, it may have any.
     """
 
     category_id: int
@@ -54,7 +55,7 @@ class Instance:
     bbox: BBox
     area: int
     is_crowd: bool = False
-    attribute_ids: tuple[int, ...] = ()
+    attribute_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

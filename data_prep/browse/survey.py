@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data_prep.browse.records import RecordFacts, read_facts
-from data_prep.prepared import PreparedDataset
+from data_prep.prepared import NO_ATTRIBUTES, PreparedDataset
 
 # Upper ends of the histograms' bins; the last bin has no end.
 SHARE_ENDS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # of the photo
@@ -151,7 +151,7 @@ def _count(facts: RecordFacts, counts: SplitCounts, survey: Survey) -> None:
     survey.instances_per_image[num_instances] += 1
     survey.sizes[facts.width, facts.height] += 1
     for attributes in facts.attributes:
-        if attributes:
+        if attributes and attributes != NO_ATTRIBUTES:
             survey.attributes.update(attributes.split("_"))
 
 

@@ -136,7 +136,8 @@ def example_features() -> tfds.features.FeaturesDict:
     """The feature schema; its nested names join to Model Garden's TFExample keys.
 
     Ours are `source`, the raw file's name as in the report, and `attributes`, an instance's
-    attribute ids as in FGVC6's csv, such as "20_30".
+    attribute ids as in FGVC6's csv, such as "20_30"; "none" of one that is annotated and has none,
+    "" of one that is not annotated.
     """
     floats = tfds.features.Sequence(np.float32)
     labels = tfds.features.ClassLabel()

@@ -13,7 +13,7 @@ from collections import Counter
 from data_prep.build.examples import PreparedExample
 from data_prep.readers.raw_dataset import Conversion, Note
 
-FORMAT_NUMBER = 3  # 1 was pickle, 2 had notes without details
+FORMAT_NUMBER = 4  # 1 was pickle, 2 had notes without details, 3 no category_attributes
 _LENGTH = struct.Struct("<I")
 _BYTES_KEY = "num_bytes"
 
@@ -32,6 +32,7 @@ def bytes_from_example(example: PreparedExample) -> bytes:
         "image_json": example.image_json,
         "annotation_jsons": example.annotation_jsons,
         "category_counts": list(example.category_counts.items()),
+        "category_attributes": sorted(example.category_attributes),
         "digest": example.digest.hex(),
     }
     encoded = json.dumps(content, default=lambda number: number.item()).encode()
@@ -54,6 +55,7 @@ def example_from_bytes(encoded: bytes) -> PreparedExample:
         image_json=content["image_json"],
         annotation_jsons=tuple(content["annotation_jsons"]),
         category_counts=Counter(dict(content["category_counts"])),
+        category_attributes=frozenset((c, a) for c, a in content["category_attributes"]),
         digest=bytes.fromhex(content["digest"]),
     )
 

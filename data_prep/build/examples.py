@@ -13,6 +13,7 @@ from typing import Any
 
 from data_prep.annotations import masks
 from data_prep.annotations.annotated_image import AnnotatedImage, Instance
+from data_prep.prepared import NO_ATTRIBUTES
 from data_prep.readers.raw_dataset import Conversion, Converter, RawDataset
 
 
@@ -28,6 +29,7 @@ class PreparedExample:
         annotation_jsons: COCO's annotation entries, as text without their opening brace and id.
         category_counts: instances by category id.
         digest: sha256 of the photo and all that is said of it.
+        category_attributes: the pairs of category id and attribute id that occur.
     """
 
     conversion: Conversion
@@ -37,6 +39,7 @@ class PreparedExample:
     annotation_jsons: tuple[str, ...] = ()
     category_counts: Counter = field(default_factory=Counter)
     digest: bytes = b""
+    category_attributes: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class ExampleMaker:
             image_json=image_json,
             annotation_jsons=annotation_jsons,
             category_counts=Counter(i.category_id for i in image.instances),
+            category_attributes=frozenset(
+                (i.category_id, attribute_id)
+                for i in image.instances
+                for attribute_id in i.attribute_ids or ()
+            ),
             digest=digest.digest(),
         )
 
@@ -108,7 +116,7 @@ def features_from_image(
         },
         "area": [float(i.area) for i in instances],
         "is_crowd": [int(i.is_crowd) for i in instances],
-        "attributes": ["_".join(map(str, i.attribute_ids)) for i in instances],
+        "attributes": [_attributes_text(i.attribute_ids) for i in instances],
         "mask": [io.BytesIO(masks.png_from_rle(i.rle)) for i in instances],
     }
     return {
@@ -124,6 +132,12 @@ def features_from_image(
     }
 
 
+def _attributes_text(attribute_ids: tuple[int, ...] | None) -> str:
+    if attribute_ids is None:
+        return ""
+    return "_".join(map(str, attribute_ids)) or NO_ATTRIBUTES
+
+
 def _annotation_json(image: AnnotatedImage, instance: Instance) -> str:
     entry = {
         "image_id": image.image_id,
@@ -136,6 +150,6 @@ def _annotation_json(image: AnnotatedImage, instance: Instance) -> str:
             "counts": instance.rle["counts"].decode("ascii"),
         },
     }
-    if instance.attribute_ids:
+    if instance.attribute_ids is not None:
         entry["attribute_ids"] = list(instance.attribute_ids)
     return json.dumps(entry)[1:]

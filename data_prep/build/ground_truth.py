@@ -15,7 +15,7 @@ class GroundTruthWriter:
         path: the json to write.
         category_names: index 0 is category id 1.
         attribute_names: by attribute id; with any, the json has a list `attributes`, as
-            Fashionpedia's has.
+            Fashionpedia's has, by ascending id.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class GroundTruthWriter:
                 shutil.copyfileobj(annotations, self._images)
             self._images.write(f'],\n"categories": {json.dumps(categories)}')
             if self._attribute_names:
-                attributes = [{"id": i, "name": name} for i, name in self._attribute_names.items()]
+                attributes = [
+                    {"id": i, "name": name} for i, name in sorted(self._attribute_names.items())
+                ]
                 self._images.write(f',\n"attributes": {json.dumps(attributes)}')
             self._images.write("}\n")
         self._images.close()

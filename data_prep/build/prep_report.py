@@ -131,6 +131,7 @@ class SplitReport:
         self._max_num_ignored = 0
         self._category_names = category_names
         self._sources: dict[str, _Contents] = {}
+        self.category_attributes: set[tuple[int, int]] = set()  # pairs of ids that occur
         self._digest = hashlib.sha256()
 
     def add(self, example: PreparedExample, source_name: str) -> None:
@@ -142,6 +143,7 @@ class SplitReport:
         contents = self._sources.setdefault(source_name, _Contents())
         contents.num_examples += 1
         contents.category_counts += example.category_counts
+        self.category_attributes |= example.category_attributes
         self._digest.update(example.digest)
 
     def as_json(self) -> dict:
@@ -173,6 +175,23 @@ class _Contents:
             "num_instances": sum(counts),
             "instances_by_category": dict(zip(category_names, counts, strict=True)),
         }
+
+
+def category_attributes(splits: dict[str, SplitReport]) -> dict[str, list[int]]:
+    """The attributes that a category may have: those that one of its instances has in train.
+
+    Args:
+        splits: by name; all of them count where none is train.
+
+    Returns:
+        Attribute ids, ascending, by category id as json's text; without categories that have none.
+    """
+    seen = [splits["train"]] if "train" in splits else list(splits.values())
+    pairs = sorted(set[tuple[int, int]]().union(*(split.category_attributes for split in seen)))
+    table: dict[str, list[int]] = {}
+    for category_id, attribute_id in pairs:
+        table.setdefault(str(category_id), []).append(attribute_id)
+    return table
 
 
 def fingerprint(category_names: tuple[str, ...], splits: dict[str, dict]) -> str:

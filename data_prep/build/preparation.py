@@ -12,7 +12,13 @@ from tqdm import tqdm
 
 from data_prep.build.examples import ExampleMaker, PreparedExample
 from data_prep.build.ground_truth import GroundTruthWriter
-from data_prep.build.prep_report import SourceReport, SplitReport, Tally, fingerprint
+from data_prep.build.prep_report import (
+    SourceReport,
+    SplitReport,
+    Tally,
+    category_attributes,
+    fingerprint,
+)
 from data_prep.build.splits import SplitPlan
 from data_prep.ordered_pool import OrderedPool
 from data_prep.prepared import ground_truth_name
@@ -222,7 +228,10 @@ class Preparation:
         splits = {name: split.as_json() for name, split in self._split_reports.items()}
         return {
             "category_names": list(self._raw.category_names),
-            "attribute_names": {str(i): name for i, name in self._raw.attribute_names.items()},
+            "attribute_names": {
+                str(i): name for i, name in sorted(self._raw.attribute_names.items())
+            },
+            "category_attributes": category_attributes(self._split_reports),
             "sources": [source_report.as_json() for source_report in self._source_reports],
             "splits": splits,
             "fingerprint": fingerprint(self._raw.category_names, splits),

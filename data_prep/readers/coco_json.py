@@ -89,16 +89,17 @@ def _is_rejected(entry: dict) -> bool:
 
 
 def _raw_instance(annotation: dict) -> RawInstance:
-    attribute_ids = annotation.get("attribute_ids")  # Fashionpedia's name for them
-    if not isinstance(attribute_ids, list) or not set(map(type, attribute_ids)) <= {int}:
-        attribute_ids = []
+    found = annotation.get("attribute_ids")  # Fashionpedia's name for them
+    attribute_ids = None
+    if isinstance(found, list) and set(map(type, found)) <= {int}:
+        attribute_ids = tuple(sorted(set(found)))
     return RawInstance(
         record_id=known_whole_number(annotation["id"]),
         raw_category_id=known_whole_number(annotation["category_id"]),
         segmentation=annotation.get("segmentation"),
         is_crowd=is_crowd(annotation),
         bbox_xywh=annotation.get("bbox"),
-        attribute_ids=tuple(sorted(set(attribute_ids))),
+        attribute_ids=attribute_ids,
     )
 
 

@@ -30,7 +30,7 @@ class RawInstance:
         segmentation: any form that segment_from_raw takes.
         is_crowd: of a group that could not be told apart.
         bbox_xywh: the raw file's, only to count the wrong ones; None: it has none.
-        attribute_ids: the raw file's own.
+        attribute_ids: the raw file's own, ascending; None: not annotated.
     """
 
     record_id: int
@@ -38,7 +38,7 @@ class RawInstance:
     segmentation: Any = field(repr=False)
     is_crowd: bool = False
     bbox_xywh: Any = None
-    attribute_ids: tuple[int, ...] = ()
+    attribute_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -238,8 +238,10 @@ def _merge_duplicates(
     for raw_instance, instance in instances:
         key = (instance.category_id, instance.is_crowd, bytes(instance.rle["counts"]))
         if key in merged:
-            both = {*merged[key].attribute_ids, *instance.attribute_ids}
-            merged[key] = replace(merged[key], attribute_ids=tuple(sorted(both)))
+            found = merged[key].attribute_ids, instance.attribute_ids
+            known = [attribute_ids for attribute_ids in found if attribute_ids is not None]
+            both = tuple(sorted(set().union(*known))) if known else None
+            merged[key] = replace(merged[key], attribute_ids=both)
             conversion.dropped.append(
                 Note("duplicate_merged", raw_instance.record_id, raw.file_name)
             )

@@ -190,7 +190,8 @@ def _parsed(line: int, values: dict[str, str]) -> tuple[RawInstance, tuple[int, 
         record_id=line,
         raw_category_id=int(class_id[1]),
         segmentation=EncodedPixels(values["EncodedPixels"]),
-        attribute_ids=tuple(sorted(attribute_ids)),
+        # A ClassId of a category alone says nothing: of most masks no attribute was looked for.
+        attribute_ids=tuple(sorted(attribute_ids)) or None,
     )
     return instance, (_side("Height", values), _side("Width", values))
 

@@ -133,7 +133,14 @@ def test_examples_are_read_back_as_they_were(tmp_path):
     features["image"]["object"] = {"area": [0.1, 1 / 3], "png": [io.BytesIO(b""), io.BytesIO(b"p")]}
     notes = [Note("clipped_to_photo", 7, "caf\udce9.jpg")]
     example = PreparedExample(
-        Conversion("a.jpg", repairs=notes), 3, features, "{}", ("1", "2"), Counter({4: 2}), b"\x01"
+        Conversion("a.jpg", repairs=notes),
+        3,
+        features,
+        "{}",
+        ("1", "2"),
+        Counter({4: 2}),
+        b"\x01",
+        frozenset({(4, 20), (4, 7)}),
     )
 
     back = example_from_bytes(bytes_from_example(example))
@@ -146,3 +153,4 @@ def test_examples_are_read_back_as_they_were(tmp_path):
     assert [file.read() for file in back.features["image"]["object"]["png"]] == [b"", b"p"]
     assert (back.image_id, back.category_counts, back.digest) == (3, Counter({4: 2}), b"\x01")
     assert back.annotation_jsons == ("1", "2")
+    assert back.category_attributes == {(4, 7), (4, 20)}

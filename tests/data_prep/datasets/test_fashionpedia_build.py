@@ -45,10 +45,12 @@ def test_its_splits_attributes_and_categories_are_kept(raw_dir, tmp_path):
     assert train["groundtruth_classes"].tolist() == [1, 2]
     assert np.count_nonzero(train["groundtruth_instance_masks"][1]) == 30
     assert val["image/filename"] == [b"val.jpg"]
-    assert val["image/object/attributes"] == [b"4_115", b""]
+    assert val["image/object/attributes"] == [b"4_115", b"none"]
     truth = json.loads(prepared.ground_truth_path("val").read_text())
     assert truth["attributes"] == ATTRIBUTES
-    assert [a.get("attribute_ids") for a in truth["annotations"]] == [[4, 115], None]
+    assert [a.get("attribute_ids") for a in truth["annotations"]] == [[4, 115], []]
+    assert prepared.attribute_names == {4: "classic (t-shirt)", 115: "symmetrical"}
+    assert prepared.category_attributes == {1: (4, 115)}
 
 
 def test_what_is_missing_is_named(raw_dir, tmp_path):

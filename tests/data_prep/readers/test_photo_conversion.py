@@ -138,10 +138,15 @@ def test_convert_unites_the_attributes_of_merged_instances():
     assert instance.attribute_ids == (4, 20, 30)
 
 
-@pytest.mark.parametrize("attribute_ids", [None, 5, ["4"], [True]])
-def test_convert_takes_malformed_attributes_for_none(attribute_ids):
-    (instance,) = convert({**SQUARE, "attribute_ids": attribute_ids}).image.instances
+def test_convert_unites_unknown_attributes_with_known_ones():
+    (instance,) = convert({**SQUARE, "attribute_ids": []}, SQUARE).image.instances
     assert instance.attribute_ids == ()
+
+
+@pytest.mark.parametrize("attribute_ids", [None, 5, ["4"], [True]])
+def test_convert_takes_malformed_attributes_for_not_annotated(attribute_ids):
+    (instance,) = convert({**SQUARE, "attribute_ids": attribute_ids}).image.instances
+    assert instance.attribute_ids is None
 
 
 def test_convert_keeps_a_crowd_s_rle():
