@@ -1,0 +1,287 @@
+"""Label Studio's json: brush masks, bit masks and polygons of the latest annotation of each task.
+
+Format: https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
+
+[{"id": 1, "data": {"image": "/data/upload/1/0a1b2c3d-photo.jpg"}, "annotations": [{"result": [
+  {"type": "polygonlabels", "original_width": 600, "original_height": 800,
+   "value": {"points": [[12.5, 40.0], ...], "polygonlabels": ["top"]}},
+  {"type": "brushlabels", "original_width": 600, "original_height": 800,
+   "value": {"format": "rle", "rle": [0, 29, ...], "brushlabels": ["dress"]}}]}]}]
+
+A polygon's points are percent of the photo's width and height.
+"""
+
+import base64
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import cv2
+import numpy as np
+
+from data_prep.annotations import masks
+from data_prep.convert.label_set import Label, LabelSet, RawLabels, coco_rle
+from data_prep.convert.label_studio_brush import brush_from_mask, mask_from_brush
+from data_prep.convert.written_polygons import Losses
+from data_prep.readers.photo_conversion import RawInstance, RawPhoto
+from data_prep.readers.raw_dataset import Note
+from tfseg.io.atomic_files import write_whole
+from tfseg.io.photo_files import is_photo_name
+from tfseg.structures.coco_values import mark_length
+
+LOCAL_FILES = "/data/local-files/?d="
+_LABEL_LISTS = ("labels", "brushlabels", "polygonlabels", "bitmasklabels")
+_NUM_DIGITS = 6  # of a pixel: undoes the rounding of percentages
+_DATA_URL = re.compile(r"^data:image/png;base64,")
+
+
+def read(path: Path) -> RawLabels:
+    """Reads an export of kind JSON, or the one json of a folder.
+
+    Raises:
+        ValueError: It is not such a file, or a mask in it is damaged.
+    """
+    if path.is_dir():
+        found = sorted(path.glob("*.json"))
+        if len(found) != 1:
+            raise ValueError(f"{path}: {len(found)} files *.json, expected one; give the file.")
+        path = found[0]
+    labels = RawLabels({}, photos_dir=path.parent)
+    ids_by_name: dict[str, int] = {}
+    counter = iter(range(1, 1 << 62))
+    for index, task in enumerate(_tasks(path)):
+        name = _photo_name(task)
+        if name is None:
+            raise ValueError(
+                f"{path}: task {index} names no photo, expected it in 'data'; export as JSON, not "
+                "JSON-MIN or CSV."
+            )
+        where = f"{path}, task {task.get('id', index)} of {name}"
+        task_labels = _task_photo(task, name, ids_by_name, counter, where)
+        if isinstance(task_labels, Note):
+            labels.left_out.append(task_labels)
+        else:
+            labels.photos.append(task_labels)
+    labels.category_names = {number: name for name, number in ids_by_name.items()}
+    return labels
+
+
+def _tasks(path: Path) -> list[dict]:
+    encoded = path.read_bytes()
+    try:
+        tasks = json.loads(encoded[mark_length(encoded) :])
+    except ValueError as error:
+        raise ValueError(f"{path}: not json ({error}); export it again.") from error
+    if isinstance(tasks, dict):
+        tasks = [tasks]
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise ValueError(f"{path}: not Label Studio's json: expected a list of tasks.")
+    return tasks
+
+
+def _photo_name(task: dict) -> str | None:
+    values = task.get("data")
+    if not isinstance(values, dict):
+        return None
+    fields = [values.get("image"), *values.values()]
+    texts = [text for text in fields if isinstance(text, str)]
+    for text in texts:
+        if is_photo_name(text.split("?")[0]) or is_photo_name(text):
+            return text
+    uploaded = task.get("file_upload")
+    return uploaded if isinstance(uploaded, str) else next(iter(texts), None)
+
+
+def _task_photo(
+    task: dict, name: str, ids_by_name: dict[str, int], counter: Iterator[int], where: str
+) -> RawPhoto | Note:
+    annotations = task.get("annotations", task.get("completions")) or []
+    usable = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
+    if not usable:
+        reason = "task_skipped_by_its_annotator" if annotations else "task_not_annotated"
+        return Note(reason, next(counter), name)
+    chosen = max(
+        usable, key=lambda a: (bool(a.get("ground_truth")), str(a.get("updated_at") or ""))
+    )
+    repairs = [
+        Note("another_annotation_of_the_task_passed_over", next(counter), name) for _ in usable[1:]
+    ]
+    results = [r for r in chosen.get("result") or [] if isinstance(r, dict)]
+    size_hw = _size_hw(results, where)
+    results, names_by_region = _without_second_copies(results)
+    instances: list[RawInstance] = []
+    dropped: list[Note] = []
+    for result in results:
+        number = next(counter)
+        value, reason = result.get("value"), _unusable(result)
+        if reason is not None or not isinstance(value, dict):
+            dropped.append(Note(reason or "result_without_value", number, name))
+            continue
+        category = _category(value, names_by_region.get(result.get("id")))
+        if category is None or size_hw is None:
+            dropped.append(Note("mask_without_category_or_size", number, name))
+            continue
+        category_id = ids_by_name.setdefault(category, len(ids_by_name) + 1)
+        try:
+            segmentation = _segmentation(value, size_hw)
+        except (ValueError, TypeError, KeyError, OverflowError, cv2.error) as error:
+            raise ValueError(
+                f"{where}: a damaged {result.get('type')} of {category!r} ({error}); export it "
+                "again."
+            ) from error
+        instances.append(RawInstance(number, category_id, segmentation))
+    image_id = next(counter)
+    return RawPhoto(
+        image_id, name, size_hw, tuple(instances), tuple(dropped), repairs=tuple(repairs)
+    )
+
+
+def _without_second_copies(results: list[dict]) -> tuple[list[dict], dict[Any, list]]:
+    """Where <Labels> stands apart, a region comes twice: as its shape, and with its names.
+
+    Returns:
+        The shapes, and the names by region.
+    """
+    shapes = {r.get("id") for r in results if r.get("type") != "labels"} - {None}
+    names = {}
+    kept = []
+    for result in results:
+        value = result.get("value")
+        if result.get("type") != "labels" or result.get("id") not in shapes:
+            kept.append(result)
+        elif isinstance(value, dict) and isinstance(value.get("labels"), list):
+            names[result["id"]] = value["labels"]
+    return kept, names
+
+
+def _unusable(result: dict) -> str | None:
+    """Why a result is no mask, the report's key; None: it is one."""
+    value, kind = result.get("value"), str(result.get("type"))
+    is_mask = isinstance(value, dict) and ("rle" in value or "imageDataURL" in value)
+    is_polygon = isinstance(value, dict) and "points" in value and "polygon" in kind
+    # With a separate <Labels>, a region's shape may come as a result of type labels.
+    is_polygon = is_polygon or (kind == "labels" and isinstance(value, dict) and "points" in value)
+    if not (is_mask or is_polygon):
+        return f"{kind}_is_no_mask"
+    return "drawn_on_a_rotated_photo" if result.get("image_rotation") else None
+
+
+def _size_hw(results: list[dict], where: str) -> tuple[int, int] | None:
+    sizes = {
+        (r.get("original_height"), r.get("original_width"))
+        for r in results
+        if r.get("original_height") is not None
+    }
+    if len(sizes) > 1 or any(not isinstance(v, int) or v < 1 for size in sizes for v in size):
+        raise ValueError(f"{where}: original sizes {sorted(map(str, sizes))}, expected one size.")
+    height, width = next(iter(sizes), (None, None))
+    return None if height is None or width is None else (height, width)
+
+
+def _category(value: dict, names_of_region: list | None) -> str | None:
+    for key in _LABEL_LISTS:
+        if isinstance(value.get(key), list) and value[key]:
+            return str(value[key][0])
+    return str(names_of_region[0]) if names_of_region else None
+
+
+def _segmentation(value: dict, size_hw: tuple[int, int]) -> list[list[float]] | dict:
+    height, width = size_hw
+    if "rle" in value:
+        return coco_rle(mask_from_brush(value["rle"], size_hw))
+    if "imageDataURL" in value:
+        return coco_rle(_mask_from_data_url(value["imageDataURL"], size_hw))
+    points = [(float(x), float(y)) for x, y in value["points"]]
+    if not all(math.isfinite(part) for point in points for part in point):
+        raise ValueError("got a coordinate that is no number")
+    sides = ((x * width / 100, y * height / 100) for x, y in points)
+    return [[round(part, _NUM_DIGITS) for side in sides for part in side]]
+
+
+def _mask_from_data_url(url: str, size_hw: tuple[int, int]) -> np.ndarray:
+    """The mask of a PNG: what is neither transparent nor black."""
+    if not _DATA_URL.match(url):
+        raise ValueError(f"got {url[:30]!r}, expected data:image/png;base64,...")
+    encoded = np.frombuffer(base64.b64decode(_DATA_URL.sub("", url)), np.uint8)
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[:2] != size_hw:
+        got = "no picture" if pixels is None else f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise ValueError(f"got {got}, expected {size_hw[1]}x{size_hw[0]}")
+    colors = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+    is_marked = np.any(colors[..., :3] > 0, axis=2)
+    if colors.shape[2] == 4:
+        is_marked &= colors[..., 3] > 0
+    return is_marked.astype(np.uint8)
+
+
+def write(
+    labels: LabelSet, path: Path, losses: Losses, masks_as: str, url_prefix: str = LOCAL_FILES
+) -> None:
+    """Writes tasks to import, and the labelling interface that they are for beside them.
+
+    Args:
+        labels: what to write.
+        path: the json; NAME.label_config.xml gets the interface.
+        losses: gets what polygons cost.
+        masks_as: "source" keeps a polygon a polygon and pixels a brush mask; "rle" or "polygons".
+        url_prefix: before each photo's name, where Label Studio finds it.
+    """
+    tasks = []
+    for task_id, photo in enumerate(labels.photos, start=1):
+        results = []
+        for index, label in enumerate(photo.labels):
+            losses.count_unheld(label)
+            name = labels.category_names[label.instance.category_id - 1]
+            shape = _shape(label, name, losses, masks_as)
+            if shape is None:
+                continue
+            known = {
+                "id": f"{task_id}_{index}",
+                "to_name": "image",
+                "original_width": photo.width,
+                "original_height": photo.height,
+                "image_rotation": 0,
+                "origin": "manual",
+            }
+            results.append({**known, **shape})
+        tasks.append(
+            {
+                "id": task_id,
+                "data": {"image": url_prefix + photo.file_name},
+                "annotations": [{"result": results, "was_cancelled": False}],
+            }
+        )
+    config = _label_config(labels.category_names)
+    write_whole(path.with_suffix(".label_config.xml"), config, "the labelling interface")
+    write_whole(path, json.dumps(tasks), "the tasks")
+
+
+def _shape(label: Label, name: str, losses: Losses, masks_as: str) -> dict[str, Any] | None:
+    is_one = label.polygons is not None and len(label.polygons) == 1
+    height, width = label.instance.rle["size"]
+    if masks_as == "polygons" or (masks_as == "source" and is_one):
+        polygon = losses.one_polygon(label, _NUM_DIGITS)
+        if not polygon:
+            return None
+        points = [
+            [x * 100 / width, y * 100 / height]
+            for x, y in zip(polygon[0::2], polygon[1::2], strict=True)
+        ]
+        value: dict[str, Any] = {"points": points, "closed": True, "polygonlabels": [name]}
+        return {"type": "polygonlabels", "from_name": "polygon", "value": value}
+    rle = brush_from_mask(masks.mask_from_rle(label.instance.rle))
+    value = {"format": "rle", "rle": rle, "brushlabels": [name]}
+    return {"type": "brushlabels", "from_name": "brush", "value": value}
+
+
+def _label_config(category_names: tuple[str, ...]) -> str:
+    rows = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in category_names)
+    return (
+        '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
+        f'  <PolygonLabels name="polygon" toName="image">\n{rows}  </PolygonLabels>\n'
+        f'  <BrushLabels name="brush" toName="image">\n{rows}  </BrushLabels>\n</View>\n'
+    )
