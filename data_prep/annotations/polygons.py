@@ -1,5 +1,7 @@
 """Masks as COCO polygons: flat lists of integers, several per instance where split."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -68,3 +70,30 @@ def _flat_polygon(points: np.ndarray) -> list[int] | None:
     keep = np.any(corners != np.roll(corners, 1, axis=0), axis=1)
     corners = corners[keep]
     return corners.ravel().tolist() if len(corners) >= 3 else None
+
+
+def joined_polygon(polygons: Sequence[Sequence[float]]) -> list[float]:
+    """Joins polygons where they are nearest; the way there and back encloses nothing.
+
+    Args:
+        polygons: flat [x, y, ...], three points or more each.
+
+    Returns:
+        One flat polygon.
+    """
+    parts = [np.asarray(polygon, float).reshape(-1, 2) for polygon in polygons]
+    joined = parts.pop(0)
+    while parts:
+        gaps = [_nearest(joined, part) for part in parts]
+        index = min(range(len(parts)), key=lambda i: gaps[i][0])
+        _, here, there = gaps[index]
+        part = np.roll(parts.pop(index), -there, axis=0)
+        joined = np.concatenate((joined[: here + 1], part, part[:1], joined[here:]))
+    return joined.ravel().tolist()
+
+
+def _nearest(points: np.ndarray, others: np.ndarray) -> tuple[float, int, int]:
+    """The squared distance of the nearest pair of points, and their indices."""
+    gaps = ((points[:, np.newaxis] - others[np.newaxis]) ** 2).sum(axis=2)
+    here, there = np.unravel_index(int(gaps.argmin()), gaps.shape)
+    return float(gaps[here, there]), int(here), int(there)

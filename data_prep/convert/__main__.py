@@ -39,8 +39,9 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "masks",
         "source",
-        ["source", "rle", "polygons"],
-        "source: polygons stay polygons and pixels pixels, where the format can; or all as one.",
+        ["source", "rle", "polygons", "one_polygon"],
+        "source: polygons stay polygons and pixels pixels, where the format can; or all as one. "
+        "one_polygon joins a garment's parts, for tools that read its first polygon alone.",
     )
     flags.DEFINE_string(
         "url_prefix",

@@ -11,21 +11,22 @@ Format: https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-
 A polygon's points are percent of the photo's width and height.
 """
 
-import base64
 import json
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import cv2
-import numpy as np
 
 from data_prep.annotations import masks
 from data_prep.convert.label_set import Label, LabelSet, RawLabels, coco_rle
-from data_prep.convert.label_studio_brush import brush_from_mask, mask_from_brush
+from data_prep.convert.label_studio_masks import (
+    brush_from_mask,
+    mask_from_brush,
+    mask_from_data_url,
+)
 from data_prep.convert.written_polygons import Losses
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
@@ -35,8 +36,8 @@ from tfseg.structures.coco_values import mark_length
 
 LOCAL_FILES = "/data/local-files/?d="
 _LABEL_LISTS = ("labels", "brushlabels", "polygonlabels", "bitmasklabels")
+_PASSED_OVER = "another_annotation_of_the_task_passed_over"
 _NUM_DIGITS = 6  # of a pixel: undoes the rounding of percentages
-_DATA_URL = re.compile(r"^data:image/png;base64,")
 
 
 def read(path: Path) -> RawLabels:
@@ -96,20 +97,27 @@ def _photo_name(task: dict) -> str | None:
     return uploaded if isinstance(uploaded, str) else next(iter(texts), None)
 
 
-def _task_photo(
-    task: dict, name: str, ids_by_name: dict[str, int], counter: Iterator[int], where: str
-) -> RawPhoto | Note:
+def _chosen_annotation(task: dict) -> tuple[dict | None, int]:
+    """The one that counts, None where there is none, and how many others there are."""
     annotations = task.get("annotations", task.get("completions")) or []
     usable = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
     if not usable:
-        reason = "task_skipped_by_its_annotator" if annotations else "task_not_annotated"
-        return Note(reason, next(counter), name)
-    chosen = max(
-        usable, key=lambda a: (bool(a.get("ground_truth")), str(a.get("updated_at") or ""))
-    )
-    repairs = [
-        Note("another_annotation_of_the_task_passed_over", next(counter), name) for _ in usable[1:]
-    ]
+        return None, len(annotations)
+
+    def rank(annotation: dict) -> tuple[bool, str]:
+        return bool(annotation.get("ground_truth")), str(annotation.get("updated_at") or "")
+
+    return max(usable, key=rank), len(usable) - 1
+
+
+def _task_photo(
+    task: dict, name: str, ids_by_name: dict[str, int], counter: Iterator[int], where: str
+) -> RawPhoto | Note:
+    chosen, num_others = _chosen_annotation(task)
+    if chosen is None:
+        why = "task_skipped_by_its_annotator" if num_others else "task_not_annotated"
+        return Note(why, next(counter), name)
+    repairs = [Note(_PASSED_OVER, next(counter), name) for _ in range(num_others)]
     results = [r for r in chosen.get("result") or [] if isinstance(r, dict)]
     size_hw = _size_hw(results, where)
     results, names_by_region = _without_second_copies(results)
@@ -194,28 +202,12 @@ def _segmentation(value: dict, size_hw: tuple[int, int]) -> list[list[float]] | 
     if "rle" in value:
         return coco_rle(mask_from_brush(value["rle"], size_hw))
     if "imageDataURL" in value:
-        return coco_rle(_mask_from_data_url(value["imageDataURL"], size_hw))
+        return coco_rle(mask_from_data_url(value["imageDataURL"], size_hw))
     points = [(float(x), float(y)) for x, y in value["points"]]
     if not all(math.isfinite(part) for point in points for part in point):
         raise ValueError("got a coordinate that is no number")
     sides = ((x * width / 100, y * height / 100) for x, y in points)
     return [[round(part, _NUM_DIGITS) for side in sides for part in side]]
-
-
-def _mask_from_data_url(url: str, size_hw: tuple[int, int]) -> np.ndarray:
-    """The mask of a PNG: what is neither transparent nor black."""
-    if not _DATA_URL.match(url):
-        raise ValueError(f"got {url[:30]!r}, expected data:image/png;base64,...")
-    encoded = np.frombuffer(base64.b64decode(_DATA_URL.sub("", url)), np.uint8)
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.shape[:2] != size_hw:
-        got = "no picture" if pixels is None else f"{pixels.shape[1]}x{pixels.shape[0]}"
-        raise ValueError(f"got {got}, expected {size_hw[1]}x{size_hw[0]}")
-    colors = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
-    is_marked = np.any(colors[..., :3] > 0, axis=2)
-    if colors.shape[2] == 4:
-        is_marked &= colors[..., 3] > 0
-    return is_marked.astype(np.uint8)
 
 
 def write(

@@ -3,9 +3,8 @@
 import contextlib
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from data_prep.annotations.segmentations import SegmentationError
 from data_prep.convert import coco, cvat_xml, label_studio, labelme, yolo_seg
 from data_prep.convert.label_set import Label, LabelledPhoto, LabelSet, RawLabels, label_from_raw
+from data_prep.convert.report import ConversionReport
 from data_prep.convert.written_polygons import Losses
 from data_prep.convert.yolo_seg import photo_size_hw
 from data_prep.readers.annotation_formats import COCO, CVAT_XML, LABEL_STUDIO, LABELME, YOLO_SEG
@@ -28,56 +28,7 @@ READERS: dict[str, Callable[[Path], RawLabels]] = {
     YOLO_SEG: yolo_seg.read,
 }
 FOLDER_FORMATS = (LABELME, YOLO_SEG)
-MASKS_AS = ("source", "rle", "polygons")
-
-
-@dataclass
-class ConversionReport:
-    """What became of the annotations.
-
-    Attributes:
-        num_photos: written.
-        num_garments: written.
-        left_out: photos and annotations that are not in the output, by reason.
-        noted: photos and annotations that are, but changed or noticed, by reason.
-        examples: one note of each reason.
-        polygon_ious: of the masks written as polygons, with these.
-    """
-
-    num_photos: int = 0
-    num_garments: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    noted: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, Note] = field(default_factory=dict)
-    polygon_ious: list[float] = field(default_factory=list)
-
-    def leave_out(self, note: Note) -> None:
-        """Counts what is not in the output."""
-        self.left_out[note.reason] += 1
-        self.examples.setdefault(note.reason, note)
-
-    def notice(self, note: Note) -> None:
-        """Counts what is, but not as it was."""
-        self.noted[note.reason] += 1
-        self.examples.setdefault(note.reason, note)
-
-    def lines(self) -> list[str]:
-        """What was lost, a line a reason; empty where nothing was."""
-        lines = [f"left out: {self._told(r, n)}" for r, n in self.left_out.most_common()]
-        lines += [f"changed: {self._told(r, n)}" for r, n in self.noted.most_common()]
-        if self.polygon_ious:
-            mean = sum(self.polygon_ious) / len(self.polygon_ious)
-            lines.append(
-                f"polygons: {len(self.polygon_ious)} masks, IoU with the masks they are of: mean "
-                f"{mean:.4f}, worst {min(self.polygon_ious):.4f}"
-            )
-        return lines
-
-    def _told(self, reason: str, count: int) -> str:
-        note = self.examples.get(reason)
-        of = f", such as of {note.file_name}" if note and note.file_name else ""
-        detail = f" ({note.detail})" if note and note.detail else ""
-        return f"{count} {reason}{of}{detail}"
+MASKS_AS = ("source", "rle", "polygons", "one_polygon")
 
 
 @dataclass(frozen=True)
@@ -124,13 +75,18 @@ def convert(
     for note in raw.left_out:
         report.leave_out(note)
     photos_dir = options.photos_dir or raw.photos_dir
-    labels = _label_set(raw, photos_dir, options.photos_dir is not None, report)
+    if photos_dir is not None and not photos_dir.is_dir():
+        photos_dir = None
+    # A lone file may lie in a folder of anything: that is not searched.
+    is_searched = options.photos_dir is not None or source_path.is_dir()
+    renamed = _renamed(raw, photos_dir if is_searched else None)
+    labels = _label_set(raw, renamed, photos_dir, options.photos_dir is not None, report)
     if not labels.photos:
         raise ValueError(
             f"{source_path}: no photo in it can be written ({'; '.join(report.lines()) or 'none'});"
             " expected at least one."
         )
-    losses = Losses()
+    losses = Losses(joins_parts=options.masks_as == "one_polygon")
     _write(target, target_path, labels, losses, photos_dir, options)
     report.num_photos = len(labels.photos)
     report.num_garments = sum(len(photo.labels) for photo in labels.photos)
@@ -151,13 +107,21 @@ def _check_target(target: str, path: Path, overwrite: bool) -> None:
         raise ValueError(f"{path}: is there already; --overwrite replaces it.")
 
 
+def _renamed(raw: RawLabels, photos_dir: Path | None) -> dict[str, str]:
+    """The photos' own names by what tools made of them."""
+    names = [photo.file_name for photo in raw.photos]
+    return other_names(photos_dir, names) if photos_dir is not None else {}
+
+
 def _label_set(
-    raw: RawLabels, photos_dir: Path | None, is_given: bool, report: ConversionReport
+    raw: RawLabels,
+    renamed: dict[str, str],
+    photos_dir: Path | None,
+    is_given: bool,
+    report: ConversionReport,
 ) -> LabelSet:
     """Makes the masks; photos that two entries mean are one."""
     category_ids = {raw_id: n for n, raw_id in enumerate(sorted(raw.category_names), start=1)}
-    names = [photo.file_name for photo in raw.photos]
-    renamed = other_names(photos_dir, names) if photos_dir is not None else {}
     by_name: dict[str, LabelledPhoto] = {}
     for raw_photo in tqdm(raw.photos, "masks", unit="photo", disable=None):
         name = renamed.get(raw_photo.file_name, raw_photo.file_name)
@@ -219,12 +183,13 @@ def _write(
     photos_dir: Path | None,
     options: ConversionOptions,
 ) -> None:
+    masks_as = "polygons" if losses.joins_parts else options.masks_as
     if target == COCO:
-        coco.write(labels, path, losses, options.masks_as)
+        coco.write(labels, path, losses, masks_as)
     elif target == CVAT_XML:
-        cvat_xml.write(labels, path, losses, options.masks_as)
+        cvat_xml.write(labels, path, losses, masks_as)
     elif target == LABEL_STUDIO:
-        label_studio.write(labels, path, losses, options.masks_as, options.url_prefix)
+        label_studio.write(labels, path, losses, masks_as, options.url_prefix)
     else:
         with _whole_folder(path) as partial:
             if options.copies_photos:
@@ -234,7 +199,7 @@ def _write(
                 return
             # Relative to where the folder will lie: the partial one is beside it.
             where = None if options.copies_photos else photos_dir
-            labelme.write(labels, partial, losses, options.masks_as, where)
+            labelme.write(labels, partial, losses, masks_as, where)
 
 
 @contextlib.contextmanager

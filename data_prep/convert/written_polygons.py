@@ -3,11 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-import numpy as np
 from pycocotools import mask as coco_mask
 
 from data_prep.annotations import masks
-from data_prep.annotations.polygons import polygons_from_mask
+from data_prep.annotations.polygons import joined_polygon, polygons_from_mask
 from data_prep.convert.label_set import Label
 
 Polygons = list[list[float]]
@@ -20,10 +19,12 @@ class Losses:
     Attributes:
         polygon_ious: of each mask written as polygons, with what these draw.
         changed: annotations that lost something, by what they lost.
+        joins_parts: whether each garment is one polygon, for tools that read its first alone.
     """
 
     polygon_ious: list[float] = field(default_factory=list)
     changed: Counter[str] = field(default_factory=Counter)
+    joins_parts: bool = False
 
     def polygons(self, label: Label, num_digits: int = 2) -> Polygons:
         """The source's own polygons, else the traced mask's; empty where there is nothing to draw.
@@ -33,6 +34,8 @@ class Losses:
             num_digits: of a coordinate behind the point, as they are written.
         """
         polygons = _polygons(label, num_digits)
+        if self.joins_parts and len(polygons) > 1:
+            polygons = [joined_polygon(polygons)]
         self._measure(polygons, label)
         return polygons
 
@@ -75,30 +78,3 @@ class Losses:
 def _polygons(label: Label, num_digits: int) -> Polygons:
     polygons = label.polygons or polygons_from_mask(masks.mask_from_rle(label.instance.rle))
     return [[round(float(value), num_digits) for value in polygon] for polygon in polygons]
-
-
-def joined_polygon(polygons: Polygons) -> list[float]:
-    """Joins polygons where they are nearest; the way there and back encloses nothing.
-
-    Args:
-        polygons: flat [x, y, ...], three points or more each.
-
-    Returns:
-        One flat polygon.
-    """
-    parts = [np.asarray(polygon, float).reshape(-1, 2) for polygon in polygons]
-    joined = parts.pop(0)
-    while parts:
-        gaps = [_nearest(joined, part) for part in parts]
-        index = min(range(len(parts)), key=lambda i: gaps[i][0])
-        _, here, there = gaps[index]
-        part = np.roll(parts.pop(index), -there, axis=0)
-        joined = np.concatenate((joined[: here + 1], part, part[:1], joined[here:]))
-    return joined.ravel().tolist()
-
-
-def _nearest(points: np.ndarray, others: np.ndarray) -> tuple[float, int, int]:
-    """The squared distance of the nearest pair of points, and their indices."""
-    gaps = ((points[:, np.newaxis] - others[np.newaxis]) ** 2).sum(axis=2)
-    here, there = np.unravel_index(int(gaps.argmin()), gaps.shape)
-    return float(gaps[here, there]), int(here), int(there)

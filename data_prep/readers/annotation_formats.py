@@ -1,6 +1,7 @@
 """Tells in which tool's format annotations are, by what a file or folder holds."""
 
 import re
+import shlex
 from pathlib import Path
 
 import yaml
@@ -28,6 +29,26 @@ def format_of(path: Path) -> str | None:
         path: a file, or a folder of a data set.
     """
     return _of_folder(path) if path.is_dir() else _of_file(path)
+
+
+def refuse_other_formats(path: Path) -> None:
+    """Lets COCO pass, and what nothing is known of: its reader says what is wrong.
+
+    Args:
+        path: a file, or a folder of a data set.
+
+    Raises:
+        ValueError: It is another tool's; the message has the command that converts it.
+    """
+    found = format_of(path)
+    if found in (None, COCO):
+        return
+    # labelme has a json a photo: its folder is the data set.
+    source = path.parent if found == LABELME and path.is_file() else path
+    raise ValueError(
+        f"{path}: {TOOLS[found]}, expected COCO's; convert it first: python -m data_prep.convert "
+        f"--from={found} --to=coco {shlex.quote(str(source))} OUT.json --photos_dir=PHOTOS"
+    )
 
 
 def yolo_data_yaml(folder: Path) -> Path | None:

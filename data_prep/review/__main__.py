@@ -54,8 +54,11 @@ def main(argv: list[str]) -> None:
                 print(f"{masks_dir}: {listed or 'nothing to import'}")
             if FLAGS.export_coco:
                 as_polygons = FLAGS.export_masks == "polygons"
-                iou = coco.export_coco(store, Path(FLAGS.export_coco), as_polygons)
-                lost = "" if iou is None else f", polygons of mean IoU {iou:.3f} with the masks"
+                loss = coco.export_coco(store, Path(FLAGS.export_coco), as_polygons)
+                lost = ""
+                if loss is not None:
+                    lost = f", polygons of mean IoU {loss.mean_iou:.3f} with the masks"
+                    lost += f", worst {loss.worst_iou:.3f}"
                 print(f"{FLAGS.export_coco}: {len(store.usable())} photos{lost}")
             if not (FLAGS.import_coco or FLAGS.export_coco):
                 _serve(store, FLAGS.photos_dir, FLAGS.port)

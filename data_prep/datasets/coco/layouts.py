@@ -9,11 +9,10 @@ annotations/instances_default.json, images/default/             CVAT, Datumaro
 """
 
 import re
-import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.readers.annotation_formats import COCO, LABELME, TOOLS, format_of
+from data_prep.readers.annotation_formats import refuse_other_formats
 
 _SPLIT = re.compile(r"(?<![a-z])(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE)
 _SPLIT_NAMES = {"valid": "val", "validation": "val"}
@@ -60,7 +59,7 @@ def find_parts(
     for path in jsons:
         if not path.is_file():
             raise ValueError(f"{path}: no such file; give the COCO json as --annotations.")
-        _refuse_other_formats(path)
+        refuse_other_formats(path)
     if photos_dir is not None and not photos_dir.is_dir():
         raise ValueError(f"{photos_dir}: no such folder; give the photos' folder as --photos_dir.")
     base = raw_dir or jsons[0].parent
@@ -91,21 +90,9 @@ def _jsons(raw_dir: Path) -> list[Path]:
         instances = [path for path in found if path.name.startswith("instances")]
         if found:
             return instances or found
-    _refuse_other_formats(raw_dir)
+    refuse_other_formats(raw_dir)
     raise ValueError(
         f"{raw_dir}: no json here, in annotations/ or in a folder of a split; give --annotations."
-    )
-
-
-def _refuse_other_formats(path: Path) -> None:
-    found = format_of(path)
-    if found in (None, COCO):
-        return
-    # labelme has a json a photo: its folder is the data set.
-    source = path.parent if found == LABELME and path.is_file() else path
-    raise ValueError(
-        f"{path}: {TOOLS[found]}, expected COCO's; convert it first: python -m data_prep.convert "
-        f"--from={found} --to=coco {shlex.quote(str(source))} OUT.json --photos_dir=PHOTOS"
     )
 
 

@@ -1,4 +1,4 @@
-"""Label Studio's run lengths of brush masks: a list of bytes <-> a mask.
+"""Label Studio's masks: of brushes, a list of bytes with run lengths; of bit masks, a PNG.
 
 The values of all pixels' red, green, blue and alpha, row by row, packed as bits: 32 bits with the
 number of values, 5 with a value's bits - 1, four times 4 with the bits of a run's length - 1; then
@@ -7,8 +7,13 @@ length - 1, and the value or the values.
 Format: https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack
 """
 
+import base64
+import re
+
+import cv2
 import numpy as np
 
+_DATA_URL = re.compile(r"^data:image/png;base64,")
 _LENGTH_BITS = (3, 4, 8, 16)
 _MAX_PIXELS = 2**28
 _OPAQUE_FROM = 1  # Label Studio's own exports count every pixel that is not fully transparent
@@ -100,3 +105,30 @@ def brush_from_mask(mask: np.ndarray) -> list[int]:
     text = "".join(bits)
     text += "0" * (-len(text) % 8)
     return list(int(text, 2).to_bytes(len(text) // 8, "big"))
+
+
+def mask_from_data_url(url: str, size_hw: tuple[int, int]) -> np.ndarray:
+    """Decodes a bit mask: what is neither transparent nor black.
+
+    Args:
+        url: data:image/png;base64,...
+        size_hw: (height, width) of the photo, pixels.
+
+    Returns:
+        uint8 [height, width] of 0 and 1.
+
+    Raises:
+        ValueError: It is no such address, damaged, or of another size.
+    """
+    if not _DATA_URL.match(url):
+        raise ValueError(f"got {url[:30]!r}, expected data:image/png;base64,...")
+    encoded = np.frombuffer(base64.b64decode(_DATA_URL.sub("", url)), np.uint8)
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[:2] != size_hw:
+        got = "no picture" if pixels is None else f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise ValueError(f"got {got}, expected {size_hw[1]}x{size_hw[0]}")
+    colors = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+    is_marked = np.any(colors[..., :3] > 0, axis=2)
+    if colors.shape[2] == 4:
+        is_marked &= colors[..., 3] > 0
+    return is_marked.astype(np.uint8)
