@@ -82,18 +82,24 @@ def joined_polygon(polygons: Sequence[Sequence[float]]) -> list[float]:
         One flat polygon.
     """
     parts = [np.asarray(polygon, float).reshape(-1, 2) for polygon in polygons]
-    joined = parts.pop(0)
-    while parts:
-        gaps = [_nearest(joined, part) for part in parts]
-        index = min(range(len(parts)), key=lambda i: gaps[i][0])
-        _, here, there = gaps[index]
-        part = np.roll(parts.pop(index), -there, axis=0)
-        joined = np.concatenate((joined[: here + 1], part, part[:1], joined[here:]))
-    return joined.ravel().tolist()
-
-
-def _nearest(points: np.ndarray, others: np.ndarray) -> tuple[float, int, int]:
-    """The squared distance of the nearest pair of points, and their indices."""
-    gaps = ((points[:, np.newaxis] - others[np.newaxis]) ** 2).sum(axis=2)
-    here, there = np.unravel_index(int(gaps.argmin()), gaps.shape)
-    return float(gaps[here, there]), int(here), int(there)
+    points = np.concatenate(parts)
+    starts = np.cumsum([0, *map(len, parts)])
+    part_of = np.repeat(np.arange(len(parts)), list(map(len, parts)))
+    joined = list(range(starts[1]))  # indices into points
+    gaps = np.full(len(points), np.inf)  # squared, from each point to the nearest one joined
+    anchors = np.zeros(len(points), np.int64)  # that one
+    newest = 0
+    for _ in parts[1:]:
+        first, last = starts[newest : newest + 2]
+        gaps[first:last] = np.nan  # joined
+        to_newest = ((points[:, np.newaxis] - points[first:last]) ** 2).sum(axis=2)
+        is_nearer = to_newest.min(axis=1) < gaps
+        gaps[is_nearer] = to_newest.min(axis=1)[is_nearer]
+        anchors[is_nearer] = first + to_newest.argmin(axis=1)[is_nearer]
+        there = int(np.nanargmin(gaps))
+        newest = int(part_of[there])
+        first, last = map(int, starts[newest : newest + 2])
+        at = joined.index(int(anchors[there]))
+        way = [*range(there, last), *range(first, there), there]
+        joined = [*joined[: at + 1], *way, *joined[at:]]
+    return points[joined].ravel().tolist()

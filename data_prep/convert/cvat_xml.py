@@ -20,6 +20,7 @@ from data_prep.convert.label_set import (
     Label,
     LabelSet,
     RawLabels,
+    checked_size_hw,
     coco_rle,
     join_groups,
     pasted_mask,
@@ -90,9 +91,10 @@ def _photo(
     name = image.get("name")
     if not name:
         raise ValueError(f"{where}: an <image> without a name, expected its file's; export again.")
-    size_hw = (_whole(image, "height", where), _whole(image, "width", where))
-    if min(size_hw) < 1:
-        raise ValueError(f"{where}: size {size_hw[1]}x{size_hw[0]}, expected at least 1x1.")
+    height, width = image.get("height", ""), image.get("width", "")
+    is_size = height.isdecimal() and width.isdecimal() and len(height + width) < 20
+    sides = (int(height), int(width)) if is_size else (height, width)
+    size_hw = checked_size_hw(sides[0], sides[1], where)
     shapes: list[tuple[RawInstance, object]] = []
     dropped = []
     for shape in image:
@@ -139,13 +141,6 @@ def _mask(shape: ElementTree.Element, size_hw: tuple[int, int]) -> dict:
     values = np.arange(counts.size, dtype=np.uint8) & 1
     crop = np.repeat(values, counts).reshape(height, width)
     return coco_rle(pasted_mask(crop, left, top, size_hw))
-
-
-def _whole(element: ElementTree.Element, key: str, where: str) -> int:
-    text = element.get(key, "")
-    if not text.isdecimal():
-        raise ValueError(f"{where}: {key} is {text!r}, expected pixels; export it again.")
-    return int(text)
 
 
 def write(labels: LabelSet, path: Path, losses: Losses, masks_as: str) -> None:

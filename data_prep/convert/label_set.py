@@ -14,6 +14,7 @@ from data_prep.annotations.segmentations import SegmentationError, segment_from_
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
 
+_MAX_PIXELS = 2**28
 GROUP_JOINED = "shapes_of_a_group_joined"
 
 
@@ -102,6 +103,20 @@ def _flat_polygons(segmentation: object) -> list[list[float]] | None:
         and all(isinstance(value, int | float) for value in polygon)
     ]
     return flat if flat and len(flat) == len(segmentation) else None
+
+
+def checked_size_hw(height: object, width: object, where: str) -> tuple[int, int]:
+    """A photo's size as its annotations say it.
+
+    Raises:
+        ValueError: It is none, or of more pixels than any photo has.
+    """
+    is_size = all(type(side) is int and side >= 1 for side in (height, width))
+    if not (is_size and isinstance(height, int) and isinstance(width, int)):
+        raise ValueError(f"{where}: size {width}x{height}, expected pixels; export it again.")
+    if height * width > _MAX_PIXELS:
+        raise ValueError(f"{where}: {width}x{height}, expected at most {_MAX_PIXELS:,} pixels.")
+    return height, width
 
 
 def coco_rle(mask: np.ndarray) -> dict:

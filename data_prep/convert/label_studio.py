@@ -21,7 +21,7 @@ from xml.sax.saxutils import quoteattr
 import cv2
 
 from data_prep.annotations import masks
-from data_prep.convert.label_set import Label, LabelSet, RawLabels, coco_rle
+from data_prep.convert.label_set import Label, LabelSet, RawLabels, checked_size_hw, coco_rle
 from data_prep.convert.label_studio_masks import (
     brush_from_mask,
     mask_from_brush,
@@ -97,10 +97,23 @@ def _photo_name(task: dict) -> str | None:
     return uploaded if isinstance(uploaded, str) else next(iter(texts), None)
 
 
-def _chosen_annotation(task: dict) -> tuple[dict | None, int]:
+def _dicts(values: Any, where: str) -> list[dict]:
+    """A list of objects, empty for null.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if values is None:
+        return []
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise ValueError(f"{where}: got {str(values)[:40]!r}, expected a list of objects.")
+    return values
+
+
+def _chosen_annotation(task: dict, where: str) -> tuple[dict | None, int]:
     """The one that counts, None where there is none, and how many others there are."""
-    annotations = task.get("annotations", task.get("completions")) or []
-    usable = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
+    annotations = _dicts(task.get("annotations", task.get("completions")), where)
+    usable = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
     if not usable:
         return None, len(annotations)
 
@@ -113,12 +126,12 @@ def _chosen_annotation(task: dict) -> tuple[dict | None, int]:
 def _task_photo(
     task: dict, name: str, ids_by_name: dict[str, int], counter: Iterator[int], where: str
 ) -> RawPhoto | Note:
-    chosen, num_others = _chosen_annotation(task)
+    chosen, num_others = _chosen_annotation(task, where)
     if chosen is None:
         why = "task_skipped_by_its_annotator" if num_others else "task_not_annotated"
         return Note(why, next(counter), name)
     repairs = [Note(_PASSED_OVER, next(counter), name) for _ in range(num_others)]
-    results = [r for r in chosen.get("result") or [] if isinstance(r, dict)]
+    results = _dicts(chosen.get("result"), where)
     size_hw = _size_hw(results, where)
     results, names_by_region = _without_second_copies(results)
     instances: list[RawInstance] = []
@@ -129,7 +142,7 @@ def _task_photo(
         if reason is not None or not isinstance(value, dict):
             dropped.append(Note(reason or "result_without_value", number, name))
             continue
-        category = _category(value, names_by_region.get(result.get("id")))
+        category = _category(value, names_by_region.get(str(result.get("id"))))
         if category is None or size_hw is None:
             dropped.append(Note("mask_without_category_or_size", number, name))
             continue
@@ -148,21 +161,21 @@ def _task_photo(
     )
 
 
-def _without_second_copies(results: list[dict]) -> tuple[list[dict], dict[Any, list]]:
+def _without_second_copies(results: list[dict]) -> tuple[list[dict], dict[str, list]]:
     """Where <Labels> stands apart, a region comes twice: as its shape, and with its names.
 
     Returns:
         The shapes, and the names by region.
     """
-    shapes = {r.get("id") for r in results if r.get("type") != "labels"} - {None}
+    shapes = {str(r["id"]) for r in results if r.get("type") != "labels" and "id" in r}
     names = {}
     kept = []
     for result in results:
         value = result.get("value")
-        if result.get("type") != "labels" or result.get("id") not in shapes:
+        if result.get("type") != "labels" or str(result.get("id")) not in shapes:
             kept.append(result)
         elif isinstance(value, dict) and isinstance(value.get("labels"), list):
-            names[result["id"]] = value["labels"]
+            names[str(result["id"])] = value["labels"]
     return kept, names
 
 
@@ -179,15 +192,11 @@ def _unusable(result: dict) -> str | None:
 
 
 def _size_hw(results: list[dict], where: str) -> tuple[int, int] | None:
-    sizes = {
-        (r.get("original_height"), r.get("original_width"))
-        for r in results
-        if r.get("original_height") is not None
-    }
-    if len(sizes) > 1 or any(not isinstance(v, int) or v < 1 for size in sizes for v in size):
-        raise ValueError(f"{where}: original sizes {sorted(map(str, sizes))}, expected one size.")
-    height, width = next(iter(sizes), (None, None))
-    return None if height is None or width is None else (height, width)
+    sizes = [(r.get("original_height"), r.get("original_width")) for r in results]
+    known = [size for size in sizes if size != (None, None)]
+    if any(size != known[0] for size in known):
+        raise ValueError(f"{where}: original sizes {known[:4]}, expected one size.")
+    return checked_size_hw(*known[0], where) if known else None
 
 
 def _category(value: dict, names_of_region: list | None) -> str | None:

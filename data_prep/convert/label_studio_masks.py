@@ -15,7 +15,6 @@ import numpy as np
 
 _DATA_URL = re.compile(r"^data:image/png;base64,")
 _LENGTH_BITS = (3, 4, 8, 16)
-_MAX_PIXELS = 2**28
 _OPAQUE_FROM = 1  # Label Studio's own exports count every pixel that is not fully transparent
 
 
@@ -33,8 +32,6 @@ def mask_from_brush(rle: list[int], size_hw: tuple[int, int]) -> np.ndarray:
         ValueError: It is damaged, or of another size.
     """
     height, width = size_hw
-    if height * width > _MAX_PIXELS:
-        raise ValueError(f"{width}x{height} pixels, expected at most {_MAX_PIXELS}")
     bits = _Bits(rle)
     num_values, value_bits = bits.take(32), bits.take(5) + 1
     length_bits = [bits.take(4) + 1 for _ in range(4)]

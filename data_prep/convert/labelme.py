@@ -27,6 +27,7 @@ from data_prep.convert.label_set import (
     LabelledPhoto,
     LabelSet,
     RawLabels,
+    checked_size_hw,
     coco_rle,
     join_groups,
     pasted_mask,
@@ -80,14 +81,15 @@ def _photo(
     image_path = str(content.get("imagePath") or path.with_suffix(".jpg").name)
     below = path.parent.relative_to(folder).as_posix()
     name = os.path.normpath(f"{below}/" + image_path.replace("\\", "/")).replace(os.sep, "/")
-    size_hw = content.get("imageHeight"), content.get("imageWidth")
-    height, width = size_hw
-    if not (isinstance(height, int) and isinstance(width, int) and min(height, width) > 0):
-        raise ValueError(f"{path}: imageHeight, imageWidth are {size_hw}, expected pixels.")
+    height, width = checked_size_hw(
+        content.get("imageHeight"), content.get("imageWidth"), str(path)
+    )
     shapes: list[tuple[RawInstance, object]] = []
     dropped = []
     for shape in content["shapes"]:
         number = next(counter)
+        if not isinstance(shape, dict):
+            raise ValueError(f"{path}: a shape is {str(shape)[:40]!r}, expected an object.")
         kind = shape.get("shape_type") or "polygon"
         if kind not in ("polygon", "mask"):
             dropped.append(Note(f"{kind}_is_no_mask", number, name))
@@ -100,7 +102,9 @@ def _photo(
             raise ValueError(
                 f"{path}: a damaged {kind} of {category!r} ({error}); draw it again in labelme."
             ) from error
-        shapes.append((RawInstance(number, category_id, segmentation), shape.get("group_id")))
+        group = shape.get("group_id")
+        instance = RawInstance(number, category_id, segmentation)
+        shapes.append((instance, None if group is None else str(group)))
     instances, joined = join_groups(shapes, (height, width), name)
     photo_id = next(counter)
     return RawPhoto(photo_id, name, (height, width), instances, tuple(dropped), repairs=joined)

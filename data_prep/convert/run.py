@@ -11,7 +11,14 @@ from tqdm import tqdm
 
 from data_prep.annotations.segmentations import SegmentationError
 from data_prep.convert import coco, cvat_xml, label_studio, labelme, yolo_seg
-from data_prep.convert.label_set import Label, LabelledPhoto, LabelSet, RawLabels, label_from_raw
+from data_prep.convert.label_set import (
+    Label,
+    LabelledPhoto,
+    LabelSet,
+    RawLabels,
+    checked_size_hw,
+    label_from_raw,
+)
 from data_prep.convert.report import ConversionReport
 from data_prep.convert.written_polygons import Losses
 from data_prep.convert.yolo_seg import photo_size_hw
@@ -158,6 +165,7 @@ def _labelled(
         for i in raw.instances:
             report.leave_out(Note(PHOTO_LEFT_OUT, i.record_id, name))
         return None
+    checked_size_hw(*size_hw, name)
     for note in raw.dropped:
         report.leave_out(note)
     for note in raw.repairs:
