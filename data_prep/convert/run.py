@@ -166,6 +166,11 @@ def _labelled(
             report.leave_out(Note(PHOTO_LEFT_OUT, i.record_id, name))
         return None
     checked_size_hw(*size_hw, name)
+    if photo_path is not None and photo_path.is_file():
+        shown_hw = photo_size_hw(photo_path)
+        if size_hw not in (shown_hw, shown_hw[::-1]):  # masks may lie on a photo not yet turned
+            detail = f"the file {shown_hw[1]}x{shown_hw[0]}, its masks {size_hw[1]}x{size_hw[0]}"
+            report.notice(Note("photo_of_another_size_than_its_masks", raw.image_id, name, detail))
     for note in raw.dropped:
         report.leave_out(note)
     for note in raw.repairs:

@@ -294,3 +294,15 @@ def test_photo_that_is_not_there_is_counted(tmp_path):
     path = write_cvat(tmp_path, '<polygon label="shoe" points="0,0;2,0;2,2;0,2"/>')
     report, _, _ = to_coco("cvat_xml", path, tmp_path, tmp_path / "photos")
     assert report.noted == {"photo_not_found": 1}
+
+
+def test_photo_of_another_size_is_counted(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(draw_jpeg(16, 12))
+    path = write_cvat(tmp_path, '<polygon label="shoe" points="0,0;2,0;2,2;0,2"/>')
+    report, _, names = to_coco("cvat_xml", path, tmp_path, tmp_path / "photos")
+    assert names == ["a.jpg"]
+    assert report.lines()[0] == (
+        "changed: 1 photo_of_another_size_than_its_masks, such as of a.jpg "
+        "(the file 16x12, its masks 8x6)"
+    )
