@@ -64,8 +64,8 @@ def main(argv: list[str]) -> None:
                 print(f"{masks_dir}: {_listed(counts) or 'nothing to import'}")
             if FLAGS.export_coco:
                 as_polygons = FLAGS.export_masks == "polygons"
-                iou = coco.export_coco(store, Path(FLAGS.export_coco), as_polygons)
-                print(f"{FLAGS.export_coco}: {len(store.usable())} photos{_lost(iou)}")
+                loss = coco.export_coco(store, Path(FLAGS.export_coco), as_polygons)
+                print(f"{FLAGS.export_coco}: {len(store.usable())} photos{_lost(loss)}")
             if not (FLAGS.import_coco or FLAGS.export_coco):
                 _review_products(store)
 
@@ -87,9 +87,9 @@ def _review_garments(review_dir: Path) -> None:
         if FLAGS.export_coco:
             as_polygons = FLAGS.export_masks == "polygons"
             store.exports_all = FLAGS.export_all
-            iou = coco.export_coco(store, Path(FLAGS.export_coco), as_polygons)
+            loss = coco.export_coco(store, Path(FLAGS.export_coco), as_polygons)
             num_photos = len(store.exported())
-            print(f"{FLAGS.export_coco}: {num_photos} photos{_lost(iou)}")
+            print(f"{FLAGS.export_coco}: {num_photos} photos{_lost(loss)}")
         print(f"{review_dir}: {_listed(store.counts())}", flush=True)
         if not (FLAGS.import_coco or FLAGS.export_coco):
             photos_dir = Path(FLAGS.photos_dir) if FLAGS.photos_dir else store.photos_dir()
@@ -120,8 +120,12 @@ def _listed(counts) -> str:
     return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
 
 
-def _lost(iou: float | None) -> str:
-    return "" if iou is None else f", polygons of mean IoU {iou:.3f} with the masks"
+def _lost(loss) -> str:
+    """What coco.PolygonLoss says, for people."""
+    if loss is None:
+        return ""
+    worst = f"worst {loss.worst_iou:.3f}"
+    return f", polygons of mean IoU {loss.mean_iou:.3f} with the masks, {worst}"
 
 
 if __name__ == "__main__":
