@@ -545,5 +545,7 @@ ask("photos").then((listed) => {
   progress = listed;
   for (const name of names) byId("category").append(new Option(name));
   names.forEach((name, i) => byId("filter").append(new Option(`with ${name}`, `category ${i}`)));
-  return applyFilter();
+  shown = photos;
+  index = Math.max(0, photos.findIndex((one) => one.review === "pending"));
+  return show();
 }).catch((error) => tell(error.message, true));
