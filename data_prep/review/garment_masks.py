@@ -55,7 +55,7 @@ def cut_as_marked(
     else:
         raise ValueError("draw a box around the garment first (B).")
     labels[hints == PRODUCT] = cv2.GC_FGD
-    rows, columns = _crop_around(labels != cv2.GC_BGD)
+    rows, columns = crop_around(labels != cv2.GC_BGD)
     mask = np.zeros(photo.shape[:2], np.uint8)
     mask[rows, columns] = _cut(photo[rows, columns], labels[rows, columns])
     if box is not None:
@@ -138,7 +138,7 @@ def _labels_around(hints: np.ndarray, start: np.ndarray) -> np.ndarray:
     return labels.astype(np.uint8)
 
 
-def _crop_around(allowed: np.ndarray) -> tuple[slice, slice]:
+def crop_around(allowed: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of what may be garment, with a margin."""
     bounds: list[slice] = []
     for axis in (1, 0):
