@@ -79,9 +79,10 @@ def _cut(photo: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if not np.isin(solved, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():  # a box of all the photo
         solved[:2] = solved[-2:] = solved[:, :2] = solved[:, -2:] = cv2.GC_PR_BGD
     cv2.setRNGSeed(0)  # its color clusters start at random
-    models = np.zeros((2, 1, 65), np.float64)
+    models = np.zeros((1, 65), np.float64), np.zeros((1, 65), np.float64)
+    photo, no_rect = np.ascontiguousarray(photo), (0, 0, 0, 0)
     cv2.grabCut(
-        np.ascontiguousarray(photo), solved, None, *models, _NUM_ITERATIONS, cv2.GC_INIT_WITH_MASK
+        photo, solved, no_rect, models[0], models[1], _NUM_ITERATIONS, cv2.GC_INIT_WITH_MASK
     )
     found = np.isin(solved, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     return (cv2.resize(found, full_wh, interpolation=cv2.INTER_LINEAR) > 0.5).astype(np.uint8)
@@ -128,7 +129,7 @@ def _labels_around(hints: np.ndarray, start: np.ndarray) -> np.ndarray:
     side = float(start.sum()) ** 0.5
     radius, reach = max(3, round(_BAND * side)), max(5, round(_REACH * side))
     strokes = (hints == PRODUCT).astype(np.uint8)
-    near = cv2.dilate(start, _disk(radius)) | cv2.dilate(strokes, _disk(reach))
+    near = np.maximum(cv2.dilate(start, _disk(radius)), cv2.dilate(strokes, _disk(reach)))
     drawn = start | strokes
     doubted = cv2.dilate((hints == BACKGROUND).astype(np.uint8), _disk(2 * radius)) > 0
     labels = np.where(near > 0, cv2.GC_PR_BGD, cv2.GC_BGD)
