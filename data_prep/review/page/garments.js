@@ -45,13 +45,10 @@ async function ask(path, body) {
   return answer;
 }
 
-function loadImage(name) {
-  return new Promise((resolve, reject) => {
-    const loaded = new Image();
-    loaded.onload = () => resolve(loaded);
-    loaded.onerror = () => reject(new Error(`${name} cannot be shown`));
-    loaded.src = `photo?name=${encodeURIComponent(name)}&at=${Date.now()}`;
-  });
+async function loadImage(name) {
+  const response = await fetch(`photo?name=${encodeURIComponent(name)}`);
+  if (!response.ok) throw new Refused(response.status, await response.json());
+  return createImageBitmap(await response.blob());
 }
 
 function tell(text, isError = false) {
@@ -172,10 +169,14 @@ async function show() {
   if (!listed) return;
   try {
     const query = `garments?name=${encodeURIComponent(listed.name)}`;
-    const [loaded, answer] = await Promise.all([loadImage(listed.name), ask(query)]);
+    let problem = null;
+    const pixels = loadImage(listed.name).catch((error) => { problem = error; });
+    const [answer, loaded] = await Promise.all([ask(query), pixels]);
     if (mine !== loading) return; // the reviewer went on
-    image = loaded;
+    image = loaded || null;
+    failed = !image;
     take(answer);
+    if (problem) tell(`cannot be shown: ${problem.message}`, true);
   } catch (error) {
     if (mine !== loading) return;
     failed = true;
@@ -207,7 +208,8 @@ function move(step) {
 
 /** Has the server do something to the shown photo; gives whether it is done and still shown. */
 async function change(action, body = {}) {
-  if (!photo) {
+  // One that cannot be shown can be rejected.
+  if (!photo || (!image && action !== "reject")) {
     tell(failed ? "this photo cannot be shown" : "this photo is not shown yet");
     return false;
   }

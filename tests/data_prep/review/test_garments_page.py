@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import requests
@@ -232,13 +233,20 @@ def test_a_photo_is_not_accepted_before_it_is_shown(review_dir):
     assert photo_of(review_dir, "a.jpg").review == "pending"
 
 
-def test_a_photo_that_is_gone_can_be_passed(review_dir, tmp_path):
+def test_a_photo_that_is_gone_says_so_and_can_only_be_rejected(review_dir, tmp_path):
     (tmp_path / "photos" / "a.jpg").unlink()
+    turned = cv2.rotate(cv2.imread(str(tmp_path / "photos" / "c.jpg")), cv2.ROTATE_90_CLOCKWISE)
+    cv2.imwrite(str(tmp_path / "photos" / "b.jpg"), turned)
     with reviewing(review_dir) as (_, url), chromium_page() as page:
         page.goto(url)
-        wait_for_message(page, "a.jpg cannot be shown")
+        wait_for_message(page, "cannot be shown: [Errno 2] No such file")
+        page.keyboard.press("a")
+        wait_for_message(page, "this photo cannot be shown")
+        page.keyboard.press("r")
+        wait_for_message(page, "b.jpg: is 300x220 by now, expected 220x300 pixels as predicted")
         page.keyboard.press("j")
-        wait_for(page, "b.jpg")
+        wait_for(page, "c.jpg")
+    assert photo_of(review_dir, "a.jpg").review == "rejected"
 
 
 def test_progress_filter_help_and_number(review_dir):
