@@ -129,12 +129,11 @@ def _labels_around(hints: np.ndarray, start: np.ndarray) -> np.ndarray:
     side = float(start.sum()) ** 0.5
     radius, reach = max(3, round(_BAND * side)), max(5, round(_REACH * side))
     strokes = (hints == PRODUCT).astype(np.uint8)
-    near = np.maximum(cv2.dilate(start, _disk(radius)), cv2.dilate(strokes, _disk(reach)))
-    drawn = start | strokes
-    doubted = cv2.dilate((hints == BACKGROUND).astype(np.uint8), _disk(2 * radius)) > 0
-    labels = np.where(near > 0, cv2.GC_PR_BGD, cv2.GC_BGD)
-    labels[drawn > 0] = cv2.GC_PR_FGD
-    labels[(cv2.erode(start, _disk(radius), borderValue=1) > 0) & ~doubted] = cv2.GC_FGD
+    near = _within(start, radius) | _within(strokes, reach)
+    doubted = _within((hints == BACKGROUND).astype(np.uint8), 2 * radius)
+    labels = np.where(near, cv2.GC_PR_BGD, cv2.GC_BGD)
+    labels[(start | strokes) > 0] = cv2.GC_PR_FGD
+    labels[(cv2.distanceTransform(start, cv2.DIST_L2, 5) > radius) & ~doubted] = cv2.GC_FGD
     labels[hints == BACKGROUND] = cv2.GC_BGD
     return labels.astype(np.uint8)
 
@@ -152,6 +151,8 @@ def crop_around(allowed: np.ndarray) -> tuple[slice, slice]:
     return bounds[0], bounds[1]
 
 
-def _disk(radius: int) -> np.ndarray:
-    side = 2 * radius + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+def _within(mask: np.ndarray, radius: float) -> np.ndarray:
+    """Where the mask is so near, bool; its time does not grow with the radius."""
+    if not mask.any():
+        return np.zeros(mask.shape, bool)
+    return cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5) <= radius

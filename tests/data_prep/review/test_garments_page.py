@@ -31,8 +31,8 @@ def review_dir(tmp_path):
 
 
 @contextmanager
-def reviewing(review_dir):
-    command = [sys.executable, "-m", "data_prep.review", f"--dir={review_dir}", "--port=0"]
+def reviewing(review_dir, *flags):
+    command = [sys.executable, "-m", "data_prep.review", f"--dir={review_dir}", "--port=0", *flags]
     process = subprocess.Popen(
         command,
         cwd=REPO_DIR,
@@ -174,6 +174,19 @@ def test_a_box_is_drawn_by_keyboard_alone(review_dir):
         wait_for(page, "a.jpg", 1)
     bag = masks.mask_from_rle(photo_of(review_dir, "a.jpg").rles()[3])
     assert drawn_products.iou(bag, drawn_review.mask_of("bag")) > 0.93
+
+
+def test_a_category_that_the_set_has_not_is_asked_for(review_dir):
+    with reviewing(review_dir, "--add_categories=cape, vest") as (_, url), chromium_page() as page:
+        page.goto(url)
+        wait_for(page, "a.jpg")
+        page.keyboard.press("1")
+        page.select_option("#category", "vest")
+        wait_for(page, "a.jpg", 1)
+    with reviewing(review_dir) as (_, url):
+        names = requests.get(f"{url}photos").json()["categories"]
+    assert names == ["bag", "belt", "footwear", "dress", "vest"]  # cape has not been used
+    assert categories(review_dir, "a.jpg") == ["vest", "footwear", "belt"]
 
 
 def test_undo_takes_back_the_last_decision_whatever_is_shown(review_dir):
