@@ -346,6 +346,7 @@ function chooseCategory() {
       list();
     };
     dialog.onclose = () => done(null);
+    byId("leave").onclick = () => dialog.close();
     byId("typed").value = "";
     dialog.showModal();
     byId("typed").focus();

@@ -131,6 +131,8 @@ def test_a_missed_garment_is_boxed_and_a_mask_mended_by_pointer(review_dir, widt
         page.click("button[data-key=n]")
         drag(page, (158, 142), (212, 208))
         page.click("button[data-key=Enter]")
+        page.click("#leave")  # the box stays
+        page.click("button[data-key=Enter]")
         page.click("#names button:text-is('bag')")
         wait_for(page, "a.jpg", 1)
         page.mouse.click(*on_screen(page, 110, 180))
