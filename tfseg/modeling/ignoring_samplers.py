@@ -21,8 +21,8 @@ class IgnoringROISampler(roi_sampler.ROISampler):
     """A ROISampler whose RoIs in ignore regions are not background.
 
     They are not drawn as negatives. Where too few others are left to fill the number of samples,
-    they are drawn after all, with IGNORED_CLASS for a class; the losses pass over them. Its box
-    sampler is a SeededBoxSampler.
+    they are drawn after all, with IGNORED_CLASS for a class, as is padding; the losses pass over
+    them. Its box sampler is a SeededBoxSampler.
     """
 
     def __init__(self, **kwargs):
@@ -47,7 +47,9 @@ class IgnoringROISampler(roi_sampler.ROISampler):
         rois, *matched_boxes, classes, indices = super().call(
             boxes, gt_boxes, gt_classes, gt_outer_boxes
         )
-        unknown = (classes == 0) & lie_in_regions(rois, regions)
+        # Padding in place of proposals has no area, and lies nowhere.
+        is_padding = tf.reduce_any(rois[..., 2:] <= rois[..., :2], axis=-1)
+        unknown = (classes == 0) & (is_padding | lie_in_regions(rois, regions))
         classes = tf.where(unknown, tf.cast(IGNORED_CLASS, classes.dtype), classes)
         return (rois, *matched_boxes, classes, indices)
 

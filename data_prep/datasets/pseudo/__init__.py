@@ -20,6 +20,6 @@ NUMBER_FLAGS = {
         0.7,
         "pseudo: least score of an instance, where confident_scores has none.",
     ),
-    "unsure_score": (0.2, "pseudo: least score of an ignore region; what is below it is nothing."),
+    "unsure_score": (0.1, "pseudo: least score of an ignore region; what is below it is nothing."),
     "tagged_score": (0.5, "pseudo: least score of an instance that the photo's tags name."),
 }

@@ -118,7 +118,7 @@ DETECTIONS = [
     entry(7, "top", 0.6, (0, 0, 20, 20)),  # tagged
     entry(7, "dress", 0.95, (30, 0, 50, 20)),  # not tagged
     entry(7, "bag", 0.3, (50, 30, 60, 40)),
-    entry(7, "bag", 0.1, (0, 30, 9, 40)),
+    entry(7, "bag", 0.09, (0, 30, 9, 40)),
     entry(8, "bag", 0.3, (0, 0, 20, 20)),  # nothing confident
     entry(9, "outer", 0.8, (5, 5, 40, 30)),  # no tags
 ]

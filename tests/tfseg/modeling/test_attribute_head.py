@@ -117,7 +117,10 @@ def trained(tmp_path_factory):
     tf_keras.utils.set_random_seed(1)
     overrides = ["task.attribute_head.enabled=true", "task.attribute_head.gradient_scale=1.0"]
     params = small_experiment.build(
-        prepared, *overrides, "task.train_data.augmentation.copy_paste_probability=0.5"
+        prepared,
+        *overrides,
+        "task.train_data.augmentation.copy_paste_probability=0.5",
+        "task.model.detection_generator.pre_nms_score_threshold=0.0",
     )
     task = task_factory.get_task(params.task)
     model = task.build_model()
@@ -148,8 +151,6 @@ def test_the_served_answer_has_the_scores(trained):
 
     model, _, photo = trained
     encoded = tf.train.Example.FromString(photo).features.feature["image/encoded"].bytes_list.value
-    for kernel in (model.mask_head._mask_regressor.kernel, model.rpn_head._classifier.kernel):
-        kernel.assign(100 * kernel)
     module = ServingModule(model, (64, 64), 5, ("bag", "belt", "boots"), 0.0)
 
     answer = module.detect(tf.constant([encoded[0], b"no photo", encoded[0]]))

@@ -116,43 +116,68 @@ def test_half_the_weight_is_half_the_gradient():
         np.testing.assert_allclose(one[1], other[1] / 2, atol=1e-7)
 
 
-def test_a_training_on_regions_and_weights_learns(tmp_path):
-    """Two steps of the whole model; in one photo all is unsure."""
+def training(tmp_path, photos, *overrides, **train_data):
+    """A task and its model on photos of drawn_examples.example, two shards of one."""
     import tensorflow as tf
-    import tf_keras
     from official.core import task_factory
 
     import tfseg.training  # noqa: F401  registers the task
 
+    prepared = small_experiment.open_written(tmp_path, 2)
+    for path, photo in zip(prepared.record_paths("train"), photos, strict=True):
+        with tf.io.TFRecordWriter(path) as writer:
+            writer.write(photo)
+    params = small_experiment.build(prepared, "task.losses.l2_weight_decay=0", *overrides)
+    task = task_factory.get_task(params.task.replace(train_data=train_data))
+    return task, task.build_model()
+
+
+def losses_of_steps(task, model, num_steps) -> dict[str, float]:
+    """Trains and returns the losses' means."""
+    import tensorflow as tf
+    import tf_keras
+
+    optimizer = tf_keras.optimizers.legacy.SGD(0.01)
+    names = ("rpn_score_loss", "frcnn_cls_loss", "frcnn_box_loss", "mask_loss")
+    metrics = [tf_keras.metrics.Mean(name) for name in names]
+    step = tf.function(lambda batch: task.train_step(batch, model, optimizer, metrics))
+    for batch in task.train_input().dataset().take(num_steps):
+        step(batch)
+    return {metric.name: float(metric.result()) for metric in metrics}
+
+
+def test_a_training_on_regions_and_weights_learns(tmp_path):
+    """Two steps of the whole model; in one photo all is unsure."""
     size = small_experiment.SIZE
     everywhere = mask(size, 0, 0, *size)
-    prepared = small_experiment.open_written(tmp_path, 2)
     photos = [
         drawn_examples.example([mask(size, 5, 3, 40, 20), everywhere], [1, 2], 1, crowds=[0, 1]),
         drawn_examples.example([everywhere], [2], 2, crowds=[1]),
     ]
-    for path, photo in zip(prepared.record_paths("train"), photos, strict=True):
-        with tf.io.TFRecordWriter(path) as writer:
-            writer.write(photo)
-    params = small_experiment.build(
-        prepared, "task.train_data.global_batch_size=2", "task.losses.l2_weight_decay=0"
+    task, model = training(
+        *(tmp_path, photos, "task.train_data.global_batch_size=2"),
+        **{"max_num_ignored": 1, "path_loss_weights": [1.0, 0.5]},
     )
-    task_config = params.task.replace(
-        train_data={"max_num_ignored": 1, "path_loss_weights": [1.0, 0.5]}
+    ((_, labels),) = task.train_input().dataset().take(1)
+
+    losses = losses_of_steps(task, model, 2)
+
+    assert sorted(labels["example_weight"].numpy().tolist()) == [0.5, 1.0]
+    assert labels["ignored_boxes"].shape == (2, 1, 4)
+    assert all(np.isfinite(loss) and loss > 0 for loss in losses.values())
+
+
+@pytest.mark.parametrize("max_num_ignored", [1, 0])
+def test_heads_learn_nothing_from_a_photo_that_is_all_unsure(tmp_path, max_num_ignored):
+    size = (64, 64)
+    photo = drawn_examples.example([mask(size, 0, 0, *size)], [2], 2, size, crowds=[1])
+    task, model = training(
+        *(tmp_path, [photo, photo], "task.train_data.global_batch_size=2"),
+        *("task.train_data.parser.aug_scale_min=1", "task.train_data.parser.aug_scale_max=1"),
+        max_num_ignored=max_num_ignored,
     )
-    task = task_factory.get_task(task_config)
-    model = task.build_model()
-    optimizer = tf_keras.optimizers.legacy.SGD(0.01)
-    logs = []
 
-    @tf.function
-    def step(batch):
-        return task.train_step(batch, model, optimizer)
+    losses = losses_of_steps(task, model, 1)
 
-    for images, labels in task.train_input().dataset().take(2):
-        assert sorted(labels["example_weight"].numpy().tolist()) == [0.5, 1.0]
-        assert labels["ignored_boxes"].shape == (2, 1, 4)
-        logs.append(float(step((images, labels))["loss"]))
-
-    assert np.isfinite(logs).all()
-    assert min(logs) > 0
+    assert losses["frcnn_box_loss"] == losses["mask_loss"] == 0
+    assert (losses["frcnn_cls_loss"] == 0) == bool(max_num_ignored)
