@@ -90,11 +90,16 @@ def _draw_seams(canvas: Canvas, figure: Figure, garment: Garment) -> None:
         canvas.flat(tube(figure.on_torso(pocket), line), stitch, opacity=0.7)
 
 
+def skirt_hem_y(garment: Garment) -> float:
+    """Where it ends, in figure heights."""
+    return 0.6 + 0.16 * garment.length
+
+
 def draw_skirt(
     canvas: Canvas, figure: Figure, garment: Garment, instance: int, sway: float
 ) -> None:
     """A skirt that flares from the waist to between mid-thigh and mid-calf."""
-    hem_y = 0.6 + 0.16 * garment.length
+    hem_y = skirt_hem_y(garment)
     hem_half = 0.135 + 0.045 * garment.fullness + 0.06 * garment.length
     waist = figure.build.waist + 0.006
     draw_flared(canvas, figure, garment, instance, [], waist, hem_y, hem_half, sway)

@@ -19,7 +19,7 @@ OUTER_HEMS = {
 
 def draw_outer_back(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
     """The lining of a long outer garment, seen behind the legs."""
-    hem_y = _outer_hem(garment)
+    hem_y = outer_hem_y(garment)
     if hem_y > 0.54:
         half = _outer_half(figure, garment)
         lining = mirrored([(figure.build.waist, WAIST_Y), (half - 0.006, hem_y - 0.012)])
@@ -28,18 +28,19 @@ def draw_outer_back(canvas: Canvas, figure: Figure, garment: Garment, instance: 
         )
 
 
-def _outer_hem(garment: Garment) -> float:
+def outer_hem_y(garment: Garment) -> float:
+    """Where it ends, in figure heights."""
     start, more = OUTER_HEMS[garment.kind]
     return start + more * garment.length
 
 
 def _outer_half(figure: Figure, garment: Garment) -> float:
-    return figure.build.hip + 0.026 + 0.2 * max(_outer_hem(garment) - HIP_Y, 0)
+    return figure.build.hip + 0.026 + 0.2 * max(outer_hem_y(garment) - HIP_Y, 0)
 
 
 def draw_outer_front(canvas: Canvas, figure: Figure, garment: Garment, instance: int) -> None:
     """The two open fronts with their lapels, over whatever is worn beneath."""
-    unit, build, hem_y = figure.unit, figure.build, _outer_hem(garment)
+    unit, build, hem_y = figure.unit, figure.build, outer_hem_y(garment)
     opening = 0.048 + 0.014 * garment.fullness
     for side in SIDES:
         outer_edge = [
@@ -86,7 +87,7 @@ def draw_outer_front(canvas: Canvas, figure: Figure, garment: Garment, instance:
 def _draw_lapel(canvas, figure, garment: Garment, instance: int, side: int, opening: float) -> None:
     tone = Fabric(shifted(garment.fabric.rgb, 0.8 if np.mean(garment.fabric.rgb) > 90 else 1.35))
     if garment.kind == "cardigan":
-        hem_y = _outer_hem(garment)
+        hem_y = outer_hem_y(garment)
         edge = open_curve(
             [(0.03, 0.186), (opening, 0.32), (opening + 0.008, WAIST_Y), (opening + 0.022, hem_y)]
         )

@@ -6,21 +6,29 @@ import cv2
 import numpy as np
 
 from data_prep.sample import body
+from data_prep.sample.attributes import garment_attributes
 from data_prep.sample.backgrounds import draw_background
 from data_prep.sample.canvas import Canvas, Light
 from data_prep.sample.dresser import Dresser, Post
 from data_prep.sample.figure import ARM_POSES, LEG_POSES, SIDES, Build, Figure, Pose
-from data_prep.sample.outfit import choose_outfit
+from data_prep.sample.outfit import CATEGORY_NAMES, choose_outfit
 
 MIN_VISIBLE_PIXELS = 24
 
 
 @dataclass(frozen=True)
 class VisibleGarment:
-    """One instance: `category_id` (1-based) and `mask`, uint8 [height, width], 0 or 1."""
+    """One instance.
+
+    Attributes:
+        category_id: 1-based.
+        mask: uint8 [height, width], 0 or 1.
+        attribute_ids: Of attributes.ATTRIBUTE_NAMES, ascending.
+    """
 
     category_id: int
     mask: np.ndarray
+    attribute_ids: tuple[int, ...]
 
 
 def choose_post(rng: np.random.Generator) -> Post:
@@ -54,7 +62,11 @@ def draw_photo(post: Post, rng: np.random.Generator) -> tuple[np.ndarray, list[V
     )
     canvas = Canvas(draw_background(rng, height, width), figure.unit, light)
     Dresser(canvas, figure, post, bag_side, rng).draw()
-    return _developed(canvas.image, rng), _visible_garments(canvas)
+    attributes = {
+        category: garment_attributes(garment, post.outfit, figure, height)
+        for category, garment in post.outfit.items()
+    }
+    return _developed(canvas.image, rng), _visible_garments(canvas, attributes)
 
 
 def draw_empty_scene(post: Post, rng: np.random.Generator) -> np.ndarray:
@@ -92,13 +104,17 @@ def _place_figure(post: Post, rng: np.random.Generator, bag_side: int) -> Figure
     return Figure(post.build, pose, float(unit), (float(x), float(top)))
 
 
-def _visible_garments(canvas: Canvas) -> list[VisibleGarment]:
+def _visible_garments(
+    canvas: Canvas, attributes: dict[str, tuple[int, ...]]
+) -> list[VisibleGarment]:
     garments = []
     counts = np.bincount(canvas.owner.ravel(), minlength=256)
     for number in np.flatnonzero(counts):
         mask = _without_specks((canvas.owner == number).view(np.uint8)) if number else None
         if mask is not None and mask.any():
-            garments.append(VisibleGarment(int(number) % 100, mask))
+            category_id = int(number) % 100
+            category = CATEGORY_NAMES[category_id - 1]
+            garments.append(VisibleGarment(category_id, mask, attributes[category]))
     return garments
 
 

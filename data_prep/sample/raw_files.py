@@ -14,6 +14,7 @@ from pathlib import Path
 
 import lmdb
 
+from data_prep.sample.attributes import ATTRIBUTE_NAMES
 from data_prep.sample.outfit import CATEGORY_NAMES
 
 TRAIN_JSON = Path("modanet/annotations/modanet2018_instances_train.json")
@@ -50,7 +51,11 @@ class RawPhoto:
 
 
 def write_train_json(raw_dir: Path, photos: Sequence[RawPhoto], annotations: list[dict]) -> None:
-    """Writes the annotated photos; `annotations` are ModaNet's records without their `id`."""
+    """Writes the annotated photos; `annotations` are ModaNet's records without their `id`.
+
+    What ModaNet has not are the list `attributes` and the annotations' `attribute_ids`; both are
+    as Fashionpedia's.
+    """
     images = [
         {"file_name": f"{p.photo_id:07d}.jpg", "width": p.width, "height": p.height,
          "id": p.photo_id, "license": 3}
@@ -62,6 +67,7 @@ def write_train_json(raw_dir: Path, photos: Sequence[RawPhoto], annotations: lis
     content = {
         "info": INFO, "images": images, "annotations": numbered, "licenses": LICENSES,
         "year": 2018, "categories": _categories(), "type": "instances",
+        "attributes": [{"id": i, "name": name} for i, name in ATTRIBUTE_NAMES.items()],
     }  # fmt: skip
     _write_json(raw_dir / TRAIN_JSON, content)
 

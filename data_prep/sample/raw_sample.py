@@ -162,21 +162,25 @@ def _drawn_photo(seed: int, slot: _Slot) -> _DrawnPhoto:
     annotations = []
     for garment in garments:
         if polygons := polygons_from_mask(garment.mask):
-            annotations.append(_annotation(slot.photo_id, garment.category_id, polygons))
+            annotations.append(_annotation(slot.photo_id, garment, polygons))
     code = cv2.COLOR_RGB2GRAY if slot.grey else cv2.COLOR_RGB2BGR
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(photo, code), quality)[1].tobytes()
     return _DrawnPhoto(slot, jpeg, photo.shape[:2], annotations)
 
 
-def _annotation(image_id: int, category_id: int, polygons: list[list[int]]) -> dict:
-    """ModaNet's record of an instance; its `area` is the bbox's, not the mask's."""
+def _annotation(image_id: int, garment: VisibleGarment, polygons: list[list[int]]) -> dict:
+    """ModaNet's record of an instance, with Fashionpedia's `attribute_ids`.
+
+    Its `area` is the bbox's, not the mask's.
+    """
     points = np.concatenate([np.reshape(p, (-1, 2)) for p in polygons])
     x, y = (int(v) for v in points.min(axis=0))
     width, height = (int(v) for v in points.max(axis=0) - (x, y))
     return {
         "segmentation": polygons, "area": width * height, "iscrowd": 0, "image_id": image_id,
-        "bbox": [x, y, width, height], "category_id": category_id,
+        "bbox": [x, y, width, height], "category_id": garment.category_id,
+        "attribute_ids": list(garment.attribute_ids),
     }  # fmt: skip
 
 

@@ -116,11 +116,16 @@ def _draw_neckline(canvas: Canvas, figure: Figure, garment: Garment, instance: i
     canvas.flat(tube(figure.on_torso(hem), [width * unit]), dark, opacity=0.7)
 
 
+def dress_hem_y(garment: Garment) -> float:
+    """Where it ends, in figure heights."""
+    return 0.7 + 0.17 * garment.length
+
+
 def draw_dress(
     canvas: Canvas, figure: Figure, garment: Garment, instance: int, sway: float
 ) -> None:
     """One piece from the shoulders to between the knee and the ankle."""
-    hem_y = 0.7 + 0.17 * garment.length
+    hem_y = dress_hem_y(garment)
     hem_half = 0.14 + 0.04 * garment.fullness + 0.05 * garment.length
     right, cuts = _bodice(figure, garment, 0.007)
     waist = figure.build.waist + 0.008

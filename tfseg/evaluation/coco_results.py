@@ -1,7 +1,8 @@
 """COCO results files: any maker's, checked against the ground truth they are of.
 
 Format: https://cocodataset.org/#format-results, a list of {image_id, category_id, bbox, score,
-segmentation}, bbox as [x, y, width, height]; bbox or segmentation may be missing.
+segmentation}, bbox as [x, y, width, height]; bbox or segmentation may be missing. attribute_ids,
+as in Fashionpedia's results, or attribute_scores may be there too.
 """
 
 import json
@@ -27,7 +28,8 @@ def read_results(path: str | Path, ground_truth) -> list[dict]:
 
     Returns:
         COCO results with all of image_id, category_id, bbox and score, and segmentation as a
-        compressed RLE where the file has masks; a missing bbox is the mask's.
+        compressed RLE where the file has masks; a missing bbox is the mask's; attribute_ids and
+        attribute_scores where an entry has them.
 
     Raises:
         ValueError: The file is missing, is not COCO results, or is not of this ground truth.
@@ -109,6 +111,22 @@ def _checked(entry: dict, ground_truth) -> dict:
         checked["bbox"] = [float(v) for v in coco_mask.toBbox(checked["segmentation"])]
     else:
         raise ValueError("has neither bbox nor segmentation")
+    return {**checked, **_checked_attributes(entry)}
+
+
+def _checked_attributes(entry: dict) -> dict:
+    """What an entry says of attributes: `attribute_ids`, `attribute_scores`, or nothing."""
+    checked: dict[str, list] = {}
+    if entry.get("attribute_ids") is not None:
+        ids = [whole_number(value) for value in entry["attribute_ids"]]
+        if None in ids:
+            raise ValueError(f"attribute_ids is {entry['attribute_ids']}, expected whole numbers")
+        checked["attribute_ids"] = ids
+    if entry.get("attribute_scores") is not None:
+        scores = [float(value) for value in entry["attribute_scores"]]
+        if not all(0 <= score <= 1 for score in scores):
+            raise ValueError("attribute_scores has a value outside 0 to 1")
+        checked["attribute_scores"] = scores
     return checked
 
 

@@ -5,6 +5,7 @@ The detections come from a model_dir, a SavedModel or a COCO results json.
 
 import dataclasses
 import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from faster_coco_eval import COCO
 
 from data_prep import prepared
 from tfseg.evaluation import (
+    attribute_metrics,
     coco_metrics,
     coco_results,
     error_analysis,
@@ -36,6 +38,8 @@ class EvaluationRun:
         thresholds: What a user would be shown; the curves' metrics use all detections.
         step: The training step; None where it is not known.
         built_in_nms_iou: As detector.Detector's: what it removed is not in coco_results.
+        attribute_thresholds: By attribute id, from which score on an attribute is said; .5 where
+            there is none.
     """
 
     name: str
@@ -45,6 +49,7 @@ class EvaluationRun:
     thresholds: Thresholds
     step: int | None = None
     built_in_nms_iou: float | None = None
+    attribute_thresholds: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
     @property
     def category_names(self) -> tuple[str, ...]:
@@ -76,6 +81,38 @@ class EvaluationRun:
     def shown_images(self) -> list[instance_matching.ImageMatches]:
         """The same with those detections only that the thresholds let through."""
         return [image.select(self.shown(image)) for image in self.images]
+
+    @functools.cached_property
+    def has_attributes(self) -> bool:
+        """Whether an instance's attributes are annotated, and a detection's are told."""
+        return attribute_metrics.has_attributes(self.ground_truth, self.coco_results)
+
+    @functools.cached_property
+    def attributes(self) -> list[attribute_metrics.ImageAttributes]:
+        """The attributes of images' detections and instances."""
+        return self._attributes_of(self.images)
+
+    @functools.cached_property
+    def shown_attributes(self) -> list[attribute_metrics.ImageAttributes]:
+        """The same of shown_images."""
+        return self._attributes_of(self.shown_images)
+
+    @functools.cached_property
+    def found_attributes(self) -> attribute_metrics.FoundAttributes | None:
+        """Those of instances that a shown detection finds; None where there are no attributes."""
+        if not self.has_attributes:
+            return None
+        return attribute_metrics.found_attributes(self.shown_images, self.shown_attributes)
+
+    def _attributes_of(
+        self, images: Sequence[instance_matching.ImageMatches]
+    ) -> list[attribute_metrics.ImageAttributes]:
+        thresholds_by_id = self.attribute_thresholds
+        truth, results = self.ground_truth, self.coco_results
+        return [
+            attribute_metrics.image_attributes(image, truth, results, thresholds_by_id)
+            for image in images
+        ]
 
     def shown(self, image: instance_matching.ImageMatches) -> np.ndarray:
         """Returns bool [num_detections], which of an image's detections a user would be shown."""

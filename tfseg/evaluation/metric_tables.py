@@ -3,12 +3,12 @@
 import math
 
 from tfseg.evaluation import coco_metrics, error_analysis
-from tfseg.evaluation.metrics import Shown, metrics_shown
+from tfseg.evaluation.metrics import Shown, metrics_listed
 
 
 def format_all(metrics: dict[str, float]) -> str:
     """Returns COCO's table, the other figures and what the lost AP50 is lost to, in percent."""
-    listed = {metric.key: metric.explanation for metric in metrics_shown(Shown.LIST)}
+    listed = {metric.key: metric.explanation for metric in metrics_listed(Shown.LIST, metrics)}
     blocks = [coco_metrics.format_table(metrics), _figures(metrics, listed)]
     kinds = {f"lost_AP50/{kind}": text for kind, text in error_analysis.ERROR_KINDS.items()}
     total = sum(metrics[key] for key in kinds)

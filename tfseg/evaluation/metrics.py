@@ -6,10 +6,13 @@ card take theirs from this list.
 
 import dataclasses
 import enum
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tfseg.evaluation import coco_metrics, competition_metrics
+import numpy as np
+
+from tfseg.evaluation import attribute_metrics, coco_metrics, competition_metrics
 
 if TYPE_CHECKING:
     from tfseg.evaluation.evaluation_run import EvaluationRun
@@ -33,11 +36,12 @@ class Metric:
         label: Its name for people, short.
         explanation: One sentence what it is, and where it is defined.
         compute: Gives its value of all categories, 0..1; NaN where there is none.
-        by_category: Gives it by category name; None where it has no such values. They go into
-            metrics.json under "key/category".
+        by_category: Gives it by the name of the category (or attribute); None where it has no such
+            values. They go into metrics.json under "key/name".
         shown: Where.
         card_note: A few words below the large figure; needed for Shown.CARD.
         lower_is_better: Whether it is an error.
+        optional: Whether lists leave it out where it has no value, as where nothing has attributes.
     """
 
     key: str
@@ -48,6 +52,7 @@ class Metric:
     shown: Shown = Shown.LIST | Shown.COMPARISON
     card_note: str = ""
     lower_is_better: bool = False
+    optional: bool = False
 
 
 _COCO_SENTENCES = {
@@ -104,6 +109,32 @@ def _confident(run: "EvaluationRun") -> list:
     return [image.select(image.scores >= 0.7) for image in run.images]
 
 
+def _of_attributes(measure: Callable) -> Callable[["EvaluationRun"], float]:
+    """A figure of (images, their attributes); NaN where the truth or the detections have none."""
+    return lambda run: measure(run.images, run.attributes) if run.has_attributes else math.nan
+
+
+def _attribute_metric(name: str, label: str, sentence: str, measure: Callable) -> Metric:
+    """A figure of each attribute, and its mean over those that a found instance has."""
+
+    def values(run):
+        found = run.found_attributes
+        return np.full(0, np.nan) if found is None else measure(found)
+
+    def compute(run):
+        present = values(run)[~np.isnan(values(run))]
+        return float(present.mean()) if present.size else math.nan
+
+    def by_attribute(run):
+        if run.found_attributes is None:
+            return {}
+        names = attribute_metrics.attribute_names(run.ground_truth).values()
+        return dict(zip(names, values(run).tolist(), strict=True))
+
+    key = f"attributes/{name}"
+    return Metric(key, label, sentence, compute, by_attribute, optional=True)
+
+
 _ALL = (
     *(_coco_metric(k, name) for k in ("mask", "box") for name in coco_metrics.SUMMARY_NAMES),
     _rate_metric(
@@ -156,6 +187,38 @@ _ALL = (
         lambda run: run.calibration.expected_error,
         lower_is_better=True,
     ),
+    Metric(
+        "attributes/AP_IoU_F1",
+        "AP IoU+F1",
+        "mask AP where the attributes count: also over their F1 .50:.05:.95 (Fashionpedia, "
+        "fp_eval.py)",
+        _of_attributes(attribute_metrics.average_precision_iou_f1),
+        optional=True,
+    ),
+    _attribute_metric(
+        "AP",
+        "attributes' AP",
+        "mean over attributes of the precision of its scores on found instances (IoU from .5)",
+        attribute_metrics.FoundAttributes.average_precision,
+    ),
+    _attribute_metric(
+        "F1",
+        "attributes' F1",
+        "mean over attributes of the F1 of what is said of found instances",
+        attribute_metrics.FoundAttributes.f1,
+    ),
+    Metric(
+        "fgvc6/score_with_attributes",
+        "FGVC6 score with attributes",
+        "iMaterialist 2019's own: the FGVC6 score of shown detections where all attributes must be "
+        "right too",
+        lambda run: (
+            attribute_metrics.fgvc6_score_with_attributes(run.shown_images, run.shown_attributes)
+            if run.has_attributes
+            else math.nan
+        ),
+        optional=True,
+    ),
 )
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
 
@@ -163,6 +226,15 @@ METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
 def metrics_shown(place: Shown) -> list[Metric]:
     """Returns the metrics that show in a place, in the order of METRICS."""
     return [metric for metric in METRICS.values() if place in metric.shown]
+
+
+def metrics_listed(place: Shown, *values: Mapping[str, float]) -> list[Metric]:
+    """Returns those to list of runs with these values: without optional ones that none has."""
+    return [
+        metric
+        for metric in metrics_shown(place)
+        if not metric.optional or not all(math.isnan(own[metric.key]) for own in values)
+    ]
 
 
 def compute_metrics(run: "EvaluationRun") -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from tfseg.evaluation.competition_metrics import FGVC6_IOU_THRESHOLDS, matches_above
 from tfseg.evaluation.instance_matching import ImageMatches
 
-_GRID = np.arange(1, 100) / 100
+GRID = np.arange(1, 100) / 100
 _MAX_ROUNDS = 10
 Choice = TypeVar("Choice", bound=Hashable)
 
@@ -61,7 +61,7 @@ def search(images: Sequence[ImageMatches], metric: str, min_instances: int) -> F
             "half of it (every other image, for the cross-check); give more with --num_examples, "
             "or another --split."
         )
-    shared = _middle_of_best(table.values_of_shared())
+    shared = middle_of_best(table.values_of_shared())
     chosen = {category: shared for category in table.categories}
     movable = [c for c in table.categories if table.num_instances[c] >= min_instances]
     best = table.value(chosen)
@@ -70,12 +70,12 @@ def search(images: Sequence[ImageMatches], metric: str, min_instances: int) -> F
         for category in movable:
             values = table.values_of_one(chosen, category)
             if values.max() > best + 1e-9:
-                chosen[category] = _middle_of_best(values)
+                chosen[category] = middle_of_best(values)
                 best = table.value(chosen)
         if best <= before + 1e-9:
             break
-    own = {category: float(_GRID[chosen[category]]) for category in movable}
-    return Found(own, float(_GRID[shared]), float(best))
+    own = {category: float(GRID[chosen[category]]) for category in movable}
+    return Found(own, float(GRID[shared]), float(best))
 
 
 def search_choices(
@@ -135,7 +135,7 @@ def mean_f1(images: Sequence[ImageMatches]) -> float:
     return table.value(dict.fromkeys(table.categories, -1)) if table.categories else float("nan")
 
 
-def _middle_of_best(values: np.ndarray) -> int:
+def middle_of_best(values: np.ndarray) -> int:
     """Returns the middle index of the first run of largest values."""
     best = values >= values.max() - 1e-12
     first = int(best.argmax())
@@ -172,8 +172,8 @@ class _F1Table:
 
     @staticmethod
     def _curve(scores: list[float], right: list[bool], num_instances: int) -> np.ndarray:
-        """Returns float64 [len(_GRID) + 1], F1 by threshold; the last one is without any."""
-        kept = np.array(scores)[None, :] >= np.append(_GRID, -np.inf)[:, None]
+        """Returns float64 [len(GRID) + 1], F1 by threshold; the last one is without any."""
+        kept = np.array(scores)[None, :] >= np.append(GRID, -np.inf)[:, None]
         found = kept.sum(axis=1)
         num_right = (kept & np.array(right, bool)[None, :]).sum(axis=1)
         return 2 * num_right / (found + num_instances)
@@ -208,14 +208,14 @@ class _Fgvc6Table:
             matched = np.stack([matches_above(image, iou) for iou in FGVC6_IOU_THRESHOLDS], axis=1)
             for category in np.unique(image.category_ids).tolist():
                 own = image.category_ids == category
-                kept = image.scores[own][None, :] >= _GRID[:, None]  # [grid, detections]
+                kept = image.scores[own][None, :] >= GRID[:, None]  # [grid, detections]
                 right = kept.astype(np.int16) @ (matched[own] >= 0).astype(np.int16)
                 wrong = kept.astype(np.int16) @ (matched[own] == -1).astype(np.int16)
                 rows[category].append((position, right, wrong))
         self._at: dict[int, np.ndarray] = {}
         self._right: dict[int, np.ndarray] = {}
         self._wrong: dict[int, np.ndarray] = {}
-        shape = (len(_GRID), len(FGVC6_IOU_THRESHOLDS))
+        shape = (len(GRID), len(FGVC6_IOU_THRESHOLDS))
         for category, entries in rows.items():
             self._at[category] = np.array([entry[0] for entry in entries], np.int64)
             for table, parts in (
@@ -226,7 +226,7 @@ class _Fgvc6Table:
 
     def values_of_shared(self) -> np.ndarray:
         return np.array(
-            [self.value(dict.fromkeys(self.categories, index)) for index in range(len(_GRID))]
+            [self.value(dict.fromkeys(self.categories, index)) for index in range(len(GRID))]
         )
 
     def values_of_one(self, chosen: dict[int, int], category: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from tfseg.evaluation import coco_metrics
 from tfseg.evaluation.evaluation_run import EvaluationRun
-from tfseg.evaluation.metrics import Shown, metrics_shown
+from tfseg.evaluation.metrics import Shown, metrics_listed, metrics_shown
 from tfseg.reporting import comparison, tables
 from tfseg.reporting.charts import calibration_chart, precision_recall_chart
 from tfseg.reporting.comparison import PhotoChange
@@ -140,6 +140,6 @@ def definitions(run: EvaluationRun) -> Markup:
     ]
     rows += [
         (f"{metric.label}: {percent(run.all_metrics[metric.key])}", metric.explanation)
-        for metric in metrics_shown(Shown.LIST)
+        for metric in metrics_listed(Shown.LIST, run.all_metrics)
     ]
     return render("definitions", rows=rows)

@@ -87,11 +87,13 @@ def open_raw_dataset(paths: CombinedPaths, max_side: int | None) -> RawDataset:
     sources: list[RawSource] = []
     attribute_names: dict[int, str] = {}
     if paths.modanet is not None:
-        sources += _named("modanet", modanet.open_raw_dataset(paths.modanet, max_side).sources)
+        raw = modanet.open_raw_dataset(paths.modanet, max_side)
+        sources += _named("modanet", raw.sources)
+        attribute_names |= raw.attribute_names
     if paths.fgvc6 is not None:
         raw = fgvc6.open_raw_dataset(paths.fgvc6, max_side, _fgvc6_ids(paths.fgvc6, ids))
         sources += _named("fgvc6", raw.sources)
-        attribute_names = raw.attribute_names
+        attribute_names |= raw.attribute_names
     if paths.ccp is not None:
         sources += _named("ccp", ccp.open_raw_dataset(paths.ccp, max_side).sources)
     if paths.product is not None:

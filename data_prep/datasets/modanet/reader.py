@@ -48,7 +48,8 @@ def open_raw_dataset(paths: ModanetPaths, max_side: int | None) -> RawDataset:
         # It was a challenge's test set: some copies have an empty list of annotations, some none.
         challenge = _open_json(paths.challenge_json, needs_annotations=False)
         sources.append(_challenge_source(challenge, train_ids, converter))
-    return RawDataset(CATEGORY_NAMES, sources)
+    # ModaNet has no attributes; the drawn sample, which has its form, does.
+    return RawDataset(CATEGORY_NAMES, sources, train.attribute_names)
 
 
 def _open_json(path: Path, needs_annotations: bool = True) -> CocoJson:

@@ -56,14 +56,14 @@ def _digest(raw_dir: Path) -> str:
 
 def test_train_json_has_modanets_layout(train):
     assert list(train) == [
-        "info", "images", "annotations", "licenses", "year", "categories", "type",
+        "info", "images", "annotations", "licenses", "year", "categories", "type", "attributes",
     ]  # fmt: skip
     assert len(train["images"]) == 60
     image = train["images"][0]
     assert list(image) == ["file_name", "width", "height", "id", "license"]
     assert image["file_name"] == f"{image['id']:07d}.jpg"
     assert list(train["annotations"][0]) == [
-        "segmentation", "area", "iscrowd", "image_id", "bbox", "category_id", "id",
+        "segmentation", "area", "iscrowd", "image_id", "bbox", "category_id", "attribute_ids", "id",
     ]  # fmt: skip
     assert train["categories"][12] == {"supercategory": "fashion", "id": 13, "name": "scarf/tie"}
     assert [a["id"] for a in train["annotations"]] == list(range(1, len(train["annotations"]) + 1))
