@@ -188,11 +188,8 @@ def _export_trained():
         experiment.save_params(trained.params, str(extras_dir))
         model_card.write_card(card, extras_dir)
         if module.attribute_names:
-            attributes = {
-                "names": module.attribute_names,
-                "thresholds": [_DEFAULT_SCORE_THRESHOLD] * len(module.attribute_names),
-            }
-            (extras_dir / ATTRIBUTES_FILE).write_text(json.dumps(attributes) + "\n", "utf-8")
+            names = json.dumps(module.attribute_names)
+            (extras_dir / ATTRIBUTES_FILE).write_text(names + "\n", "utf-8")
 
     return export_module(module, FLAGS.export_dir, FLAGS.keep, write_extras), trained
 

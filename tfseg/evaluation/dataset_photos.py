@@ -38,7 +38,8 @@ def detect_records(
                     reason = outputs["error"][index].decode()
                     raise ValueError(f"image {image_id} of the data set: {reason}; build it again.")
                 image_ids.append(image_id)
-                coco_results += detections_from_outputs(outputs, index).to_coco_results(image_id)
+                detections = detections_from_outputs(outputs, index)
+                coco_results += detections.to_coco_results(image_id, with_attribute_scores=True)
                 progress.update()
     return image_ids, coco_results
 

@@ -16,6 +16,7 @@ DEFAULT_SCORE_THRESHOLD = 0.05
 DEFAULT_NUM_PROPOSALS = 300
 DEFAULT_MAX_PIXELS = 100_000_000
 DEFAULT_MAX_IMAGES = 64
+_ATTRIBUTE_THRESHOLD = 0.5
 
 # Name in the exported model -> function of ServingModule.
 SIGNATURES = {
@@ -43,8 +44,11 @@ class ServingModule(tf.Module):
         mask_rle: string [batch, K], the `counts` of COCO's compressed RLE at the original image's
             full size; "" is padding.
         image_size_hw: int32 [batch, 2], original height and width, upright; 0 where not ok.
-        attribute_scores: uint8 [batch, K, num_attributes], probability times 255, where the model
-            has an attribute head; 0 is padding, or what the category cannot have.
+    Where the model has an attribute head, also
+        attributes: string [batch, K], a line "name score" for each attribute that the garment is
+            said to have, best first, such as "long sleeve 0.93"; "" is padding.
+        attribute_scores: uint8 [batch, K, num_attributes], probability times 255; 0 is padding, or
+            what the category cannot have.
     K is the largest num_detections of the batch, so that it can be 0. "Original" means after the
     image was turned upright by its EXIF orientation.
 
@@ -136,7 +140,7 @@ class ServingModule(tf.Module):
                 inputs.image_size_hw,
                 thresholds,
             )
-            return _answer_by_image(inputs, found, class_names, as_crops)
+            return _answer_by_image(inputs, found, class_names, self.attribute_names, as_crops)
 
         def from_bytes(image_bytes):
             image_bytes = preprocessing.limited(image_bytes, max_images)
@@ -219,7 +223,9 @@ def _row_thresholds(inputs, thresholds: tuple[float, ...], own_threshold) -> tf.
     return tf.where(inputs.is_blank[:, None], 2.0, by_class)
 
 
-def _answer_by_image(inputs, found, class_names, as_crops: bool) -> dict[str, tf.Tensor]:
+def _answer_by_image(
+    inputs, found, class_names, attribute_names, as_crops: bool
+) -> dict[str, tf.Tensor]:
     """Lays the answer out by image of the batch, blank where it was not decoded."""
     with tf.device("cpu:0"):
         ok = tf.equal(inputs.error, "")
@@ -248,11 +254,25 @@ def _answer_by_image(inputs, found, class_names, as_crops: bool) -> dict[str, tf
         if "attribute_scores" in found:
             scores = by_image(found["attribute_scores"], tf.constant(0, tf.uint8))
             answer["attribute_scores"] = scores
+            answer["attributes"] = _attribute_texts(scores, attribute_names)
         if as_crops:
             answer["mask_crops"] = by_image(found["masks"], tf.constant(0, tf.uint8))
         else:
             answer["mask_rle"] = by_image(found["masks"], "")
         return answer
+
+
+def _attribute_texts(scores: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
+    """uint8 [batch, K, num_attributes] -> string [batch, K]."""
+    shape = tf.shape(scores)[:2]
+    values = tf.cast(tf.reshape(scores, [-1, len(names)]), tf.float32) / 255.0
+    best = tf.argsort(values, direction="DESCENDING", stable=True)
+    values = tf.gather(values, best, batch_dims=1)
+    lines = tf.strings.join(
+        [tf.gather(tf.constant(list(names)), best), tf.strings.as_string(values, precision=2)], " "
+    )
+    said = tf.ragged.boolean_mask(lines, values >= _ATTRIBUTE_THRESHOLD)
+    return tf.reshape(tf.strings.reduce_join(said, axis=-1, separator="\n"), shape)
 
 
 def _with_masks(found, image_size_hw, as_crops: bool) -> dict[str, tf.Tensor]:

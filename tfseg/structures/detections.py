@@ -33,6 +33,10 @@ class Detections:
         rles: A COCO RLE for each detection, {"size": [height, width], "counts": str}, compressed,
             at the photo's full size.
         image_size_hw: The photo's height and width.
+        attributes: For each detection the attributes that it is said to have, (name, score 0..1),
+            best first; () where the model knows none.
+        attribute_scores: float32 [num_detections, num_attributes], 0..1, of every attribute; None
+            where the model knows none or does not tell.
     """
 
     boxes_yxyx: np.ndarray
@@ -41,6 +45,8 @@ class Detections:
     category_names: tuple[str, ...]
     rles: tuple[dict, ...]
     image_size_hw: tuple[int, int]
+    attributes: tuple[tuple[tuple[str, float], ...], ...] = ()
+    attribute_scores: np.ndarray | None = None
 
     def __post_init__(self):
         lengths = [
@@ -50,6 +56,8 @@ class Detections:
             len(self.category_names),
             len(self.rles),
         ]
+        lengths += [len(self.attributes)] if self.attributes else []
+        lengths += [] if self.attribute_scores is None else [len(self.attribute_scores)]
         if len(set(lengths)) > 1 or np.shape(self.boxes_yxyx) != (lengths[0], 4):
             raise ValueError(
                 f"detections: got lengths {lengths} and boxes of shape "
@@ -89,6 +97,10 @@ class Detections:
             category_ids=self.category_ids[chosen],
             category_names=tuple(self.category_names[i] for i in chosen),
             rles=tuple(self.rles[i] for i in chosen),
+            attributes=tuple(self.attributes[i] for i in chosen) if self.attributes else (),
+            attribute_scores=None
+            if self.attribute_scores is None
+            else self.attribute_scores[chosen],
         )
 
     def keep(self, score_threshold: float) -> "Detections":
@@ -147,12 +159,17 @@ class Detections:
         """Returns one entry per detection in COCO's results format; see to_coco_results."""
         return self.to_coco_results(image_id)
 
-    def to_coco_results(self, image_id: int) -> list[dict]:
+    def to_coco_results(self, image_id: int, with_attribute_scores: bool = False) -> list[dict]:
         """Returns one entry per detection in COCO's results format, plus its category's name.
 
-        Format: https://cocodataset.org/#format-results; bbox is [x, y, width, height].
+        Format: https://cocodataset.org/#format-results; bbox is [x, y, width, height]. Where the
+        model knows attributes, `attributes` lists {"name", "score"} of those that it has.
+
+        Args:
+            image_id: Of the photo.
+            with_attribute_scores: Also the scores of all attributes, a list of floats.
         """
-        results = []
+        results: list[dict] = []
         for index, rle in enumerate(self.rles):
             ymin, xmin, ymax, xmax = (float(edge) for edge in self.boxes_yxyx[index])
             results.append(
@@ -165,6 +182,13 @@ class Detections:
                     "segmentation": {"size": list(rle["size"]), "counts": rle["counts"]},
                 }
             )
+            if self.attributes:
+                results[-1]["attributes"] = [
+                    {"name": name, "score": score} for name, score in self.attributes[index]
+                ]
+            if with_attribute_scores and self.attribute_scores is not None:
+                scores = self.attribute_scores[index]
+                results[-1]["attribute_scores"] = [round(float(score), 4) for score in scores]
         return results
 
 
@@ -239,7 +263,23 @@ def detections_from_outputs(outputs: Mapping[str, np.ndarray], index: int) -> De
             for counts in outputs["mask_rle"][index][:num_detections]
         ),
         image_size_hw=(height, width),
+        **_attributes(outputs, index, num_detections),
     )
+
+
+def _attributes(outputs: Mapping[str, np.ndarray], index: int, num_detections: int) -> dict:
+    """Detections' fields of attributes; models without an attribute head answer none."""
+    if "attributes" not in outputs:
+        return {}
+    said = []
+    for text in map(_text, outputs["attributes"][index][:num_detections]):
+        pairs = (line.rsplit(" ", 1) for line in text.splitlines())
+        said.append(tuple((name, float(score)) for name, score in pairs))
+    scores = outputs["attribute_scores"][index][:num_detections]
+    return {
+        "attributes": tuple(said),
+        "attribute_scores": np.asarray(scores, np.float32) / 255,
+    }
 
 
 def detections_from_coco_results(
@@ -283,6 +323,16 @@ def detections_from_coco_results(
             for result in results
         ),
         image_size_hw=(image_size_hw[0], image_size_hw[1]),
+        attributes=_attributes_of_results(results),
+    )
+
+
+def _attributes_of_results(results: Sequence[dict]) -> tuple:
+    if not any("attributes" in result for result in results):
+        return ()
+    return tuple(
+        tuple((one["name"], one["score"]) for one in result.get("attributes", ()))
+        for result in results
     )
 
 

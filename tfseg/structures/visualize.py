@@ -29,6 +29,7 @@ _PALETTE = (
 )
 _GOLDEN_RATIO = 0.618033988749895
 
+_SHOWN_ATTRIBUTES = 2  # of a garment: a label is short
 _FONT_WEIGHT = 600  # semibold
 
 _Rectangle = tuple[int, int, int, int]  # xmin, ymin, xmax, ymax; half-open canvas pixels
@@ -185,9 +186,16 @@ def _font() -> cv2.FontFace:
 def _label_texts(detections: Detections, show_scores: bool) -> list[str]:
     # Half a surrogate pair, which a name from json may hold, ends OpenCV with a crash.
     names = [n.encode("utf-8", "backslashreplace").decode() for n in detections.category_names]
-    if detections.scores is None or not show_scores:
+    if detections.scores is not None and show_scores:
+        names = [
+            f"{name} {score:.2f}" for name, score in zip(names, detections.scores, strict=True)
+        ]
+    if not detections.attributes:
         return names
-    return [f"{name} {score:.2f}" for name, score in zip(names, detections.scores, strict=True)]
+    shown = [
+        ", ".join(name for name, _ in said[:_SHOWN_ATTRIBUTES]) for said in detections.attributes
+    ]
+    return [f"{name} {said}".rstrip() for name, said in zip(names, shown, strict=True)]
 
 
 def _draw_labels(

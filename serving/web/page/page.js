@@ -97,6 +97,12 @@ class Card {
       const score = document.createElement('span');
       score.textContent = garment.score.toFixed(2);
       button.append(document.createElement('i'), garment.category_name, score);
+      for (const attribute of garment.attributes || []) {
+        const chip = document.createElement('small');
+        chip.textContent = attribute.name;
+        chip.title = attribute.score.toFixed(2);
+        button.append(chip);
+      }
       button.addEventListener('pointerenter', () => this.light(garment));
       button.addEventListener('pointerleave', () => this.light(this.pinned));
       button.addEventListener('focus', () => this.light(garment));
@@ -161,8 +167,8 @@ class Card {
   async save(kind) {
     const stem = this.file.name.replace(/\.[^.]*$/, '') || 'photo';
     if (kind === 'json') {
-      const results = this.shown().map(({ category_id, category_name, bbox, score, segmentation }) => (
-        { image_id: 0, file_name: this.file.name, category_id, category_name, bbox, score, segmentation }));
+      const results = this.shown().map(({ category_id, category_name, bbox, score, segmentation, attributes }) => (
+        { image_id: 0, file_name: this.file.name, category_id, category_name, bbox, score, segmentation, attributes }));
       download(new Blob([JSON.stringify(results, null, 1)], { type: 'application/json' }), `${stem}.json`);
     } else if (kind === 'overlay') {
       const canvas = document.createElement('canvas');

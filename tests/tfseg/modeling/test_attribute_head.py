@@ -161,6 +161,13 @@ def test_the_served_answer_has_the_scores(trained):
     assert nums[0] == nums[2] > 0 and nums[1] == 0
     assert scores.shape == (3, max(nums), 3) and scores.dtype == np.uint8
     assert (scores[0] == scores[2]).all() and not scores[1].any()
+    texts = answer["attributes"].numpy()
+    assert texts.shape == scores.shape[:2]
+    for text, of_garment in zip(texts[0].tolist(), scores[0] / 255, strict=True):
+        said = dict(line.rsplit(" ", 1) for line in text.decode().splitlines())
+        expected = {n: s for n, s in zip(NAMES.values(), of_garment, strict=True) if s >= 0.5}
+        assert said.keys() == expected.keys()
+        assert {n: float(s) for n, s in said.items()} == pytest.approx(expected, abs=0.006)
     known = np.isin(answer["class_ids"].numpy()[0], [1, 2])
     assert (scores[0][:, 2] == 0).all()  # neither category can be laced
     assert scores[0][known, :2].any() and not scores[0][~known].any()

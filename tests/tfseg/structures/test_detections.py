@@ -196,3 +196,30 @@ def test_import_needs_no_tensorflow():
     code = "import sys, tfseg.structures.detections; sys.exit('tensorflow' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_attributes_of_a_reply_go_through_results_and_choices():
+    outputs = make_outputs()
+    outputs["attributes"] = np.array([[b"", b""], [b"wide belt 0.93\nred 0.60", b""]], object)
+    outputs["attribute_scores"] = np.array(
+        [[[0, 0]] * 2, [[237, 153], [0, 51]]], np.uint8
+    )  # fmt: skip
+
+    detections = detections_from_outputs(outputs, 1)
+
+    assert detections.attributes == ((("wide belt", 0.93), ("red", 0.6)), ())
+    np.testing.assert_allclose(detections.attribute_scores, [[237 / 255, 0.6], [0, 0.2]], atol=1e-6)
+    results = detections.to_coco_results(7)
+    assert results[0]["attributes"] == [
+        {"name": "wide belt", "score": 0.93},
+        {"name": "red", "score": 0.6},
+    ]
+    assert results[1]["attributes"] == [] and "attribute_scores" not in results[0]
+    with_scores = detections.to_coco_results(7, with_attribute_scores=True)
+    assert with_scores[1]["attribute_scores"] == [0.0, 0.2]
+    back = detections_from_coco_results(results, (4, 5))
+    assert back.attributes == detections.attributes
+    chosen = detections.select(np.array([1]))
+    assert chosen.attributes == ((),) and chosen.attribute_scores.shape == (1, 2)
+    # Models without the head answer, and give results, as before.
+    assert "attributes" not in detections_from_outputs(make_outputs(), 1).to_coco_results(7)[0]
