@@ -65,7 +65,7 @@ def read(path: Path) -> RawLabels:
                 where = f"{path}, image {element.get('name')!r}"
                 labels.photos.append(_photo(element, ids_by_name, counter, where))
                 root.clear()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError) as error:  # LookupError: an unknown encoding
         raise ValueError(f"{path}: not XML ({error}); export it again.") from error
     labels.category_names = {number: name for name, number in ids_by_name.items()}
     return labels

@@ -31,11 +31,12 @@ def format_of(path: Path) -> str | None:
     return _of_folder(path) if path.is_dir() else _of_file(path)
 
 
-def refuse_other_formats(path: Path) -> None:
+def refuse_other_formats(path: Path, folder: Path | None = None) -> None:
     """Lets COCO pass, and what nothing is known of: its reader says what is wrong.
 
     Args:
         path: a file, or a folder of a data set.
+        folder: of the data set that the file is of; None: the file's own.
 
     Raises:
         ValueError: It is another tool's; the message has the command that converts it.
@@ -44,7 +45,7 @@ def refuse_other_formats(path: Path) -> None:
     if found in (None, COCO):
         return
     # labelme has a json a photo: its folder is the data set.
-    source = path.parent if found == LABELME and path.is_file() else path
+    source = folder or path.parent if found == LABELME and path.is_file() else path
     raise ValueError(
         f"{path}: {TOOLS[found]}, expected COCO's; convert it first: python -m data_prep.convert "
         f"--from={found} --to=coco {shlex.quote(str(source))} OUT.json --photos_dir=PHOTOS"

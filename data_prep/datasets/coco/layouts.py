@@ -59,7 +59,7 @@ def find_parts(
     for path in jsons:
         if not path.is_file():
             raise ValueError(f"{path}: no such file; give the COCO json as --annotations.")
-        refuse_other_formats(path)
+        refuse_other_formats(path, raw_dir)
     if photos_dir is not None and not photos_dir.is_dir():
         raise ValueError(f"{photos_dir}: no such folder; give the photos' folder as --photos_dir.")
     base = raw_dir or jsons[0].parent

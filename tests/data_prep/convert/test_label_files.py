@@ -90,6 +90,13 @@ def test_damaged_cvat_is_refused_by_name(tmp_path, shapes, told):
     assert not (tmp_path / "out.json").exists()
 
 
+def test_cvat_of_an_unknown_encoding_is_refused(tmp_path):
+    path = tmp_path / "annotations.xml"
+    path.write_text('<?xml version="1.0" encoding="u-tf-8"?><annotations/>')
+    with pytest.raises(ValueError, match=r"annotations.xml: not XML \(unknown encoding"):
+        to_coco("cvat_xml", path, tmp_path)
+
+
 def test_cvat_for_video_is_refused(tmp_path):
     path = tmp_path / "annotations.xml"
     path.write_text('<annotations><track id="0" label="top"></track></annotations>')

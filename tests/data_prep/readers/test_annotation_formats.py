@@ -44,3 +44,11 @@ def test_coco_is_coco_in_every_encoding(tmp_path, encoding):
 def test_json_of_no_tool_is_none(tmp_path, content):
     (tmp_path / "my.json").write_text(content)
     assert format_of(tmp_path / "my.json") is None
+
+
+def test_labelme_in_folders_is_converted_as_a_whole(tmp_path):
+    for name in ("dress/a.json", "top/b.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(FILES["labelme"][1])
+    with pytest.raises(ValueError, match=f"--from=labelme --to=coco {tmp_path} OUT.json"):
+        find_parts(tmp_path)

@@ -15,7 +15,8 @@ from labelme.utils.shape import shapes_to_label
 
 in_path, masks_path, out_path = sys.argv[1:]
 label_file = LabelFile(in_path)
-shape = img_data_to_arr(label_file.image_data).shape
+photo = label_file.image_data if hasattr(label_file, "image_data") else label_file.imageData
+shape = img_data_to_arr(photo).shape
 masks, saved = {}, []
 for index, one in enumerate(label_file.shapes):
     drawn, _ = shapes_to_label(shape, [one], {one["label"]: 1})
@@ -29,7 +30,7 @@ for index, one in enumerate(label_file.shapes):
 np.savez(masks_path, **masks)
 height, width = shape[:2]
 if hasattr(label_file, "save"):
-    label_file.save(out_path, saved, label_file.image_path, height, width)
+    label_file.save(out_path, saved, label_file.imagePath, height, width)
 else:
     from labelme._label_file import write_label_file
 
