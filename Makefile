@@ -31,12 +31,13 @@ SUPPORTED := 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 1
 	PIP_REQUIRE_VIRTUALENV=1 $(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-# Two processes; a file's tests stay together, since they share what is slow to make.
+# Two processes; a file's tests stay together, since they share what is slow to make. In the order
+# collected, slow files first (tests/conftest.py): the last ones are short, both processes end together.
 test: .venv/installed
-	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/installed
-	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow and not browser and not server"
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "not slow and not browser and not server"
 
 # Beam needs other versions of some libraries: an environment of its own.
 .venv-beam/installed: requirements-beam.txt

@@ -132,12 +132,10 @@ def missing_files(tree: GitTree, raw_dir: Path) -> list[TreeFile]:
                 others.append(path)
             bar.update(file.num_bytes)
     if others:
-        told = ", ".join(map(str, others[:_NUM_TOLD])) + (
-            ", ..." if len(others) > _NUM_TOLD else ""
-        )
+        told = "".join(f"\n  {path}" for path in others)
         raise ValueError(
-            f"{raw_dir}: {len(others)} files are not the published ones ({told}); expected the "
-            "git blob ids of the data set's listing. Move them away and run again."
+            f"{raw_dir}: {len(others)} files are not the published ones; expected the git blob ids "
+            f"of the data set's listing. Move them away and run again:{told}"
         )
     return missing
 

@@ -4,9 +4,11 @@ ModaNet: one json line of info, images, annotations, licenses, year, categories,
 an LMDB of JPEG bytes keyed by the photo's id in ASCII, and an SQLite table of posts' photos.
 """
 
+import contextlib
 import json
+import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +117,8 @@ class PhotoStore:
     def __init__(self, raw_dir: Path, num_photos: int):
         self._dir = raw_dir / LMDB_DIR
         self._dir.mkdir(parents=True)
-        self._env = lmdb.open(str(self._dir), map_size=(num_photos + 64) * 2**19)
+        with self._named_errors():
+            self._env = lmdb.open(str(self._dir), map_size=(num_photos + 64) * 2**19)
         self._waiting: list[tuple[bytes, bytes]] = []
 
     def __enter__(self):
@@ -128,13 +131,27 @@ class PhotoStore:
             self._flush()
 
     def _flush(self) -> None:
-        with self._env.begin(write=True) as transaction:
+        with self._named_errors(), self._env.begin(write=True) as transaction:
             for key, jpeg in self._waiting:
                 transaction.put(key, jpeg)
         self._waiting.clear()
 
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """LMDB's errors name no file, and call a full disk an input/output error."""
+        try:
+            yield
+        except lmdb.Error as error:
+            free_mb = shutil.disk_usage(self._dir).free / 2**20
+            raise OSError(
+                f"{self._dir}: cannot write the photos ({error}); {free_mb:.0f} MB are free there, "
+                "make room or give another --out_dir."
+            ) from error
+
     def __exit__(self, kind, error, traceback) -> None:
-        if kind is None:
-            self._flush()
-        self._env.close()
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._env.close()
         (self._dir / "lock.mdb").unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from data_prep.sample.raw_files import (
     write_train_json,
     write_val_json,
 )
+from tfseg.io.atomic_files import write_errors
 
 VERSION = 2  # raise it when the same seed no longer draws the same photos
 FACTS_FILE = "sample.json"
@@ -86,6 +87,7 @@ def draw_sample(out_dir: Path, facts: SampleFacts, num_workers: int) -> None:
 
     Raises:
         ValueError: Too few images asked for.
+        OSError: The disk is full or refuses; the text names the folder.
         WorkerDiedError: A worker process was killed.
     """
     if facts.num_images < MIN_IMAGES:
@@ -95,8 +97,9 @@ def draw_sample(out_dir: Path, facts: SampleFacts, num_workers: int) -> None:
     unfinished = out_dir.with_name(out_dir.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    _write_sample(unfinished, facts, num_workers)
-    (unfinished / FACTS_FILE).write_text(json.dumps(asdict(facts)) + "\n")
+    with write_errors(unfinished, "the drawn photos"):
+        _write_sample(unfinished, facts, num_workers)
+        (unfinished / FACTS_FILE).write_text(json.dumps(asdict(facts)) + "\n")
     if out_dir.exists():
         out_dir.rmdir()  # is_drawn: it is empty
     unfinished.rename(out_dir)

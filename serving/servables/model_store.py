@@ -112,8 +112,12 @@ def session_config(
         inter_op_threads: Operations at once, process-wide; 0 for every core.
     """
     config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads
+        intra_op_parallelism_threads=intra_op_threads,
+        inter_op_parallelism_threads=inter_op_threads,
+        allow_soft_placement=True,  # what has no kernel on a GPU runs on the CPU
     )
+    # A GPU's memory is taken as it is needed: others, and the next version, need some too.
+    config.gpu_options.allow_growth = True
     if mixed_precision == "bfloat16":
         rewrites = config.graph_options.rewrite_options
         rewrites.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON

@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 
 from tfseg.configs.maskrcnn import Augmentation
+from tfseg.ops import resampling
 
 _FILL = 114  # grey, for what a turned photo does not cover
 
@@ -26,6 +27,9 @@ def uniform(seed: tf.Tensor, number: int, low, high, shape=()) -> tf.Tensor:
 def change_colours(image: tf.Tensor, config: Augmentation, seed: tf.Tensor) -> tf.Tensor:
     """Shifts brightness, contrast and saturation of a float32 [height, width, 3] photo in 0..255.
 
+    Saturation moves the colours from their grey, contrast all values from their mean, brightness
+    adds: all but the clipping is one product of a matrix.
+
     Returns:
         The changed photo, again in 0..255.
     """
@@ -34,10 +38,12 @@ def change_colours(image: tf.Tensor, config: Augmentation, seed: tf.Tensor) -> t
     shift = 255.0 * uniform(seed, 0, -config.brightness, config.brightness)
     contrast = 1.0 + uniform(seed, 1, -config.contrast, config.contrast)
     saturation = 1.0 + uniform(seed, 2, -config.saturation, config.saturation)
-    grey = tf.tensordot(image, tf.constant([0.299, 0.587, 0.114]), 1)[..., tf.newaxis]
+    grey = tf.constant([[0.299], [0.587], [0.114]])
+    saturate = saturation * tf.eye(3) + (1.0 - saturation) * tf.tile(grey, [1, 3])
     mean = tf.reduce_mean(image)
-    image = grey + (image - grey) * saturation
-    return tf.clip_by_value(mean + (image - mean) * contrast + shift, 0.0, 255.0)
+    changed = tf.matmul(tf.reshape(image, [-1, 3]), contrast * saturate)
+    changed = tf.clip_by_value(changed + (mean * (1.0 - contrast) + shift), 0.0, 255.0)
+    return tf.reshape(changed, tf.shape(image))
 
 
 def _transform(images: tf.Tensor, matrix: tf.Tensor, size_hw, interpolation: str, fill: float):
@@ -108,29 +114,58 @@ def paste(image, masks, classes, other, scale: tf.Tensor, offset_yx: tf.Tensor, 
         is left are gone.
     """
     other_image, other_masks, other_classes = other
-    matrix = tf.stack(
-        [
-            *(1.0 / scale, 0.0, (0.5 - offset_yx[1]) / scale - 0.5),
-            *(0.0, 1.0 / scale, (0.5 - offset_yx[0]) / scale - 0.5),
-            *(0.0, 0.0),
-        ]
-    )
-    size_hw = tf.shape(image)[:2]
-    pasted = _transform_masks(tf.boolean_mask(other_masks, chosen), matrix, size_hw)
-    covered = tf.reduce_any(pasted > 0, axis=0)
-    drawn = _transform(other_image[tf.newaxis], matrix, size_hw, "BILINEAR", 0.0)[0]
-    image = tf.where(covered[..., tf.newaxis], drawn, image)
-    left = tf.where(covered, tf.constant(0, tf.uint8), masks)
-    areas = tf.reduce_sum(tf.cast(masks, tf.int32), [1, 2])
-    areas_left = tf.reduce_sum(tf.cast(left, tf.int32), [1, 2])
-    kept = areas_left * 10 >= areas
-    visible = tf.reduce_any(pasted > 0, [1, 2])
-    pasted_classes = tf.boolean_mask(other_classes, chosen)
-    masks = tf.concat([tf.boolean_mask(left, kept), tf.boolean_mask(pasted, visible)], 0)
-    classes = tf.concat(
-        [tf.boolean_mask(classes, kept), tf.boolean_mask(pasted_classes, visible)], 0
-    )
-    return image, masks, classes
+    other_masks = tf.boolean_mask(other_masks, chosen)
+    region = _region_of(other_masks, scale, offset_yx, tf.shape(image)[:2])
+    first, end = region[:2], region[2:]
+    pasted = resampling.place_masks(other_masks, scale, offset_yx, region)
+    covered = tf.reduce_max(pasted, axis=0)
+    here = tf.cast([first, end - 1], tf.float32)
+    sampled = (here + 0.5 - offset_yx) / scale - 0.5
+    drawn = resampling.sample_evenly(other_image, sampled[0], sampled[1], end - first)
+    below = image[first[0] : end[0], first[1] : end[1]]
+    above = tf.where(covered[..., tf.newaxis] > 0, tf.cast(drawn, tf.uint8), below)
+    image = _with_region(image[tf.newaxis], above[tf.newaxis], region)[0]
+
+    masks_below = masks[:, first[0] : end[0], first[1] : end[1]]
+    areas = tf.reduce_sum(resampling.column_counts(masks), axis=1)
+    lost = tf.reduce_sum(resampling.column_counts(masks_below * covered), axis=1)
+    kept = (areas - lost) * 10 >= areas
+    left = _with_region(masks, masks_below * (1 - covered), region)
+    visible = tf.reduce_any(resampling.rows_with_ones(pasted), axis=1)
+    around = tf.stack([first, tf.shape(image)[:2] - end], axis=1)
+    pasted = tf.pad(tf.boolean_mask(pasted, visible), tf.pad(around, [[1, 0], [0, 0]]))
+    pasted_classes = tf.boolean_mask(tf.boolean_mask(other_classes, chosen), visible)
+    masks = tf.concat([tf.boolean_mask(left, kept), pasted], 0)
+    return image, masks, tf.concat([tf.boolean_mask(classes, kept), pasted_classes], 0)
+
+
+def _region_of(masks, scale, offset_yx, size_hw) -> tf.Tensor:
+    """Where masks come to lie in a frame: int32 [4] yxyx, half-open, at least a pixel."""
+    rows = tf.reduce_any(resampling.rows_with_ones(masks), axis=0)
+    columns = tf.reduce_any(resampling.column_counts(masks) > 0, axis=0)
+    spans = []
+    for lines in (rows, columns):
+        numbers = tf.concat([tf.where(lines)[:, 0], [0]], 0)  # there may be none
+        numbers = numbers[: tf.maximum(tf.size(numbers) - 1, 1)]
+        spans.append(tf.cast([numbers[0], numbers[-1] + 1], tf.float32))
+    (ymin, ymax), (xmin, xmax) = (tf.unstack(span) for span in spans)
+    low = tf.floor(tf.stack([ymin, xmin]) * scale + offset_yx) - 1.0
+    high = tf.math.ceil(tf.stack([ymax, xmax]) * scale + offset_yx) + 1.0
+    low = tf.clip_by_value(tf.cast(low, tf.int32), 0, size_hw - 1)
+    high = tf.clip_by_value(tf.cast(high, tf.int32), low + 1, size_hw)
+    return tf.concat([low, high], 0)
+
+
+def _with_region(images, part, region) -> tf.Tensor:
+    """Replaces a region (yxyx) of [num, height, width, ...] images."""
+    ymin, xmin, ymax, xmax = tf.unstack(region)
+    middle = tf.concat([images[:, ymin:ymax, :xmin], part, images[:, ymin:ymax, xmax:]], 2)
+    return tf.concat([images[:, :ymin], middle, images[:, ymax:]], 1)
+
+
+def wants_paste(config: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Whether random_paste pastes anything (bool scalar)."""
+    return uniform(seed, 4, 0.0, 1.0) < config.copy_paste_probability
 
 
 def random_paste(image, masks, classes, read_other, config: Augmentation, seed: tf.Tensor):
@@ -138,8 +173,8 @@ def random_paste(image, masks, classes, read_other, config: Augmentation, seed: 
 
     Args:
         image, masks, classes: The photo.
-        read_other: Function without arguments that reads the other photo's image, masks, classes;
-            called only where something is pasted.
+        read_other: Reads the other photo's image, masks and classes, of the instances for which a
+            function of their number says so (bool [num]); called only where something is pasted.
         config: Probability, share of instances, sizes.
         seed: int32 [2].
     """
@@ -147,17 +182,17 @@ def random_paste(image, masks, classes, read_other, config: Augmentation, seed: 
         return image, masks, classes
 
     def with_paste():
-        other = read_other()
+        def chosen(num):
+            return uniform(seed, 7, 0.0, 1.0, [num]) < config.copy_paste_instances
+
+        other = read_other(chosen)
         size = tf.cast(tf.shape(image)[:2], tf.float32)
         other_size = tf.cast(tf.shape(other[0])[:2], tf.float32)
         relative = uniform(seed, 5, config.copy_paste_scale_min, config.copy_paste_scale_max)
         scale = relative * tf.reduce_max(size) / tf.reduce_max(other_size)
         # Anywhere between flush left and flush right, whichever is larger.
         offset = (size - scale * other_size) * uniform(seed, 6, 0.0, 1.0, [2])
-        draws = uniform(seed, 7, 0.0, 1.0, tf.shape(other[2]))
-        return paste(
-            image, masks, classes, other, scale, offset, draws < config.copy_paste_instances
-        )
+        everything = tf.ones_like(other[2], tf.bool)
+        return paste(image, masks, classes, other, scale, offset, everything)
 
-    wanted = uniform(seed, 4, 0.0, 1.0) < config.copy_paste_probability
-    return tf.cond(wanted, with_paste, lambda: (image, masks, classes))
+    return tf.cond(wants_paste(config, seed), with_paste, lambda: (image, masks, classes))

@@ -54,7 +54,7 @@ def draw_example(image, labels, category_names) -> np.ndarray:
     class_ids = labels["gt_classes"].numpy()
     shown = class_ids > 0
     boxes = labels["gt_boxes"].numpy()[shown]
-    masks = labels["gt_masks"].numpy()[shown]
+    masks = labels["gt_masks"].numpy()[shown].astype(np.float32)
     detections = Detections(
         boxes_yxyx=boxes,
         scores=np.ones(len(boxes), np.float32),

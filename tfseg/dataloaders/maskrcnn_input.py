@@ -6,21 +6,19 @@ replicas and workers.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
 
 from tfseg.configs.maskrcnn import FashionMaskRCNN
-from tfseg.dataloaders import augmentation, example_order, train_targets
-from tfseg.ops.ignore_regions import IGNORED_CLASS
-
-_FEATURES = {
-    "image/encoded": tf.io.FixedLenFeature([], tf.string),
-    "image/source_id": tf.io.FixedLenFeature([], tf.string),
-    "image/object/class/label": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
-    "image/object/is_crowd": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
-    "image/object/mask": tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
-}
+from tfseg.dataloaders import (
+    augmentation,
+    example_order,
+    photo_records,
+    photo_view,
+    train_targets,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,24 +54,14 @@ class TrainInput:
 
     def example_at(self, position: tf.Tensor):
         """Makes the image and labels for one position of the training, not batched."""
-        config = self.task_config.train_data.augmentation
         seed = tf.cast(tf.stack([position, self.seed]) % (2**31 - 1), tf.int32)
         example = self.order.example_at(position)
-        keeps_crowds = self.task_config.train_data.max_num_ignored > 0
-        image, masks, classes, source_id = decode(self.read(example), keeps_crowds)
-        image, masks = augmentation.random_rotation(image, masks, config, seed)
-
-        def read_other():
-            other = tf.random.stateless_uniform(
-                [], augmentation.sub_seed(seed, 8), 0, len(self.offsets), tf.int64
-            )
-            return decode(self.read(other), keeps_crowds)[:3]
-
-        image, masks, classes = augmentation.random_paste(
-            image, masks, classes, read_other, config, seed
-        )
+        record = self._parse(self.read(example))
+        image, masks, classes, frame = self._photo(record, seed)
+        image = tf.ensure_shape(image, [None, None, 3])
+        masks = tf.ensure_shape(masks, [None, None, None])
         pixels, labels = train_targets.make_targets(
-            image, masks, classes, source_id, self.task_config, seed
+            image, masks, classes, record.source_id, self.task_config, seed, frame
         )
         loss_weights = self.task_config.train_data.path_loss_weights
         if loss_weights:
@@ -81,9 +69,44 @@ class TrainInput:
             labels["example_weight"] = tf.gather(tf.constant(loss_weights, tf.float32), shard)
         return pixels, {**labels, "position": position}
 
+    def _parse(self, serialized: tf.Tensor) -> photo_records.Record:
+        return photo_records.parse(serialized, self.task_config.train_data.max_num_ignored > 0)
+
+    def _photo(self, record: photo_records.Record, seed: tf.Tensor):
+        """Decodes a photo, turned and with others' garments, or only what will be seen of it."""
+        config = self.task_config.train_data.augmentation
+
+        def whole():
+            image, masks = photo_records.decode(record)
+            image, masks = augmentation.random_rotation(image, masks, config, seed)
+            pasted = augmentation.random_paste(
+                image, masks, record.classes, functools.partial(self._other, seed), config, seed
+            )
+            return *pasted, photo_view.whole(image)
+
+        def seen():
+            size_hw = photo_records.jpeg_size_hw(record)
+            view = photo_view.choose_view(size_hw, self.task_config, seed)
+            image, masks, left, frame = photo_records.decode_view(record, view, size_hw)
+            return image, masks, left.classes, frame
+
+        if config.rotation_degrees:
+            return whole()
+        needs_all = ~photo_records.is_jpeg(record) | augmentation.wants_paste(config, seed)
+        return tf.cond(needs_all, whole, seen)
+
+    def _other(self, seed: tf.Tensor, chosen):
+        """Another photo's image, masks and classes, for random_paste."""
+        other = tf.random.stateless_uniform(
+            [], augmentation.sub_seed(seed, 8), 0, len(self.offsets), tf.int64
+        )
+        record = self._parse(self.read(other))
+        record = record.select(chosen(tf.size(record.classes)))
+        return *photo_records.decode(record), record.classes
+
     def image_ids(self, positions) -> list[int]:
         """The image ids at positions (ints) of the training."""
-        feature = {"image/source_id": _FEATURES["image/source_id"]}
+        feature = {"image/source_id": photo_records.FEATURES["image/source_id"]}
         examples = [self.order.example_at(tf.constant(p, tf.int64)) for p in positions]
         parsed = [tf.io.parse_single_example(self.read(one), feature) for one in examples]
         return [int(one["image/source_id"].numpy()) for one in parsed]
@@ -110,48 +133,10 @@ class TrainInput:
 
 def read_categories(paths: list[str], first: int = -1) -> list[np.ndarray]:
     """Reads the categories of the first examples of TFRecord shards, or of all, in their order."""
-    feature = {"image/object/class/label": _FEATURES["image/object/class/label"]}
+    feature = {"image/object/class/label": photo_records.FEATURES["image/object/class/label"]}
     records = tf.data.TFRecordDataset(paths).take(first)
     parsed = records.map(
         lambda record: tf.io.parse_single_example(record, feature)["image/object/class/label"],
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     return list(parsed.as_numpy_iterator())
-
-
-def decode(serialized: tf.Tensor, keeps_crowds: bool = False):
-    """Decodes a tf.train.Example of a prepared data set.
-
-    Args:
-        serialized: string scalar.
-        keeps_crowds: Whether crowds are there, with IGNORED_CLASS for a class; else they are left
-            out.
-
-    Returns:
-        image uint8 [height, width, 3], masks uint8 [num, height, width] of 0 and 1,
-        classes int64 [num] from 1, source_id int64 scalar.
-    """
-    parsed = tf.io.parse_single_example(serialized, _FEATURES)
-    image = tf.io.decode_image(parsed["image/encoded"], channels=3, expand_animations=False)
-    image.set_shape([None, None, 3])
-    classes, pngs = parsed["image/object/class/label"], parsed["image/object/mask"]
-    crowds = parsed["image/object/is_crowd"]
-    # The key is optional, and none is a crowd without it.
-    single = tf.equal(tf.pad(crowds, [[0, tf.size(classes) - tf.size(crowds)]]), 0)
-    if keeps_crowds:
-        classes = tf.where(single, classes, IGNORED_CLASS)
-    else:
-        classes, pngs = tf.boolean_mask(classes, single), tf.boolean_mask(pngs, single)
-    height, width = tf.unstack(tf.shape(image)[:2])
-    masks = tf.cond(
-        tf.size(pngs) > 0,
-        lambda: tf.map_fn(
-            lambda png: tf.io.decode_png(png, channels=1)[..., 0],
-            pngs,
-            fn_output_signature=tf.TensorSpec([None, None], tf.uint8),
-        ),
-        lambda: tf.zeros([0, height, width], tf.uint8),
-    )
-    masks = tf.reshape(masks, [-1, height, width])
-    source_id = tf.strings.to_number(parsed["image/source_id"], tf.int64)
-    return image, masks, classes, source_id

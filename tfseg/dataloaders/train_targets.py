@@ -4,7 +4,6 @@ Targets are those of official/vision/dataloaders/maskrcnn_input.py, except that 
 instances are tight around what is left of their masks.
 """
 
-import dataclasses
 import functools
 
 import numpy as np
@@ -12,11 +11,10 @@ import tensorflow as tf
 from official.vision.ops import anchor, preprocess_ops
 
 from tfseg.configs.maskrcnn import padded_size
-from tfseg.dataloaders import augmentation
-from tfseg.ops import sampling
+from tfseg.dataloaders import augmentation, photo_view
+from tfseg.ops import resampling, sampling
 from tfseg.ops.ignore_regions import IGNORED_CLASS
 
-# Of 0..255: what preprocess_ops.normalize_image does of 0..1, in one step.
 _PIXEL_SCALE = 1 / (255 * np.float32(preprocess_ops.STDDEV_NORM))
 _PIXEL_SHIFT = np.float32(preprocess_ops.MEAN_NORM) / np.float32(preprocess_ops.STDDEV_NORM)
 
@@ -34,58 +32,22 @@ def visible_boxes(masks: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     size = tf.shape(masks)[1:]
     first = tf.cast(tf.floor(window[:2]), tf.int32)
     last = tf.minimum(tf.cast(tf.math.ceil(window[2:]), tf.int32), size)
-    shown = masks[:, first[0] : last[0], first[1] : last[1]] > 0
+    shown = masks[:, first[0] : last[0], first[1] : last[1]]
+    lines_of = (resampling.rows_with_ones(shown), resampling.column_counts(shown) > 0)
     edges = []
-    for axis in (1, 2):
-        lines = tf.reduce_any(shown, axis=3 - axis)
-        numbers = tf.range(tf.shape(lines)[1]) + first[axis - 1]
+    for axis, lines in enumerate(lines_of):
+        numbers = tf.range(tf.shape(lines)[1]) + first[axis]
         low = tf.reduce_min(tf.where(lines, numbers, tf.int32.max), axis=1)
         high = tf.reduce_max(tf.where(lines, numbers + 1, 0), axis=1)
         empty = high == 0
-        low = tf.maximum(tf.cast(tf.where(empty, 0, low), tf.float32), window[axis - 1])
-        high = tf.minimum(tf.cast(high, tf.float32), window[axis + 1])
+        low = tf.maximum(tf.cast(tf.where(empty, 0, low), tf.float32), window[axis])
+        high = tf.minimum(tf.cast(high, tf.float32), window[axis + 2])
         edges.append((tf.where(empty, 0.0, low), tf.where(empty, 0.0, high)))
     (ymin, ymax), (xmin, xmax) = edges
     return tf.stack([ymin, xmin, ymax, xmax], axis=1)
 
 
-@dataclasses.dataclass(frozen=True)
-class _View:
-    """What the network is shown of a photo; sizes are [height, width], float32.
-
-    Attributes:
-        size: Of the photo, pixels.
-        scale: Input pixels per pixel of the photo.
-        offset: Of what is shown in the scaled photo, input pixels.
-        shown: Its size there.
-        flipped: Whether it is mirrored.
-    """
-
-    size: tf.Tensor
-    scale: tf.Tensor
-    offset: tf.Tensor
-    shown: tf.Tensor
-    flipped: tf.Tensor | bool
-
-    def boxes(self, boxes: tf.Tensor) -> tf.Tensor:
-        """float32 [num, 4] yxyx in the photo's pixels -> in the input's."""
-        boxes = boxes * tf.tile(self.scale, [2]) - tf.tile(self.offset, [2])
-        ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
-        mirrored = tf.stack([ymin, self.shown[1] - xmax, ymax, self.shown[1] - xmin], axis=1)
-        return tf.where(self.flipped, mirrored, boxes)
-
-    def crops(self, masks: tf.Tensor, boxes: tf.Tensor, crop_size: int) -> tf.Tensor:
-        """float32 [num, crop_size, crop_size]: masks within boxes, both as in the photo."""
-        crops = tf.image.crop_and_resize(
-            masks[..., tf.newaxis],
-            boxes / tf.tile(self.size, [2]),
-            tf.range(tf.shape(boxes)[0]),
-            [crop_size, crop_size],
-        )[..., 0]
-        return tf.where(self.flipped, tf.reverse(crops, [2]), crops)
-
-
-def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor):
+def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor, frame=None):
     """Scales, crops, flips and pads a photo, and makes what the losses compare with.
 
     Args:
@@ -95,6 +57,7 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor)
         source_id: int64 scalar.
         task_config: configs.maskrcnn.FashionMaskRCNN.
         seed: int32 [2].
+        frame: photo_view.Frame where image and masks are the parts that the view shows.
 
     Returns:
         The network's input, float32 or bfloat16 [height, width, 3], and a dict of labels. Where
@@ -103,67 +66,90 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor)
         something unsure) are among them.
     """
     model, data = task_config.model, task_config.train_data
-    parser, input_size = data.parser, model.input_size[:2]
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    desired = tf.constant(input_size, tf.float32)
-    jitter = augmentation.uniform(seed, 10, parser.aug_scale_min, parser.aug_scale_max)
-    scaled = tf.round(size * tf.reduce_min(tf.round(jitter * desired) / size))
-    scaled = tf.maximum(scaled, 1.0)  # the short side of a very long photo
-    scale = scaled / size
-    spare = tf.maximum(scaled - desired, 0.0)
-    offset = tf.floor(spare * augmentation.uniform(seed, 11, 0.0, 1.0, [2]))
-    shown = tf.minimum(scaled - offset, desired)
-    flipped = parser.aug_rand_hflip and augmentation.uniform(seed, 12, 0.0, 1.0) < 0.5
+    parser = data.parser
+    frame = frame or photo_view.whole(image)
+    view = photo_view.choose_view(frame.size_hw, task_config, seed)
+    size, scale = tf.cast(frame.size_hw, tf.float32), view.scale
+    origin = tf.tile(tf.cast(frame.mask_origin, tf.float32), [2])
 
-    window = tf.concat([offset / scale, (offset + shown) / scale], 0)
-    boxes = visible_boxes(masks, window)  # in the photo's pixels
+    boxes = visible_boxes(masks, view.window - origin)
+    is_seen = tf.reduce_any(boxes > 0.0, axis=1, keepdims=True)
+    boxes = tf.where(is_seen, boxes + origin, boxes)  # in the photo's pixels
     sides = (boxes[:, 2:] - boxes[:, :2]) * scale
     kept = tf.reduce_all(sides >= 1.0, axis=1)
-    boxes, classes, masks = (tf.boolean_mask(one, kept) for one in (boxes, classes, masks))
+    boxes, classes = tf.boolean_mask(boxes, kept), tf.boolean_mask(classes, kept)
+    masks = tf.boolean_mask(masks, kept)
 
-    view = _View(size, scale, offset, shown, flipped)
+    def crops_of(masks: tf.Tensor) -> tf.Tensor:
+        crops = _mask_crops(masks, boxes, size, origin, parser.mask_crop_size)
+        if view.flipped is False:
+            return crops
+        return tf.where(view.flipped, tf.reverse(crops, [2]), crops)
+
     ignored, regions = {}, None
     if data.max_num_ignored:
-        of_regions = classes == IGNORED_CLASS
-        regions = view.boxes(tf.boolean_mask(boxes, of_regions))
-        unsure = tf.reduce_any(tf.boolean_mask(masks, of_regions) > 0, axis=0)
+        of_region = classes == IGNORED_CLASS
+        regions = photo_view.boxes_in_input(tf.boolean_mask(boxes, of_region), view)
+        unsure = tf.reduce_any(tf.boolean_mask(masks, of_region) > 0, axis=0)
         boxes, classes, masks = (
-            tf.boolean_mask(one, ~of_regions) for one in (boxes, classes, masks)
+            tf.boolean_mask(one, ~of_region) for one in (boxes, classes, masks)
         )
         unknown = tf.cast(unsure & (masks == 0), tf.uint8)
-        unknown = view.crops(unknown, boxes, parser.mask_crop_size)
-        ignored = _ignored_labels(regions, unknown, data)
-    gt_masks = view.crops(masks, boxes, parser.mask_crop_size)
-    boxes = view.boxes(boxes)
+        ignored = _ignored_labels(regions, crops_of(unknown), data)
+    gt_masks = crops_of(masks)
+    boxes = photo_view.boxes_in_input(boxes, view)
 
-    pixels = _scale_and_crop(image, scale, offset, shown)
+    pixels = _shown_pixels(image, view, frame)
     pixels = augmentation.change_colours(pixels, data.augmentation, seed)
-    pixels = pixels * _PIXEL_SCALE - _PIXEL_SHIFT
-    if flipped:
-        pixels = tf.reverse(pixels, [1])
+    pixels = _normalised(pixels, data.dtype)
     pixels = tf.image.pad_to_bounding_box(pixels, 0, 0, *padded_size(model))
+    desired = tf.constant(model.input_size[:2], tf.float32)
     labels = {
-        "image_info": tf.stack([size, desired, scale, offset]),
+        "image_info": tf.stack([size, desired, scale, view.offset]),
         "source_id": source_id,
         "sampling_seed": augmentation.sub_seed(seed, 13),
         **ignored,
         **_instance_labels(boxes, classes, gt_masks, parser.max_num_instances),
         **_rpn_labels(boxes, task_config, augmentation.sub_seed(seed, 14), regions),
     }
-    return tf.cast(pixels, data.dtype), labels
+    return pixels, labels
 
 
-def _scale_and_crop(image, scale, offset, shown) -> tf.Tensor:
-    """Bilinear scaling of what is shown alone, as tf.image.resize would and a crop after it."""
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    # The edges are repeated, as tf.image.resize does, by a border of one pixel.
-    bordered = tf.pad(image, [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")
-    first = (offset + 0.5) / scale + 0.5
-    last = (offset + shown - 0.5) / scale + 0.5
-    window = tf.concat([first, last], 0) / tf.tile(size + 1.0, [2])
-    return tf.image.crop_and_resize(
-        bordered[tf.newaxis], window[tf.newaxis], [0], tf.cast(shown, tf.int32)
-    )[0]
+def _mask_crops(masks, boxes, size, origin, crop_size: int) -> tf.Tensor:
+    """What masks show in boxes of the whole photo: float32 [num boxes, crop_size, crop_size]."""
+    # tf.image.crop_and_resize counts from the first pixel's centre to the last one's.
+    inner = boxes / tf.tile(size, [2]) * tf.tile(size - 1.0, [2]) - origin
+    most = tf.maximum(tf.cast(tf.shape(masks)[1:] - 1, tf.float32), 1.0)
+    crops = tf.image.crop_and_resize(
+        masks[..., tf.newaxis],
+        inner / tf.tile(most, [2]),
+        tf.range(tf.shape(boxes)[0]),
+        [crop_size, crop_size],
+    )
+    return crops[..., 0]
+
+
+def _shown_pixels(image, view: photo_view.View, frame: photo_view.Frame) -> tf.Tensor:
+    """Bilinear scaling of what is shown alone, as tf.image.resize would and a crop after it.
+
+    Returns:
+        float32 [*view.shown, 3], 0..255, flipped where the view is.
+    """
+    reduction = tf.cast(frame.reduction, tf.float32)
+    origin = tf.cast(frame.image_origin, tf.float32)
+    ends = tf.stack([view.offset + 0.5, view.offset + view.shown - 0.5])
+    first, last = tf.unstack(ends / view.scale / reduction - 0.5 - origin)
+    shown = tf.cast(view.shown, tf.int32)
+    return resampling.sample_evenly(image, first, last, shown, view.flipped)
+
+
+def _normalised(pixels, dtype: str) -> tf.Tensor:
+    """What preprocess_ops.normalize_image does of 0..1, of 0..255 in one step."""
+    height, width, _ = tf.unstack(tf.shape(pixels))
+    # By rows: TensorFlow's arithmetic with a vector of three is several times slower.
+    rows = tf.reshape(pixels, [height, 3 * width])
+    rows = rows * tf.tile(_PIXEL_SCALE, [width]) - tf.tile(_PIXEL_SHIFT, [width])
+    return tf.reshape(tf.cast(rows, dtype), [height, width, 3])
 
 
 def _instance_labels(boxes, classes, gt_masks, max_num_instances: int) -> dict:
@@ -174,7 +160,8 @@ def _instance_labels(boxes, classes, gt_masks, max_num_instances: int) -> dict:
         "gt_boxes": padded(boxes),
         "gt_outer_boxes": padded(boxes),
         "gt_classes": padded(classes),
-        "gt_masks": padded(gt_masks),
+        # By far the largest label: half as much to copy, to batch and to send to a GPU.
+        "gt_masks": padded(tf.cast(gt_masks, tf.float16)),
     }
 
 
@@ -182,7 +169,7 @@ def _ignored_labels(regions, unknown, data) -> dict:
     padded = preprocess_ops.clip_or_pad_to_fixed_size
     return {
         "ignored_boxes": padded(regions, data.max_num_ignored, -1),
-        "gt_unknown": padded(unknown, data.parser.max_num_instances, 0),
+        "gt_unknown": padded(tf.cast(unknown, tf.float16), data.parser.max_num_instances, 0),
     }
 
 
@@ -199,7 +186,9 @@ def anchor_boxes(model_config) -> dict[str, tf.Tensor]:
 
 
 @functools.lru_cache(maxsize=4)
-def _flat_anchors(*anchor_config) -> tuple[np.ndarray, tuple[tuple[str, tuple[int, ...]], ...]]:
+def _flat_anchors(
+    *anchor_config,
+) -> tuple[np.ndarray, tuple[tuple[str, tuple[int, int, int]], ...]]:
     """float32 [num_anchors, 4] and the shape [height, width, anchors] of each level."""
     min_level, max_level, num_scales, aspect_ratios, anchor_size, size_hw = anchor_config
     with tf.init_scope():
@@ -218,9 +207,10 @@ def _rpn_labels(boxes, task_config, seed, regions) -> dict:
         *(model.min_level, model.max_level, model.anchor.num_scales),
         *(tuple(model.anchor.aspect_ratios), model.anchor.anchor_size, tuple(padded_size(model))),
     )
+    grids = [shape for _, shape in shapes]
     parser = task_config.train_data.parser
-    scores, moves = sampling.rpn_targets(anchors, boxes, parser, seed, regions)
-    counts = [int(np.prod(shape)) for _, shape in shapes]
+    scores, moves = sampling.rpn_targets(anchors, grids, boxes, parser, seed, regions)
+    counts = [int(np.prod(shape)) for shape in grids]
     score_targets, box_targets = {}, {}
     parts = zip(shapes, tf.split(scores, counts), tf.split(moves, counts), strict=True)
     for (key, shape), level_scores, level_moves in parts:
@@ -238,12 +228,13 @@ def centre_gt_masks(gt_masks: tf.Tensor) -> tf.Tensor:
     far up and left. Moving the masks down and right by as much undoes it.
 
     Args:
-        gt_masks: float32 [..., crop_size, crop_size], from the parser; what moves in from beyond
-            the box is 0, as nothing of an instance lies outside its box.
+        gt_masks: float16 or float32 [..., crop_size, crop_size], from the parser; what moves in
+            from beyond the box is 0, as nothing of an instance lies outside its box.
 
     Returns:
-        The moved masks, of the same shape and type.
+        The moved masks, float32 of the same shape.
     """
+    gt_masks = tf.cast(gt_masks, tf.float32)
     no_padding = [[0, 0]] * (gt_masks.shape.rank - 2)
     padded = tf.pad(gt_masks, [*no_padding, [1, 0], [1, 0]])
     rows = (padded[..., 1:, :] + padded[..., :-1, :]) / 2

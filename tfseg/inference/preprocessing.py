@@ -13,6 +13,9 @@ from official.vision.ops import preprocess_ops
 
 from tfseg.ops.image_headers import read_headers
 
+# Strings, loops over headers and data sets have no kernels on a GPU; each would be copied there
+# and back.
+_HEAD_DEVICE = "cpu:0"
 _MAX_SCANS = 100  # of a JPEG; encoders write about ten
 
 
@@ -59,7 +62,9 @@ class NetworkInputs(NamedTuple):
     image_size_hw: tf.Tensor
 
 
-def input_layout(input_size_hw: tuple[int, int], max_level: int, joined_level: int) -> InputLayout:
+def input_layout(
+    input_size_hw: tuple[int, int], max_level: int, joined_level: int, size_step: int = 0
+) -> InputLayout:
     """Returns the layout for a feature pyramid.
 
     Args:
@@ -68,11 +73,14 @@ def input_layout(input_size_hw: tuple[int, int], max_level: int, joined_level: i
             stride.
         joined_level: The highest level that is joined with another one, so that their sizes must
             match.
+        size_step: The network is run on multiples of so many pixels, at least of that level's
+            stride: fewer sizes are fewer that a GPU tunes its convolutions to.
     """
-    largest = 2**max_level
+    largest, stride = 2**max_level, 2**joined_level
     height, width = input_size_hw
     padded_size_hw = math.ceil(height / largest) * largest, math.ceil(width / largest) * largest
-    return InputLayout((height, width), padded_size_hw, 2**joined_level)
+    stride *= max(1, math.ceil(size_step / stride))
+    return InputLayout((height, width), padded_size_hw, stride)
 
 
 def limited(images: tf.Tensor, max_images: int) -> tf.Tensor:
@@ -97,8 +105,9 @@ def inputs_from_bytes(
         layout: Of the network input.
         max_pixels: Larger images are refused before they are decoded.
     """
-    headers = read_headers(image_bytes)
-    error = _header_error(image_bytes, headers, max_pixels)
+    with tf.device(_HEAD_DEVICE):
+        headers = read_headers(image_bytes)
+        error = _header_error(image_bytes, headers, max_pixels)
 
     def decode(encoded, orientation):
         allowed = _refused_by_decoder(encoded, max_pixels)
@@ -163,6 +172,11 @@ def _inputs(error, elements, decode, layout) -> NetworkInputs:
         decode: Returns an image, uint8 [height, width, 1..4], and its EXIF orientation; where it
             fails the image gets an error.
     """
+    with tf.device(_HEAD_DEVICE):
+        return _inputs_of_candidates(error, elements, decode, layout)
+
+
+def _inputs_of_candidates(error, elements, decode, layout) -> NetworkInputs:
     batch_size = tf.size(error)
     candidates = tf.where(error == "")[:, 0]
     padded_hw, stride = layout.padded_size_hw, layout.stride

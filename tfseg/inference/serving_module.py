@@ -74,6 +74,7 @@ class ServingModule(tf.Module):
         nms_iou: float | None = None,
         num_proposals: int = DEFAULT_NUM_PROPOSALS,
         max_images: int = DEFAULT_MAX_IMAGES,
+        size_step: int = 0,
     ):
         """Wraps a model; its weights are used as they are at each call.
 
@@ -91,6 +92,7 @@ class ServingModule(tf.Module):
             num_proposals: The box head sees at most so many; the model's own number where that is
                 lower.
             max_images: A call with more fails with INVALID_ARGUMENT before one is looked at.
+            size_step: As preprocessing.input_layout's.
 
         Raises:
             ValueError: The model has no mask head, or a value is out of range.
@@ -109,7 +111,7 @@ class ServingModule(tf.Module):
         threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
         pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
         layout = preprocessing.input_layout(
-            self.input_size_hw, max_level, variable_size.joined_level(model, max_level)
+            self.input_size_hw, max_level, variable_size.joined_level(model, max_level), size_step
         )
         class_names = ("", *self.category_names)
 
@@ -165,6 +167,7 @@ def module_from_trained(
     nms_iou: float | None = None,
     num_proposals: int = DEFAULT_NUM_PROPOSALS,
     max_images: int = DEFAULT_MAX_IMAGES,
+    size_step: int = 0,
 ) -> ServingModule:
     """Returns the ServingModule of a trained_model.TrainedModel, which cannot be trained on."""
     batch_norm_folding.fold_batch_norm(trained.model)
@@ -179,6 +182,7 @@ def module_from_trained(
         nms_iou=nms_iou,
         num_proposals=num_proposals,
         max_images=max_images,
+        size_step=size_step,
     )
 
 

@@ -6,6 +6,8 @@ with the image (order of the data, step), so a run can be repeated and resumed e
 cheaper: one top-k instead of products with one-hot matrices.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -47,6 +49,7 @@ def balanced_sample(
 
 def rpn_targets(
     anchors: np.ndarray,
+    grids: Sequence[tuple[int, int, int]],
     boxes: tf.Tensor,
     parser_config,
     seed: tf.Tensor,
@@ -55,7 +58,8 @@ def rpn_targets(
     """Labels anchors for the region proposal network, as Model Garden's RpnAnchorLabeler does.
 
     Args:
-        anchors: float32 [num_anchors, 4] yxyx, input pixels.
+        anchors: float32 [num_anchors, 4] yxyx, input pixels; level after level.
+        grids: Each level's rows, columns and anchors a cell, in this order within anchors.
         boxes: float32 [num_boxes, 4] yxyx, the instances' in input pixels; may be empty.
         parser_config: Its rpn_* thresholds, number of samples and share of positives.
         seed: int32 [2].
@@ -68,12 +72,10 @@ def rpn_targets(
         dh, dw; 1506.01497, section 3.1.2); 0 for the rest.
     """
     num_anchors, num_boxes = len(anchors), tf.shape(boxes)[0]
-    ious = _ious(boxes, anchors)
-    best = tf.reduce_max(tf.pad(ious, [[0, 1], [0, 0]]), axis=0)  # padded: boxes may be none
-    matches = tf.argmax(tf.pad(ious, [[0, 1], [0, 0]]), axis=0, output_type=tf.int32)
+    best, rows = _best_overlaps(boxes, anchors, grids)
     # Every box has its best anchor, whatever its overlap; the first box wins.
-    rows = tf.argmax(ious, axis=1, output_type=tf.int32)[:, tf.newaxis]
-    forced = tf.tensor_scatter_nd_min(tf.fill([num_anchors], num_boxes), rows, tf.range(num_boxes))
+    forced = tf.fill([num_anchors], num_boxes)
+    forced = tf.tensor_scatter_nd_min(forced, rows[:, tf.newaxis], tf.range(num_boxes))
     is_forced = forced < num_boxes
     positives = is_forced | (best >= parser_config.rpn_match_threshold)
     negatives = ~is_forced & (best < parser_config.rpn_unmatched_threshold)
@@ -87,23 +89,58 @@ def rpn_targets(
     labels = tf.where(tf.gather(positives, chosen), 1, 0)
     scores = tf.tensor_scatter_nd_update(tf.fill([num_anchors], -1), chosen[:, tf.newaxis], labels)
     indices = tf.where(positives)
-    matches = tf.gather_nd(tf.where(is_forced, forced, matches), indices)
-    moves = _moves(tf.gather_nd(tf.constant(anchors), indices), tf.gather(boxes, matches))
+    positive_anchors = tf.gather_nd(tf.constant(anchors), indices)
+    ious = _ious(tf.pad(boxes, [[0, 1], [0, 0]]), positive_anchors)  # there may be no box
+    nearest = tf.argmax(ious, axis=0, output_type=tf.int32)
+    forced = tf.gather(forced, indices[:, 0])
+    matches = tf.where(forced < num_boxes, forced, nearest)
+    moves = _moves(positive_anchors, tf.gather(boxes, matches))
     return scores, tf.scatter_nd(indices, moves, [num_anchors, 4])
 
 
-def _ious(boxes: tf.Tensor, anchors: np.ndarray) -> tf.Tensor:
-    """float32 [num_boxes, num_anchors]; anchors last, so that operations run along memory."""
-    ymin, xmin, ymax, xmax = (
-        tf.constant(edge)[tf.newaxis] for edge in np.ascontiguousarray(anchors.T)
-    )
-    box_ymin, box_xmin, box_ymax, box_xmax = tf.split(boxes, 4, axis=1)
-    heights = tf.nn.relu(tf.minimum(ymax, box_ymax) - tf.maximum(ymin, box_ymin))
-    widths = tf.nn.relu(tf.minimum(xmax, box_xmax) - tf.maximum(xmin, box_xmin))
-    shared = heights * widths
-    areas = tf.constant((anchors[:, 2] - anchors[:, 0]) * (anchors[:, 3] - anchors[:, 1]))
-    box_areas = (box_ymax - box_ymin) * (box_xmax - box_xmin)
-    return shared / (areas[tf.newaxis] + box_areas - shared)
+def _best_overlaps(boxes, anchors: np.ndarray, grids) -> tuple[tf.Tensor, tf.Tensor]:
+    """The largest IoU of each anchor, float32 [num_anchors], and each box's first best anchor.
+
+    Anchors of one shape on a level overlap with a box by a height that depends on the row alone and
+    a width that depends on the column: a third of the operations over all pairs.
+    """
+    # One box more, which overlaps with nothing: there may be no other.
+    boxes = tf.pad(boxes, [[0, 1], [0, 0]])
+    ymin, xmin, ymax, xmax = tf.split(boxes, 4, axis=1)
+    box_areas = (ymax - ymin) * (xmax - xmin)
+    best, values, indices, start = [], [], [], 0
+    for rows, columns, num_shapes in grids:
+        count = rows * columns * num_shapes
+        level = anchors[start : start + count].reshape(rows, columns, num_shapes, 4)
+        of_level = []
+        for shape in range(num_shapes):
+            top, bottom = level[:, 0, shape, 0], level[:, 0, shape, 2]
+            left, right = level[0, :, shape, 1], level[0, :, shape, 3]
+            areas = np.ravel((bottom - top)[:, np.newaxis] * (right - left))
+            heights = tf.nn.relu(tf.minimum(bottom, ymax) - tf.maximum(top, ymin))
+            widths = tf.nn.relu(tf.minimum(right, xmax) - tf.maximum(left, xmin))
+            shared = heights[:, :, tf.newaxis] * widths[:, tf.newaxis]
+            shared = tf.reshape(shared, [-1, rows * columns])
+            ious = shared / (areas + box_areas - shared)
+            of_level.append(tf.reduce_max(ious, axis=0))
+            cells = tf.argmax(ious, axis=1, output_type=tf.int32)
+            values.append(tf.gather(ious, cells, batch_dims=1))
+            indices.append(start + cells * num_shapes + shape)
+        best.append(tf.reshape(tf.stack(of_level, axis=1), [-1]))
+        start += count
+    values, indices = tf.stack(values), tf.stack(indices)
+    is_best = values == tf.reduce_max(values, axis=0)
+    first = tf.reduce_min(tf.where(is_best, indices, len(anchors)), axis=0)
+    return tf.concat(best, 0), first[:-1]
+
+
+def _ious(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+    """float32 [num_boxes, num_anchors], of boxes and anchors float32 [num, 4]."""
+    low = tf.maximum(boxes[:, tf.newaxis, :2], anchors[:, :2])
+    high = tf.minimum(boxes[:, tf.newaxis, 2:], anchors[:, 2:])
+    shared = tf.reduce_prod(tf.nn.relu(high - low), axis=-1)
+    areas, box_areas = (tf.reduce_prod(one[:, 2:] - one[:, :2], axis=1) for one in (anchors, boxes))
+    return shared / (areas + box_areas[:, tf.newaxis] - shared)
 
 
 def _moves(anchors: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:

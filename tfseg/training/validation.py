@@ -19,6 +19,7 @@ from tfseg.configs.experiment import PARAMS_FILE
 from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
 from tfseg.evaluation.history import HISTORY_FILE, read_history
 from tfseg.inference.detector import Detector
+from tfseg.inference.replicas import detect_on_replicas, num_local_replicas
 from tfseg.inference.serving_module import ServingModule
 from tfseg.io.atomic_files import write_whole
 from tfseg.structures import image_decoding, mask_geometry, visualize
@@ -84,7 +85,10 @@ class Validation:
         self._last_step = step
         with self._averaged_weights():
             metrics, coco_results = evaluate_model(
-                self._serving_module(), self._prepared, self._split
+                self._serving_module(),
+                self._prepared,
+                self._split,
+                strategy=self._trainer.strategy,
             )
         # What has no ground truth has no figure; that of the best is 0 then.
         metrics = {name: value for name, value in metrics.items() if not math.isnan(value)}
@@ -203,7 +207,12 @@ def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: in
 
 
 def evaluate_model(
-    module, prepared_set: prepared.PreparedDataset, split: str, num_examples: int = 0, batch_size=8
+    module,
+    prepared_set: prepared.PreparedDataset,
+    split: str,
+    num_examples: int = 0,
+    batch_size: int = 8,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> tuple[dict[str, float], list[dict]]:
     """Evaluates a model in memory with COCO's metrics alone, as during a training.
 
@@ -212,11 +221,15 @@ def evaluate_model(
         prepared_set: Has the module's categories.
         split: Name of the split.
         num_examples: The first so many examples only; 0 means all.
-        batch_size: Photos a call.
+        batch_size: Photos a device at a time.
+        strategy: The model's own; all its devices on this machine take part.
 
     Returns:
         coco_metrics.evaluate_coco's metrics and the COCO results they are of.
     """
-    detector = Detector(module.detect, "the model", module.category_names, None)
+    strategy = strategy or tf.distribute.get_strategy()
+    detect = detect_on_replicas(module.detect, strategy)
+    batch_size *= num_local_replicas(strategy)
+    detector = Detector(detect, "the model", module.category_names, None)
     run = evaluation_run.judge_model(detector, prepared_set, split, num_examples, batch_size)
     return run.coco[0], run.coco_results

@@ -85,7 +85,7 @@ def build_params(case: Case, prepared_set, batch_per_gpu: int, small: bool):
     if case.precision != PRECISIONS[0]:
         overrides.append("task.train_data.dtype=float32")
     if small and "lite0" not in case.recipe:
-        overrides.append("task.model.backbone.resnet.model_id=18")
+        overrides.append("task.model.backbone.resnet.model_id=10")
     return experiment.build_params(
         *("maskrcnn_resnetfpn_fashion", paths, overrides, prepared_set, "train", case.num_gpus)
     )

@@ -3,6 +3,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import textwrap
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -225,3 +226,21 @@ def test_command_keeps_what_is_there_and_refuses_what_differs(raw_dir):
     assert other.returncode == 1
     assert other.stderr.startswith("error: ")
     assert other.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_named_by_its_folder(tmp_path, monkeypatch):
+    """LMDB calls it an input/output error of no file; a limit on file sizes is met the same way."""
+    limited = textwrap.dedent("""
+        import resource, signal, sys
+        from pathlib import Path
+        from data_prep.sample.raw_sample import SampleFacts, draw_sample
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        draw_sample(Path(sys.argv[1]) / "raw", SampleFacts(40, 8, 0), 1)
+    """)
+    ended = subprocess.run(
+        [sys.executable, "-c", limited, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 1
+    assert "photos.lmdb: cannot write the photos (" in ended.stderr.splitlines()[-1]

@@ -95,7 +95,7 @@ def test_random_paste_pastes_into_its_share_of_photos():
 
     @tf.function
     def num_instances(seed):
-        return tf.size(random_paste(*base, lambda: other, config, seed)[2])
+        return tf.size(random_paste(*base, lambda chosen: other, config, seed)[2])
 
     counts = [int(num_instances(tf.constant([seed, 1]))) for seed in range(200)]
     assert sum(counts) == pytest.approx(60, abs=20)

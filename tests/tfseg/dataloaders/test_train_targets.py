@@ -35,13 +35,19 @@ def task_config(input_size=(64, 64), **parser):
 def targets(serialized, config, seed=(3, 4), keeps_crowds=False):
     import tensorflow as tf
 
-    from tfseg.dataloaders import maskrcnn_input, train_targets
+    from tfseg.dataloaders import photo_records, train_targets
 
-    make = tf.function(
-        lambda record: train_targets.make_targets(
-            *maskrcnn_input.decode(record, keeps_crowds), config, tf.constant(seed)
+    @tf.function
+    def make(serialized):
+        record = photo_records.parse(serialized, keeps_crowds)
+        return train_targets.make_targets(
+            *photo_records.decode(record),
+            record.classes,
+            record.source_id,
+            config,
+            tf.constant(seed),
         )
-    )
+
     return make(tf.constant(serialized))
 
 
@@ -154,7 +160,7 @@ def test_boxes_and_masks_follow_flips_and_scales(seed):
     tight = np.array([ys.min(), xs.min(), ys.max() + 1, xs.max() + 1])
     box = labels["gt_boxes"].numpy()[0]
     assert box == pytest.approx(tight, abs=max(1.0, scale))
-    pasted = paste(labels["gt_masks"].numpy()[0], box, (64, 64))
+    pasted = paste(labels["gt_masks"].numpy()[0].astype(np.float32), box, (64, 64))
     assert (pasted & bright).sum() / (pasted | bright).sum() > 0.9
 
 
@@ -177,7 +183,9 @@ def test_visible_boxes_are_tight_within_the_window():
 
     diagonal = np.eye(10, dtype=np.uint8)
     outside = mask((10, 10), 0, 0, 2, 2)
-    boxes = visible_boxes(tf.constant([diagonal, outside]), tf.constant([2.0, 4.0, 8.0, 9.0]))
+    boxes = visible_boxes(
+        tf.constant(np.stack([diagonal, outside])), tf.constant([2.0, 4.0, 8.0, 9.0])
+    )
 
     assert boxes.numpy().tolist() == [[4, 4, 8, 8], [0, 0, 0, 0]]
 

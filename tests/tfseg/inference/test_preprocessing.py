@@ -105,6 +105,7 @@ def test_used_size_is_of_whole_strides_of_the_backbone():
     layout = input_layout((800, 800), 6, 5)
     assert layout == ((800, 800), (832, 832), 32)
     assert input_layout((800, 800), 6, 4).stride == 16
+    assert input_layout((800, 800), 6, 5, size_step=100).stride == 128
 
     photo = encode(make_image(128, 96))  # 800 x 600, which is no multiple of 32
     inputs = inputs_from_bytes(tf.constant([photo]), layout, 1_000_000)

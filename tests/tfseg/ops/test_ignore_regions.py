@@ -34,14 +34,15 @@ def test_anchors_in_a_region_are_no_negatives_and_those_of_an_instance_stay_posi
     from tfseg.ops.sampling import rpn_targets
 
     anchors = np.array(
-        [[0, 0, 8, 8], [0, 8, 8, 16], [8, 0, 16, 8], [0, 0, 16, 16], [30, 30, 38, 38]], np.float32
+        [[0, 0, 8, 8], [0, 8, 8, 16], [8, 0, 16, 8], [8, 8, 16, 16], [0, 0, 16, 16]], np.float32
     )
     instance = tf.constant([[0, 0, 8, 8]], tf.float32)
     region = tf.constant([[0, 0, 8, 16]], tf.float32)
     parser = maskrcnn.Parser(rpn_batch_size_per_im=5)
+    grids = [(2, 2, 1), (1, 1, 1)]
 
-    labels, moves = rpn_targets(anchors, instance, parser, tf.constant([1, 2]), region)
-    without, _ = rpn_targets(anchors, instance, parser, tf.constant([1, 2]))
+    labels, moves = rpn_targets(anchors, grids, instance, parser, tf.constant([1, 2]), region)
+    without, _ = rpn_targets(anchors, grids, instance, parser, tf.constant([1, 2]))
 
     assert labels.numpy().tolist() == [1, -1, 0, 0, 0]
     assert without.numpy().tolist() == [1, 0, 0, 0, 0]

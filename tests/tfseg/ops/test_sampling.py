@@ -70,11 +70,14 @@ def test_rpn_targets_are_model_gardens_where_nothing_is_left_to_draw(boxes):
 
     levels = anchor.build_anchor_generator(3, 4, 1, [0.5, 1.0, 2.0], 4.0)((64, 64))
     anchors = np.concatenate([level.numpy().reshape(-1, 4) for level in levels.values()])
+    grids = [(*level.shape[:2], 3) for level in levels.values()]
     # Room for every positive and every negative.
     sizes = {"rpn_batch_size_per_im": 480, "rpn_fg_fraction": 0.5}
     boxes = tf.constant(boxes)
 
-    scores, moves = rpn_targets(anchors, boxes, maskrcnn.Parser(**sizes), tf.constant([1, 2]))
+    scores, moves = rpn_targets(
+        anchors, grids, boxes, maskrcnn.Parser(**sizes), tf.constant([1, 2])
+    )
     stock_scores, stock_moves = anchor.RpnAnchorLabeler(**sizes).label_anchors(
         levels, boxes, tf.ones([len(boxes), 1])
     )
