@@ -158,10 +158,11 @@ def predict_for_review(photos, review_dir: Path) -> int:
     from tfseg.prediction.review_journal import ReviewJournal
     from tfseg.prediction.review_run import ReviewPrediction
     from tfseg.structures.review_predictions import ReviewSettings
+    from tfseg.structures.thresholds import Thresholds
 
     detector = load_detector(all_scores=True)
     own = detector.thresholds_with(given_thresholds())
-    low = detector.thresholds_with(None, FLAGS.review_threshold)
+    low = Thresholds({}, FLAGS.review_threshold, own.nms_iou)
     names = detector.category_names
     settings = ReviewSettings(
         model=detector.name,
@@ -182,15 +183,12 @@ def refuse_unfit_flags() -> None:
     """Raises ValueError unless one folder is given, with flags that go with it."""
     if bool(FLAGS.output_dir) == bool(FLAGS.review_dir):
         raise ValueError("give one of --output_dir and --review_dir.")
-    if not FLAGS.review_dir:
-        return
-    unfit = [name for name in ("challenge", "submission", "cutouts") if FLAGS[name].value]
-    unfit += [name for name in ("score_threshold",) if FLAGS[name].value is not None]
+    only_output = ("challenge", "submission", "cutouts", "score_threshold")
+    unfit_names = only_output if FLAGS.review_dir else ("review_threshold", "review_flip")
+    unfit = [name for name in unfit_names if FLAGS[name].value != FLAGS[name].default]
     if unfit:
-        raise ValueError(
-            f"--review_dir goes without --{', --'.join(unfit)}; give --output_dir for those, "
-            "--review_threshold for the score."
-        )
+        folder = "--review_dir" if FLAGS.review_dir else "--output_dir"
+        raise ValueError(f"{folder} goes without --{', --'.join(unfit)}.")
 
 
 def main(argv) -> None:

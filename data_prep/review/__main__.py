@@ -24,6 +24,9 @@ def define_flags() -> None:
     )
     command_line.define_path("photos_dir", None, "Folder of the photos; noted in --dir.")
     flags.DEFINE_integer("port", 8600, "Port of the page; 0 for a free one.", 0, 65535)
+    flags.DEFINE_list(
+        "add_categories", [], "Names that predictions may be given beside the set's: cape,vest."
+    )
     command_line.define_path("export_coco", None, "Write this COCO json and end.")
     flags.DEFINE_enum(
         "export_masks",
@@ -93,7 +96,8 @@ def _review_garments(review_dir: Path) -> None:
         print(f"{review_dir}: {_listed(store.counts())}", flush=True)
         if not (FLAGS.import_coco or FLAGS.export_coco):
             photos_dir = Path(FLAGS.photos_dir) if FLAGS.photos_dir else store.photos_dir()
-            _serve(GarmentServer(GarmentSession(store, photos_dir), FLAGS.port))
+            more = [name.strip() for name in FLAGS.add_categories if name.strip()]
+            _serve(GarmentServer(GarmentSession(store, photos_dir, more), FLAGS.port))
 
 
 def _review_products(store) -> None:

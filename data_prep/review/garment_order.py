@@ -34,7 +34,7 @@ class PlacedPhoto:
 def uncertainty(score: float, threshold: float) -> float:
     """1 for a score at the threshold, falling to 0 at a score of 0 and of 1."""
     room = threshold if score < threshold else 1 - threshold
-    return 1 - min(1.0, abs(score - threshold) / room) if room > 0 else 0.0
+    return 1.0 if score == threshold else 1 - min(1.0, abs(score - threshold) / room)
 
 
 def ordered(

@@ -13,6 +13,7 @@ _PAGE_FILES = {
     "/garments.css": ("garments.css", "text/css"),
     "/garments.js": ("garments.js", "text/javascript"),
     "/drawing.js": ("drawing.js", "text/javascript"),
+    "/keys.js": ("keys.js", "text/javascript"),
 }
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,13 @@ class GarmentSession:
     Args:
         store: Of the decisions.
         photos_dir: That the file names are relative to.
+        more_categories: That people may choose beside the set's.
     """
 
-    def __init__(self, store: GarmentStore, photos_dir: Path):
+    def __init__(self, store: GarmentStore, photos_dir: Path, more_categories: Sequence[str] = ()):
         self._store = store
         self._photos_dir = photos_dir
+        self._more_categories = tuple(more_categories)
         self._lock = threading.Lock()
         self._decided_at: deque[float] = deque(maxlen=_MOST_GAPS)
         folder = store.folder
@@ -54,7 +56,7 @@ class GarmentSession:
     def listed(self) -> dict:
         """All photos in order, a few words each, the categories, and how far the review is."""
         with self._lock:
-            names = self._store.folder.category_names
+            names = self._category_names()
             ids = {name: number for number, name in enumerate(names)}
             rows = [(placed.file_name, placed.reasons) for placed in self._order]
             rows += [(name, ("decided, but predicted no more",)) for name in self._others]
@@ -171,6 +173,10 @@ class GarmentSession:
             **self._progress(),
         }
 
+    def _category_names(self) -> tuple[str, ...]:
+        known = self._store.folder.category_names
+        return (*known, *(name for name in self._more_categories if name not in known))
+
     def _is_doubtful(self, instance: ReviewedInstance) -> bool:
         """Whether the model by itself would not show it."""
         thresholds = self._store.folder.settings.score_thresholds
@@ -210,7 +216,7 @@ class GarmentSession:
     def _category(self, asked: dict[str, Any]) -> str:
         category = asked.get("category")
         with self._lock:
-            names = self._store.folder.category_names
+            names = self._category_names()
         if category not in names:
             raise ValueError(f"category: got {category!r}, expected one of {', '.join(names)}.")
         return str(category)

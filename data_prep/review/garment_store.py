@@ -55,6 +55,7 @@ class GarmentStore:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
             self._end = self.folder.num_decision_bytes
             os.ftruncate(self._file, self._end)  # what a kill within a write left
+            _flush_folder(review_dir)  # a power cut may not take the new file's name
 
     def __enter__(self) -> "GarmentStore":
         return self
@@ -176,6 +177,14 @@ class GarmentStore:
         self._end += len(line)
         predicted = self.folder.predicted.get(photo.file_name)
         self.photos[photo.file_name] = as_decided(photo, predicted) if predicted else photo
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def coco_of(
