@@ -15,7 +15,7 @@ COLOUR_NAMES = (
 )  # fmt: skip
 SECOND_SHARE = 0.25
 _EDGE_PIXELS = 2  # of the mask's border, where the photo shows what is beside the garment too
-_MAX_PIXELS = 20_000  # of a garment; of more, evenly spread ones are looked at
+_MAX_PIXELS = 5_000  # of a garment; of more, evenly spread ones are looked at
 
 # sRGB, 0 to 255: what people call by the term in photos, in light and in shade.
 _PROTOTYPES = {
