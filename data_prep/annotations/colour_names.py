@@ -5,6 +5,8 @@ D65) is black, grey or white by its lightness; any other has the term of the nea
 garment has the term of most pixels, and a second one that more than a quarter of them have.
 """
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -15,7 +17,6 @@ COLOUR_NAMES = (
 )  # fmt: skip
 SECOND_SHARE = 0.25
 _EDGE_PIXELS = 2  # of the mask's border, where the photo shows what is beside the garment too
-_MAX_PIXELS = 5_000  # of a garment; of more, evenly spread ones are looked at
 
 # sRGB, 0 to 255: what people call by the term in photos, in light and in shade.
 _PROTOTYPES = {
@@ -77,6 +78,29 @@ def _least_chroma(lightness: np.ndarray) -> np.ndarray:
     return np.interp(lightness, (22, 40, 70, 85), (11, 7, 8, 11))
 
 
+@functools.cache
+def _term_table() -> np.ndarray:
+    """uint8 [32768], the index of the term of each RGB of 5 bits a channel, red highest."""
+    levels = (np.arange(32) * 8 + 4).astype(np.uint8)
+    rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+    lab = _lab(rgb)
+    terms = [name for name, colours in _PROTOTYPES.items() for _ in colours]
+    colours = [rgb for colours in _PROTOTYPES.values() for rgb in colours]
+    weights = np.array([_LIGHTNESS_WEIGHT, 1, 1], np.float32)
+    prototypes = _lab(np.array(colours, np.uint8)) * weights
+    # |p - q|^2 without |p|^2, which is the same for all of a colour's prototypes.
+    distance = (prototypes**2).sum(axis=1) - 2 * (lab * weights) @ prototypes.T
+    of_prototype = np.array([COLOUR_NAMES.index(term) for term in terms])
+    index = of_prototype[distance.argmin(axis=1)]
+    lightness, a, b = lab.T
+    chroma = np.hypot(a, b)
+    plain = (chroma < _least_chroma(lightness)) | (lightness < _DARKEST_HUE)
+    # Cream, ivory: called white.
+    plain |= (lightness > _CREAM_LIGHTNESS) & (chroma < _CREAM_CHROMA) & (b > abs(a))
+    tone = np.where(lightness < _BLACK_LIGHTNESS, 0, np.where(lightness < _WHITE_LIGHTNESS, 2, 1))
+    return np.where(plain, tone, index).astype(np.uint8)
+
+
 def colour_shares(rgb: np.ndarray) -> np.ndarray:
     """What share of pixels has each colour.
 
@@ -86,24 +110,9 @@ def colour_shares(rgb: np.ndarray) -> np.ndarray:
     Returns:
         float64 [11], in the order of COLOUR_NAMES; their sum is 1.
     """
-    lab = _lab(rgb)
-    terms = [name for name, colours in _PROTOTYPES.items() for _ in colours]
-    colours = [rgb for colours in _PROTOTYPES.values() for rgb in colours]
-    weights = np.array([_LIGHTNESS_WEIGHT, 1, 1], np.float32)
-    prototypes = _lab(np.array(colours, np.uint8)) * weights
-    # |p - q|^2 without |p|^2, which is the same for all of a pixel's prototypes.
-    distance = (prototypes**2).sum(axis=1) - 2 * (lab * weights) @ prototypes.T
-    of_prototype = np.array([COLOUR_NAMES.index(term) for term in terms])
-    index = of_prototype[distance.argmin(axis=1)]
-    lightness, chroma = lab[:, 0], np.hypot(lab[:, 1], lab[:, 2])
-    plain = (chroma < _least_chroma(lightness)) | (lightness < _DARKEST_HUE)
-    # Cream, ivory: called white.
-    plain |= (
-        (lightness > _CREAM_LIGHTNESS) & (chroma < _CREAM_CHROMA) & (lab[:, 2] > abs(lab[:, 1]))
-    )
-    tone = np.where(lightness < _BLACK_LIGHTNESS, 0, np.where(lightness < _WHITE_LIGHTNESS, 2, 1))
-    index = np.where(plain, tone, index)
-    return np.bincount(index, minlength=len(COLOUR_NAMES)) / len(index)
+    red, green, blue = (rgb.T >> 3).astype(np.int32)
+    terms = _term_table()[red << 10 | green << 5 | blue]
+    return np.bincount(terms, minlength=len(COLOUR_NAMES)) / len(terms)
 
 
 def colours_from_shares(shares: np.ndarray) -> tuple[str, ...]:
@@ -140,5 +149,4 @@ def garment_colours(photo_rgb: np.ndarray, rle: dict) -> tuple[str, ...]:
     inner = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     if 4 * np.count_nonzero(inner) < np.count_nonzero(mask):  # a belt, a strap
         inner = mask
-    pixels = photo_rgb[rows, columns][inner > 0]
-    return colours_from_shares(colour_shares(pixels[:: 1 + len(pixels) // _MAX_PIXELS]))
+    return colours_from_shares(colour_shares(photo_rgb[rows, columns][inner > 0]))
