@@ -44,6 +44,11 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "max_side", None, "Longest side to keep, pixels; larger photos are shrunk.", lower_bound=1
     )
+    flags.DEFINE_bool(
+        "colour_attributes",
+        False,
+        "Name each garment's colours from its pixels, as attributes after the data set's own.",
+    )
     flags.DEFINE_float("val_percent", 15.0, "Percent for val: of the photos; of ModaNet's posts.")
     flags.DEFINE_float("test_percent", 0.0, "Percent for test, likewise.")
     flags.DEFINE_integer(
@@ -155,6 +160,7 @@ def main(argv: list[str]) -> None:
                 num_workers=FLAGS.num_workers or os.cpu_count() or 1,
                 raw_paths=raw_paths,
                 choices=_choices(FLAGS.dataset),
+                colour_attributes=FLAGS.colour_attributes,
                 beam_options=None if FLAGS.beam_options is None else tuple(FLAGS.beam_options),
             ),
             overwrite=FLAGS.overwrite,

@@ -34,7 +34,7 @@ def browse_page(prepared: PreparedDataset) -> str:
     examples = ExamplePictures(report, survey, _MAX_EXAMPLES)
     num_pictures = sum(len(survey.samples[i]) for i in (0, *shown)) + examples.num_pictures
     with _progress("drawing", "picture", num_pictures) as bar:
-        drawer = FigureDrawer(prepared.category_names, bar.update)
+        drawer = FigureDrawer(prepared.category_names, bar.update, prepared.attribute_names)
         sections = [
             counts.counts_html(survey, report),
             counts.categories_html(prepared, survey, shown),

@@ -2,8 +2,8 @@
 
 import base64
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from html import escape
 
 import cv2
@@ -15,12 +15,14 @@ from data_prep.browse.charts import category_color
 from data_prep.browse.records import RecordFacts, read_picture
 from data_prep.browse.survey import Sample
 from data_prep.browse.templates import render
+from data_prep.prepared import NO_ATTRIBUTES
 
 MAX_SIDE = 400  # pixels of a photo on the page
 MAX_PHOTO_BYTES = 20_000
 MAX_OVERLAY_CHARACTERS = 9_000
 _NARROWEST, _WIDEST = 0.45, 1.8  # width / height of a figure; the photo lies within
 _QUALITIES = (78, 62, 46, 30, 15)
+_MAX_ATTRIBUTES = 12  # of an instance, told when it is pointed at
 _TOLERANCES = (0.6, 1.2, 2.5, 5.0, 10.0)  # of an outline, pixels of the page
 _FONT_SIZE = 15  # as in page.css
 _CHARACTER_WIDTH = 0.56  # of the font's size, about
@@ -33,10 +35,12 @@ class FigureDrawer:
     Attributes:
         category_names: index 0 is category id 1.
         report_figure: called after each.
+        attribute_names: by attribute id.
     """
 
     category_names: tuple[str, ...]
     report_figure: Callable[[], object]
+    attribute_names: Mapping[int, str] = field(default_factory=dict)
 
     def draw(self, facts: RecordFacts, caption: str, emphasis: int | None = None) -> Markup:
         """Draws a record; at most about 40 kB, whatever the photo.
@@ -58,7 +62,9 @@ class FigureDrawer:
                 f"{facts.shard_path}: image {facts.image_id} has a damaged photo or mask "
                 f"({error}); run data_prep.build_tfrecords --overwrite."
             ) from error
-        overlay = _overlay_svg(facts, self.category_names, outlines, (width, height), emphasis)
+        titles = [self._title(facts, index) for index in range(len(facts.category_ids))]
+        names = self.category_names
+        overlay = _overlay_svg(facts, names, titles, outlines, (width, height), emphasis)
         self.report_figure()
         return render(
             "figure",
@@ -70,6 +76,21 @@ class FigureDrawer:
             overlay=overlay,
             caption=caption,
         )
+
+    def _title(self, facts: RecordFacts, index: int) -> str:
+        """What is said of an instance that is pointed at."""
+        name = self.category_names[int(facts.category_ids[index]) - 1]
+        title = f"{name}, {_size_text(facts, index)}"
+        if facts.crowds[index]:
+            title += ", crowd"
+        text = facts.attributes[index]
+        if text == NO_ATTRIBUTES:
+            return f"{title}; no attributes"
+        ids = text.split("_") if text else []
+        named = [self.attribute_names.get(int(i), i) if i.isdecimal() else i for i in ids]
+        if len(named) > _MAX_ATTRIBUTES:
+            named = [*named[:_MAX_ATTRIBUTES], f"{len(named) - _MAX_ATTRIBUTES} more"]
+        return f"{title}; {', '.join(named)}" if named else title
 
 
 def caption(sample: Sample, has_sources: bool) -> str:
@@ -107,21 +128,21 @@ def _outlines(mask_png: bytes, width: int, height: int) -> list[np.ndarray]:
     return list(outlines)
 
 
-def _overlay_svg(facts, category_names, outlines, size, emphasis) -> str:
+def _overlay_svg(facts, category_names, titles, outlines, size, emphasis) -> str:
     """As precise as fits into MAX_OVERLAY_CHARACTERS; beyond, the smallest instances go."""
     outlines = [sorted(parts, key=cv2.contourArea, reverse=True) for parts in outlines]
     order = np.argsort(-facts.areas, kind="stable")  # small ones are drawn last, on top
     for tolerance in _TOLERANCES:
-        svg = _svg(facts, category_names, outlines, size, emphasis, order, tolerance)
+        svg = _svg(facts, category_names, titles, outlines, size, emphasis, order, tolerance)
         if len(svg) <= MAX_OVERLAY_CHARACTERS:
             return svg
     while len(svg) > MAX_OVERLAY_CHARACTERS and len(order):
         order = order[: len(order) * 3 // 4]
-        svg = _svg(facts, category_names, outlines, size, emphasis, order, _TOLERANCES[-1])
+        svg = _svg(facts, category_names, titles, outlines, size, emphasis, order, _TOLERANCES[-1])
     return svg
 
 
-def _svg(facts, category_names, outlines, size, emphasis, order, tolerance) -> str:
+def _svg(facts, category_names, titles, outlines, size, emphasis, order, tolerance) -> str:
     width, height = size
     labels = _Labels(width, height)
     parts = [f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">']
@@ -132,12 +153,9 @@ def _svg(facts, category_names, outlines, size, emphasis, order, tolerance) -> s
         color = category_color(category_id)
         is_main = emphasis in (None, category_id)
         x0, y0, x1, y1 = (facts.boxes_xyxy[index] * (width, height, width, height)).tolist()
-        title = f"{name}, {_size_text(facts, index)}"
-        if facts.crowds[index]:
-            title += ", crowd"
         parts.append(
             f'<g class="{"main" if is_main else "other"}" style="--c:{color}">'
-            f"<title>{escape(title)}</title>"
+            f"<title>{escape(titles[index])}</title>"
             f'<path class="mask" d="{_path(outlines[index], tolerance)}"/>'
             f'<rect class="box" x="{x0:.1f}" y="{y0:.1f}" width="{x1 - x0:.1f}" '
             f'height="{y1 - y0:.1f}"/></g>'

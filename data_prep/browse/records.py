@@ -50,7 +50,8 @@ class RecordFacts:
         boxes_xyxy: float32 [num_instances, 4], divided by the photo's size.
         areas: float32 [num_instances], mask pixels.
         crowds: bool [num_instances].
-        attributes: of each instance, such as "20_30"; empty where there are none.
+        attributes: of each instance, such as "20_30", "none", or "" where they are
+            not annotated.
     """
 
     shard_path: str
@@ -129,6 +130,8 @@ def _facts(shard_path: str, offset: int, num_bytes: int, features: dict) -> Reco
     if height < 1 or width < 1:
         raise ValueError(f"its size is {width}x{height}")
     attributes = features.get("image/object/attributes", [])
+    if len(attributes) not in (0, len(category_ids)):
+        raise ValueError("its lists of attributes and categories differ in length")
     return RecordFacts(
         shard_path,
         offset,

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data_prep.build import tfds_compat
+from data_prep.build.colour_attributes import with_colour_attributes
 from data_prep.build.journal import JournaledExamples
 from data_prep.build.preparation import ExampleSource, LocalExamples, Preparation, PrepOptions
 from data_prep.prepared import REPORT_NAME, TAGS_NAME, build_state
@@ -64,6 +65,12 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
             ValueError: A file is missing or not what it should be.
         """
 
+    @classmethod
+    def open_described(cls, raw_dir: Path, options: PrepOptions) -> RawDataset:
+        """open_raw, with the attributes that the options add."""
+        raw = cls.open_raw(raw_dir, options)
+        return with_colour_attributes(raw) if options.colour_attributes else raw
+
     def state(self, raw_dir: Path) -> dict:
         """What a complete prepared data set must have been made from to be up to date."""
         return build_state(self.prep_options.as_json(), self.raw_files(raw_dir, self.prep_options))
@@ -75,7 +82,7 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
         tfds_compat.shuffle_in_little_memory()
         raw_dir = Path(dl_manager.manual_dir)
         self._state = self.state(raw_dir)
-        raw = self.open_raw(raw_dir, self.prep_options)
+        raw = self.open_described(raw_dir, self.prep_options)
         self._photo_tags = raw.photo_tags
         labels = self.info.features["image"]["object"]["class"]["label"].feature
         labels.names = ["background", *raw.category_names]
@@ -83,7 +90,7 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
             return self._start(raw, self._local_examples(raw)).splits()
         from data_prep.build.beam_examples import BeamExamples  # Beam is not always installed
 
-        open_raw = functools.partial(self.open_raw, raw_dir, self.prep_options)
+        open_raw = functools.partial(self.open_described, raw_dir, self.prep_options)
         examples = BeamExamples(raw, open_raw, Path(self.data_dir))
         return examples.transforms(self._start(raw, examples))
 

@@ -39,6 +39,7 @@ class PrepOptions:
         num_workers: processes; the output does not depend on it.
         raw_paths: places of raw files by the data set's own names, instead of the usual ones.
         choices: the data set's own choices by flag, where they are not the first of its values.
+        colour_attributes: whether garments' colours become attributes (colour_attributes.py).
         beam_options: "name=value" for Apache Beam; None: the build runs in processes of its own.
     """
 
@@ -49,6 +50,7 @@ class PrepOptions:
     num_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     raw_paths: dict[str, Path] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
+    colour_attributes: bool = False
     beam_options: tuple[str, ...] | None = None
 
     def as_json(self) -> dict:
@@ -61,6 +63,7 @@ class PrepOptions:
             **asdict(self.split_plan),
             "num_shards": self.num_shards,
             **self.choices,
+            **({"colour_attributes": True} if self.colour_attributes else {}),
         }
 
 

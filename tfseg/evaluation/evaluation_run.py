@@ -17,6 +17,7 @@ from tfseg.evaluation import (
     coco_metrics,
     coco_results,
     error_analysis,
+    image_attributes,
     instance_matching,
 )
 from tfseg.evaluation.confusion import Calibration, Confusion, calibrate, confusion_matrix
@@ -85,15 +86,15 @@ class EvaluationRun:
     @functools.cached_property
     def has_attributes(self) -> bool:
         """Whether an instance's attributes are annotated, and a detection's are told."""
-        return attribute_metrics.has_attributes(self.ground_truth, self.coco_results)
+        return image_attributes.has_attributes(self.ground_truth, self.coco_results)
 
     @functools.cached_property
-    def attributes(self) -> list[attribute_metrics.ImageAttributes]:
+    def attributes(self) -> list[image_attributes.ImageAttributes]:
         """The attributes of images' detections and instances."""
         return self._attributes_of(self.images)
 
     @functools.cached_property
-    def shown_attributes(self) -> list[attribute_metrics.ImageAttributes]:
+    def shown_attributes(self) -> list[image_attributes.ImageAttributes]:
         """The same of shown_images."""
         return self._attributes_of(self.shown_images)
 
@@ -106,11 +107,11 @@ class EvaluationRun:
 
     def _attributes_of(
         self, images: Sequence[instance_matching.ImageMatches]
-    ) -> list[attribute_metrics.ImageAttributes]:
+    ) -> list[image_attributes.ImageAttributes]:
         thresholds_by_id = self.attribute_thresholds
         truth, results = self.ground_truth, self.coco_results
         return [
-            attribute_metrics.image_attributes(image, truth, results, thresholds_by_id)
+            image_attributes.attributes_of_image(image, truth, results, thresholds_by_id)
             for image in images
         ]
 

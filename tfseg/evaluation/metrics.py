@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfseg.evaluation import attribute_metrics, coco_metrics, competition_metrics
+from tfseg.evaluation import (
+    attribute_metrics,
+    coco_metrics,
+    competition_metrics,
+    image_attributes,
+)
 
 if TYPE_CHECKING:
     from tfseg.evaluation.evaluation_run import EvaluationRun
@@ -128,7 +133,7 @@ def _attribute_metric(name: str, label: str, sentence: str, measure: Callable) -
     def by_attribute(run):
         if run.found_attributes is None:
             return {}
-        names = attribute_metrics.attribute_names(run.ground_truth).values()
+        names = image_attributes.attribute_names(run.ground_truth).values()
         return dict(zip(names, values(run).tolist(), strict=True))
 
     key = f"attributes/{name}"

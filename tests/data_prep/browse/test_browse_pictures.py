@@ -28,7 +28,7 @@ def png(mask):
     return masks.png_from_rle(masks.rle_from_mask(mask))
 
 
-def figure(tmp_path, pixels, instances, emphasis=None):
+def figure(tmp_path, pixels, instances, emphasis=None, attributes=None):
     """Instances are (category id, mask)."""
     height, width = pixels.shape[:2]
     boxes = [masks.bbox_from_rle(masks.rle_from_mask(mask)) for _, mask in instances]
@@ -46,12 +46,12 @@ def figure(tmp_path, pixels, instances, emphasis=None):
             "image/object/class/label": [category for category, _ in instances],
             "image/object/area": [float(mask.sum()) for _, mask in instances],
             "image/object/is_crowd": [0] * len(instances),
-            "image/object/attributes": [b""] * len(instances),
+            "image/object/attributes": attributes or [b""] * len(instances),
             "image/object/mask": [png(mask) for _, mask in instances],
         },
     )
     drawn = []
-    drawer = FigureDrawer(NAMES, lambda: drawn.append(1))
+    drawer = FigureDrawer(NAMES, lambda: drawn.append(1), {20: "red", 30: "a <zip>"})
     html = drawer.draw(next(read_facts(str(path))), "caption", emphasis)
     assert drawn == [1]
     return html
@@ -78,6 +78,15 @@ def test_figure_tells_the_category_it_is_for_from_the_others(tmp_path):
     html = figure(tmp_path, np.zeros((40, 40, 3), np.uint8), [(1, mask), (2, mask.T)], emphasis=2)
     assert f'<g class="other" style="--c:{category_color(1)}"><title>bag' in html
     assert f'<g class="main" style="--c:{category_color(2)}"><title>scarf' in html
+
+
+def test_figure_tells_an_instances_attributes(tmp_path):
+    mask = np.ones((40, 40), np.uint8)
+    attributes = [b"20_30_41", b"none", b""]
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    html = figure(tmp_path, pixels, [(1, mask)] * 3, attributes=attributes)
+    titles = re.findall(r"<title>bag, 40 x 40 px, 1e\+02 % of the photo(.*?)</title>", html)
+    assert sorted(titles) == ["", "; no attributes", "; red, a &lt;zip&gt;, 41"]
 
 
 def test_figure_escapes_names(tmp_path):

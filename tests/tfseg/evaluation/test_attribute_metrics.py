@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -5,9 +6,10 @@ import pytest
 
 from tests.tfseg import matches, perturbed_truth
 from tfseg.evaluation import attribute_metrics, coco_metrics
-from tfseg.evaluation.attribute_metrics import FoundAttributes, ImageAttributes
-from tfseg.evaluation.coco_results import _checked_attributes
+from tfseg.evaluation.attribute_metrics import FoundAttributes
+from tfseg.evaluation.coco_results import read_results
 from tfseg.evaluation.evaluation_run import EvaluationRun
+from tfseg.evaluation.image_attributes import ImageAttributes
 from tfseg.evaluation.metric_tables import format_all
 from tfseg.structures import thresholds
 
@@ -169,10 +171,30 @@ def test_what_has_no_attributes_lists_none():
     assert "attributes" not in format_all(values)
 
 
-def test_results_keep_well_formed_attributes():
-    entry = {"attribute_ids": ["3", 4.0], "attribute_scores": [0, 1.0]}
-    assert _checked_attributes(entry) == {"attribute_ids": [3, 4], "attribute_scores": [0.0, 1.0]}
-    with pytest.raises(ValueError, match=r"attribute_ids is \['x'\], expected whole numbers"):
-        _checked_attributes({"attribute_ids": ["x"]})
-    with pytest.raises(ValueError, match=r"a value outside 0 to 1"):
-        _checked_attributes({"attribute_scores": [float("nan")]})
+def read(path, **fields):
+    content, results = with_attributes(0)
+    truth = coco_metrics.ground_truth_from_content(content)
+    path.write_text(json.dumps([{**results[0], **fields}]))
+    return read_results(path, truth)[0]
+
+
+def test_read_results_keeps_attributes(tmp_path):
+    result = read(tmp_path / "r.json", attribute_ids=["3", 4.0], attribute_scores=[0, 1.0])
+    assert result["attribute_ids"] == [3, 4]
+    assert result["attribute_scores"] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"attribute_ids": ["x"]}, r"entry 0 .*attribute_ids is \['x'\], expected whole numbers"),
+        (
+            {"attribute_scores": [0.1, 1.5]},
+            r"entry 0 .*attribute_scores has a value outside 0 to 1",
+        ),
+        ({"attribute_scores": ["nan"]}, r"entry 0 .*attribute_scores has a value outside 0 to 1"),
+    ],
+)
+def test_read_results_refuses_malformed_attributes(tmp_path, fields, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "r.json", **fields)

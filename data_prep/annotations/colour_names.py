@@ -1,0 +1,152 @@
+"""The colour names of a garment, from the pixels of its mask: the 11 basic colour terms.
+
+The terms are those of Berlin and Kay, "Basic Color Terms" (1969). A pixel without a hue (CIELAB,
+D65) is black, grey or white by its lightness; any other has the term of the nearest prototype. The
+garment has the term of most pixels, and a second one that more than a quarter of them have.
+"""
+
+import functools
+
+import cv2
+import numpy as np
+
+from data_prep.annotations import masks
+
+COLOUR_NAMES = (
+    "black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown",
+)  # fmt: skip
+SECOND_SHARE = 0.25
+_EDGE_PIXELS = 2  # of the mask's border, where the photo shows what is beside the garment too
+
+# sRGB, 0 to 255: what people call by the term in photos, in light and in shade.
+_PROTOTYPES = {
+    "red": ((200, 20, 30), (150, 20, 30), (100, 15, 25), (225, 60, 55), (70, 12, 20)),
+    "orange": ((240, 120, 20), (225, 95, 30), (250, 160, 60), (205, 85, 20)),
+    "yellow": (
+        (250, 220, 40),
+        (235, 200, 70),
+        (250, 235, 130),
+        (215, 180, 40),
+        (255, 240, 170),
+        (185, 150, 30),
+    ),
+    "green": (
+        *((40, 140, 60), (20, 80, 40), (120, 180, 80), (100, 110, 50), (70, 80, 45)),
+        *((0, 130, 115), (150, 220, 180), (30, 45, 25), (170, 190, 60), (40, 60, 55)),
+    ),
+    "blue": (
+        *((40, 80, 190), (20, 30, 90), (100, 150, 210), (170, 205, 235), (60, 80, 120)),
+        *((30, 40, 62), (0, 150, 190), (110, 130, 165), (85, 105, 140), (20, 22, 45)),
+    ),
+    "purple": (
+        (120, 40, 140),
+        (75, 25, 90),
+        (150, 110, 190),
+        (190, 165, 215),
+        (55, 30, 60),
+        (150, 138, 165),
+        (92, 82, 108),
+    ),
+    "pink": (
+        *((240, 110, 160), (220, 40, 120), (250, 185, 200), (235, 140, 140), (215, 150, 165)),
+        (245, 205, 205),
+    ),
+    "brown": (
+        *((110, 65, 35), (70, 42, 28), (150, 100, 60), (185, 150, 110), (205, 175, 140)),
+        *((45, 30, 22), (130, 110, 85), (90, 78, 60)),
+    ),
+}
+# Lightness tells less than hue: the same cloth is light and dark in its folds.
+_LIGHTNESS_WEIGHT = 0.6
+# Without a hue (chroma below): black up to a lightness, white from one on, grey between.
+_BLACK_LIGHTNESS, _WHITE_LIGHTNESS = 22.0, 74.0
+_CREAM_LIGHTNESS, _CREAM_CHROMA = 78.0, 20.0
+_DARKEST_HUE = 8.0  # lightness below which no hue is seen
+
+
+def _lab(rgb: np.ndarray) -> np.ndarray:
+    """uint8 [num_pixels, 3] -> float32 [num_pixels, 3]: L 0 to 100, a, b."""
+    return cv2.cvtColor(rgb[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+
+
+def _least_chroma(lightness: np.ndarray) -> np.ndarray:
+    """Below which a colour is black, grey or white: 7 in the middle, 11 in the dark and the light.
+
+    Dark pixels' hue is mostly the sensor's and the sky's, and white cloth takes its surroundings'
+    on.
+    """
+    return np.interp(lightness, (22, 40, 70, 85), (11, 7, 8, 11))
+
+
+@functools.cache
+def _term_table() -> np.ndarray:
+    """uint8 [32768], the index of the term of each RGB of 5 bits a channel, red highest."""
+    levels = (np.arange(32) * 8 + 4).astype(np.uint8)
+    rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+    lab = _lab(rgb)
+    terms = [name for name, colours in _PROTOTYPES.items() for _ in colours]
+    colours = [rgb for colours in _PROTOTYPES.values() for rgb in colours]
+    weights = np.array([_LIGHTNESS_WEIGHT, 1, 1], np.float32)
+    prototypes = _lab(np.array(colours, np.uint8)) * weights
+    # |p - q|^2 without |p|^2, which is the same for all of a colour's prototypes.
+    distance = (prototypes**2).sum(axis=1) - 2 * (lab * weights) @ prototypes.T
+    of_prototype = np.array([COLOUR_NAMES.index(term) for term in terms])
+    index = of_prototype[distance.argmin(axis=1)]
+    lightness, a, b = lab.T
+    chroma = np.hypot(a, b)
+    plain = (chroma < _least_chroma(lightness)) | (lightness < _DARKEST_HUE)
+    # Cream, ivory: called white.
+    plain |= (lightness > _CREAM_LIGHTNESS) & (chroma < _CREAM_CHROMA) & (b > abs(a))
+    tone = np.where(lightness < _BLACK_LIGHTNESS, 0, np.where(lightness < _WHITE_LIGHTNESS, 2, 1))
+    return np.where(plain, tone, index).astype(np.uint8)
+
+
+def colour_shares(rgb: np.ndarray) -> np.ndarray:
+    """What share of pixels has each colour.
+
+    Args:
+        rgb: uint8 [num_pixels, 3], at least one.
+
+    Returns:
+        float64 [11], in the order of COLOUR_NAMES; their sum is 1.
+    """
+    red, green, blue = (rgb.T >> 3).astype(np.int32)
+    terms = _term_table()[red << 10 | green << 5 | blue]
+    return np.bincount(terms, minlength=len(COLOUR_NAMES)) / len(terms)
+
+
+def colours_from_shares(shares: np.ndarray) -> tuple[str, ...]:
+    """The names of a garment: that of most pixels, and a second one of more than a quarter.
+
+    Grey beside black or white is no second colour, it is light or shade on them.
+
+    Args:
+        shares: from colour_shares.
+    """
+    first, second = (COLOUR_NAMES[i] for i in np.argsort(-shares, kind="stable")[:2])
+    if shares[COLOUR_NAMES.index(second)] <= SECOND_SHARE:
+        return (first,)
+    tones = {first, second}
+    if "grey" in tones and tones & {"black", "white"}:
+        return (first,)
+    return (first, second)
+
+
+def garment_colours(photo_rgb: np.ndarray, rle: dict) -> tuple[str, ...]:
+    """Names the colours of a garment.
+
+    Args:
+        photo_rgb: uint8 [height, width, 3].
+        rle: the garment's mask, compressed COCO RLE of the photo's size, at least one pixel.
+
+    Returns:
+        One or two of COLOUR_NAMES, the commonest first.
+    """
+    box = masks.bbox_from_rle(rle)
+    rows, columns = slice(int(box.ymin), int(box.ymax)), slice(int(box.xmin), int(box.xmax))
+    mask = masks.mask_from_rle(rle)[rows, columns]
+    kernel = np.ones((2 * _EDGE_PIXELS + 1,) * 2, np.uint8)
+    inner = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    if 4 * np.count_nonzero(inner) < np.count_nonzero(mask):  # a belt, a strap
+        inner = mask
+    return colours_from_shares(colour_shares(photo_rgb[rows, columns][inner > 0]))
