@@ -86,10 +86,10 @@ class ReviewedSource(RawSource):
         self.num_photos += 1
         self.num_annotations += len(record.photo.instances)
 
-    def leave_out(self, reason: str, photo: ReviewedPhoto) -> None:
-        """Counts a photo that is not used, with its garments."""
-        self.left_out.append(Note(reason, 0, photo.file_name))
-        self.dropped += [Note(PHOTO_LEFT_OUT, 0, photo.file_name) for _ in photo.instances]
+    def leave_out(self, reason: str, place: int, photo: ReviewedPhoto) -> None:
+        """Counts a photo that is not used, with its garments; place: in the review, from 1."""
+        self.left_out.append(Note(reason, place, photo.file_name))
+        self.dropped += [Note(PHOTO_LEFT_OUT, place, photo.file_name) for _ in photo.instances]
         self.num_photos += 1
         self.num_annotations += len(photo.instances)
 
@@ -136,9 +136,9 @@ def open_raw_dataset(review_dir: Path, max_side: int | None, plan: SplitPlan) ->
         new = ReviewedSource(name, 0, 0, converter, split=split)
         return sources.setdefault(split, new)
 
-    for name, photo in folder.photos.items():
+    for place, (name, photo) in enumerate(folder.photos.items(), start=1):
         if name not in accepted:
-            source_of(None).leave_out(_reason(photo), photo)
+            source_of(None).leave_out(_reason(photo), place, photo)
             continue
         corrected = is_corrected(photo, folder.predicted.get(name))
         source_of(kept[name]).add(ReviewedRecord(kept[name].image_id, photo, ids, corrected))
