@@ -61,6 +61,7 @@ _LIGHTNESS_WEIGHT = 0.6
 # Without a hue (chroma below): black up to a lightness, white from one on, grey between.
 _BLACK_LIGHTNESS, _WHITE_LIGHTNESS = 22.0, 74.0
 _CREAM_LIGHTNESS, _CREAM_CHROMA = 78.0, 20.0
+_PURPLE_CHROMA, _BLUE_CHROMA = 18.0, 9.0
 _DARKEST_HUE = 8.0  # lightness below which no hue is seen
 
 
@@ -95,6 +96,9 @@ def _term_table() -> np.ndarray:
     lightness, a, b = lab.T
     chroma = np.hypot(a, b)
     plain = (chroma < _least_chroma(lightness)) | (lightness < _DARKEST_HUE)
+    # Greys in the shade, where the sky is all the light: violet to a camera, not to people.
+    plain |= (index == COLOUR_NAMES.index("purple")) & (chroma < _PURPLE_CHROMA)
+    plain |= (index == COLOUR_NAMES.index("blue")) & (chroma < _BLUE_CHROMA)
     # Cream, ivory: called white.
     plain |= (lightness > _CREAM_LIGHTNESS) & (chroma < _CREAM_CHROMA) & (b > abs(a))
     tone = np.where(lightness < _BLACK_LIGHTNESS, 0, np.where(lightness < _WHITE_LIGHTNESS, 2, 1))
