@@ -32,7 +32,15 @@ _PROTOTYPES = {
     ),
     "green": (
         *((40, 140, 60), (20, 80, 40), (120, 180, 80), (100, 110, 50), (70, 80, 45)),
-        *((0, 130, 115), (150, 220, 180), (30, 45, 25), (170, 190, 60), (40, 60, 55)),
+        *(
+            (0, 130, 115),
+            (150, 220, 180),
+            (30, 45, 25),
+            (170, 190, 60),
+            (40, 60, 55),
+            (150, 160, 120),
+            (125, 135, 95),
+        ),
     ),
     "blue": (
         *((40, 80, 190), (20, 30, 90), (100, 150, 210), (170, 205, 235), (60, 80, 120)),
@@ -71,12 +79,12 @@ def _lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def _least_chroma(lightness: np.ndarray) -> np.ndarray:
-    """Below which a colour is black, grey or white: 7 in the middle, 11 in the dark and the light.
+    """Below which it is black, grey or white: 7 in the middle, 11 in the dark, 14 in the light.
 
     Dark pixels' hue is mostly the sensor's and the sky's, and white cloth takes its surroundings'
     on.
     """
-    return np.interp(lightness, (22, 40, 70, 85), (11, 7, 8, 11))
+    return np.interp(lightness, (22, 40, 70, 85), (11, 7, 8, 14))
 
 
 @functools.cache
