@@ -38,6 +38,9 @@ def define_flags() -> None:
             flags.DEFINE_bool(flag, False, help_text)
         else:
             flags.DEFINE_enum(flag, None, values, f"{help_text} {values[0]} by default.")
+    for name in names:
+        for flag, (default, help_text) in dataset_registry.number_flags(name).items():
+            flags.DEFINE_float(flag, None, f"{help_text} {default} by default.", 0, 1)
     flags.DEFINE_integer(
         "max_side", None, "Longest side to keep, pixels; larger photos are shrunk.", lower_bound=1
     )
@@ -104,27 +107,31 @@ def _raw_paths(dataset: str) -> dict[str, Path]:
 
 def _choices(dataset: str) -> dict[str, str]:
     own_flags = dataset_registry.choice_flags(dataset)
+    own_numbers = dataset_registry.number_flags(dataset)
     others = {
         flag: name
         for name in dataset_registry.dataset_names()
-        for flag in dataset_registry.choice_flags(name)
+        for flag in (*dataset_registry.choice_flags(name), *dataset_registry.number_flags(name))
     }
     for flag, name in others.items():
-        if FLAGS[flag].value and flag not in own_flags:
+        if FLAGS[flag].value and flag not in {*own_flags, *own_numbers}:
             raise ValueError(f"--{flag}: a choice of --dataset={name}, not of '{dataset}'.")
     given = {flag: FLAGS[flag].value for flag in own_flags}
     given |= {flag: "yes" for flag, value in given.items() if value is True}
     given |= {flag: None for flag, value in given.items() if value is False}
-    return {flag: v for flag, v in given.items() if v not in (None, own_flags[flag][0][0])}
+    choices = {flag: v for flag, v in given.items() if v not in (None, own_flags[flag][0][0])}
+    numbers = {flag: FLAGS[flag].value for flag in own_numbers}
+    return choices | {flag: str(v) for flag, v in numbers.items() if v is not None}
 
 
 def _raw_dir(dataset: str, raw_paths: dict[str, Path]) -> Path:
-    if FLAGS.raw_dir is None and "annotations" not in raw_paths:
+    main_flag = dataset_registry.main_path_flag(dataset)
+    if FLAGS.raw_dir is None and main_flag not in raw_paths:
         raise ValueError(
             f"--raw_dir is missing; expected the folder of the raw files, as in "
             f"data_prep/datasets/{dataset}/README.md."
         )
-    return Path(FLAGS.raw_dir or raw_paths["annotations"].parent)
+    return Path(FLAGS.raw_dir or raw_paths[main_flag].parent)
 
 
 def main(argv: list[str]) -> None:

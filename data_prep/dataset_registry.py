@@ -3,7 +3,9 @@
 A new data set is one such folder. Its package may have RAW_PATH_FLAGS, {flag: help}: the flags
 that name a raw file which does not lie in its usual place below --raw_dir. They reach the builder
 as prep_options.raw_paths, by the same names. CHOICE_FLAGS, {flag: (values, help)}, are its choices;
-they reach it as prep_options.choices. The folder may have a downloads.py with DOWNLOADS, the
+they reach it as prep_options.choices, and so do NUMBER_FLAGS, {flag: (default, help)}, as text
+where they are given. MAIN_PATH_FLAG is the raw path whose folder is --raw_dir where that is not
+given. The folder may have a downloads.py with DOWNLOADS, the
 raw files that are published, and BUILT_AS, the data set that builds them where it has no builder.
 """
 
@@ -27,6 +29,17 @@ def raw_path_flags(name: str) -> dict[str, str]:
 def choice_flags(name: str) -> dict[str, tuple[tuple[str, ...], str]]:
     """A data set's own choices: {flag: (values, the default first, help)}; as raw_path_flags."""
     return getattr(importlib.import_module(f"data_prep.datasets.{name}"), "CHOICE_FLAGS", {})
+
+
+def number_flags(name: str) -> dict[str, tuple[float, str]]:
+    """A data set's own numbers: {flag: (default, help)}; as raw_path_flags."""
+    return getattr(importlib.import_module(f"data_prep.datasets.{name}"), "NUMBER_FLAGS", {})
+
+
+def main_path_flag(name: str) -> str:
+    """The raw path that a data set can do with in place of --raw_dir; as raw_path_flags."""
+    module = importlib.import_module(f"data_prep.datasets.{name}")
+    return getattr(module, "MAIN_PATH_FLAG", "annotations")
 
 
 def builder_class(name: str) -> type:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPORT_NAME = "prep_report.json"
+TAGS_NAME = "tags.json"  # {"0001.jpg": ["bag", "top"]}: categories in photos without instances
 _DATASET_INFO_NAME = "dataset_info.json"
 # A record's `attributes` of an instance that is annotated and has none; "": not annotated.
 NO_ATTRIBUTES = "none"
@@ -60,9 +61,10 @@ class PreparedDataset:
         name: such as "modanet".
         category_names: index 0 is category id 1.
         splits: those with at least one example.
-        max_num_instances: of one image, over all splits.
+        max_num_instances: of one image, over all splits; crowds count.
         fingerprint: sha256 of all examples and the category names, as hex; equal data sets have
             equal ones, whatever the number of shards.
+        max_num_ignored: crowds of one image; 0 too for sets built before they were counted.
         attribute_names: by attribute id, ascending; empty where the data set has no attributes.
         category_attributes: attribute ids, ascending, by the category id whose instances may have
             them; None: built before this was written down.
@@ -75,8 +77,14 @@ class PreparedDataset:
     max_num_instances: int
     fingerprint: str
     _shard_lengths: dict[str, tuple[int, ...]]
+    max_num_ignored: int = 0
     attribute_names: dict[int, str] = field(default_factory=dict)
     category_attributes: dict[int, tuple[int, ...]] | None = None
+
+    @property
+    def report_path(self) -> Path:
+        """prep_report.json: what was kept, put right and left out."""
+        return self.path / REPORT_NAME
 
     def num_examples(self, split: str) -> int:
         """Counts the images of a split.
@@ -191,6 +199,7 @@ def _open_version(path: Path) -> PreparedDataset:
             max_num_instances=max(fact["max_num_instances"] for fact in facts),
             fingerprint=report["fingerprint"],
             _shard_lengths=shard_lengths,
+            max_num_ignored=max(fact.get("max_num_ignored", 0) for fact in facts),
             attribute_names=_attribute_names(report),
             category_attributes=_category_attributes(report),
         )

@@ -114,6 +114,7 @@ DATA_PREP_ARROWS = {
     "readers": {"annotations"},
     "build": {"annotations", "readers"},
     "datasets": {"annotations", "build", "readers", *BESIDE},
+    "convert": {"annotations", "datasets", "readers"},
 }
 ARROWS = {"tfseg": TFSEG_ARROWS, "serving": SERVING_ARROWS, "data_prep": DATA_PREP_ARROWS}
 

@@ -8,6 +8,7 @@ assets/category_names.txt, and in assets.extra/ a warm-up request for each signa
 thresholds, the training's params and a model card.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def define_flags() -> None:
 _DEFAULT_SCORE_THRESHOLD = 0.5
 
 CATEGORY_NAMES_FILE = "category_names.txt"
+ATTRIBUTES_FILE = "attributes.json"
 
 
 def export_module(
@@ -185,6 +187,12 @@ def _export_trained():
         tuned.save(extras_dir / thresholds.THRESHOLDS_FILE)
         experiment.save_params(trained.params, str(extras_dir))
         model_card.write_card(card, extras_dir)
+        if module.attribute_names:
+            attributes = {
+                "names": module.attribute_names,
+                "thresholds": [_DEFAULT_SCORE_THRESHOLD] * len(module.attribute_names),
+            }
+            (extras_dir / ATTRIBUTES_FILE).write_text(json.dumps(attributes) + "\n", "utf-8")
 
     return export_module(module, FLAGS.export_dir, FLAGS.keep, write_extras), trained
 

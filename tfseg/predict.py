@@ -2,6 +2,7 @@
 
 python -m tfseg.predict --output_dir=OUT photo.jpg folder/      # with the model in the box
 python -m tfseg.predict --saved_model=EXPORT --input_dir=PHOTOS --output_dir=OUT
+python -m tfseg.predict --input_dir=PHOTOS --review_dir=REVIEW  # for data_prep.review to correct
 
 A run that was stopped goes on where it was; photos added later are done by the same command.
 """
@@ -26,7 +27,16 @@ def define_flags() -> None:
     command_line.define_path("input_dir", None, "Photos: a folder, with all folders below it.")
     command_line.define_path("input_glob", None, "Photos: a pattern, as 'shots/**/*_front.jpg'.")
     command_line.define_path("input_list", None, "Photos: a text file with a path a line.")
-    command_line.define_path("output_dir", None, "Where everything is written.", required=True)
+    command_line.define_path("output_dir", None, "Where everything is written.")
+    command_line.define_path(
+        "review_dir", None, "In its place: a folder for python -m data_prep.review to correct."
+    )
+    flags.DEFINE_float(
+        "review_threshold", 0.2, "Score from which --review_dir shows garments.", 0, 1
+    )
+    flags.DEFINE_bool(
+        "review_flip", False, "--review_dir: order by the mirrored photo too, in twice the time."
+    )
     flags.DEFINE_bool("overlays", True, "Write overlays/: masks, boxes, names, scores.")
     flags.DEFINE_bool("cutouts", False, "Write cutouts/: each garment as a transparent PNG.")
     flags.DEFINE_bool("challenge", False, "Write challenge.json for ModaNet's challenge.")
@@ -61,10 +71,11 @@ def find_photos(arguments: list[str]):
         raise ValueError(
             "give photos and folders, or one of --input_dir, --input_glob and --input_list."
         )
+    left_out = Path(FLAGS.output_dir or FLAGS.review_dir)
     if arguments:
-        return photo_files.find_given(arguments, left_out=Path(FLAGS.output_dir))
+        return photo_files.find_given(arguments, left_out=left_out)
     if FLAGS.input_dir:
-        return photo_files.find_in_tree(FLAGS.input_dir, left_out=Path(FLAGS.output_dir))
+        return photo_files.find_in_tree(FLAGS.input_dir, left_out=left_out)
     if FLAGS.input_glob:
         return photo_files.find_by_glob(FLAGS.input_glob)
     return photo_files.find_in_list(FLAGS.input_list)
@@ -141,20 +152,66 @@ def predict(photos, output_dir: Path) -> int:
         return sum(photo.name in journal.errors for photo in photos)
 
 
+def predict_for_review(photos, review_dir: Path) -> int:
+    """Predicts for data_prep.review; returns how many photos failed."""
+    from tfseg.prediction.photo_files import common_folder
+    from tfseg.prediction.review_journal import ReviewJournal
+    from tfseg.prediction.review_run import ReviewPrediction
+    from tfseg.structures.review_predictions import ReviewSettings
+    from tfseg.structures.thresholds import Thresholds
+
+    detector = load_detector(all_scores=True)
+    own = detector.thresholds_with(given_thresholds())
+    low = Thresholds({}, FLAGS.review_threshold, own.nms_iou)
+    names = detector.category_names
+    settings = ReviewSettings(
+        model=detector.name,
+        photos_dir=str(common_folder(photos)),
+        category_names=names,
+        score_threshold=FLAGS.review_threshold,
+        score_thresholds={name: own.of_category(name) for name in names},
+        nms_iou=low.nms_iou,
+        flip=FLAGS.review_flip,
+    )
+    with ReviewJournal(review_dir, settings, FLAGS.overwrite) as journal:
+        run = ReviewPrediction(detector.detect, low, FLAGS.review_flip, review_dir)
+        run.run(photos, journal, FLAGS.batch_size)
+        return sum(photo.name in journal.errors for photo in photos)
+
+
+def refuse_unfit_flags() -> None:
+    """Raises ValueError unless one folder is given, with flags that go with it."""
+    if bool(FLAGS.output_dir) == bool(FLAGS.review_dir):
+        raise ValueError("give one of --output_dir and --review_dir.")
+    only_output = ("challenge", "submission", "cutouts", "score_threshold")
+    unfit_names = only_output if FLAGS.review_dir else ("review_threshold", "review_flip")
+    unfit = [name for name in unfit_names if FLAGS[name].value != FLAGS[name].default]
+    if unfit:
+        folder = "--review_dir" if FLAGS.review_dir else "--output_dir"
+        raise ValueError(f"{folder} goes without --{', --'.join(unfit)}.")
+
+
 def main(argv) -> None:
     """Reads the flags and predicts, alone in the output folder."""
     with command_line.one_line_errors("to go on"):
         from tfseg.io.folder_lock import only_one
         from tfseg.prediction import output_files
+        from tfseg.structures.review_predictions import LOCK_NAME
 
+        refuse_unfit_flags()
         photos = find_photos(argv[1:])
         if FLAGS.challenge:
             output_files.refuse_unnumbered(photos)
         if FLAGS.submission:
             output_files.refuse_repeated(photos)
-        output_dir = Path(FLAGS.output_dir)
-        with only_one(output_dir / ".predict.lock", "another tfseg.predict", "--output_dir"):
-            num_failed = predict(photos, output_dir)
+        output_dir = Path(FLAGS.output_dir or FLAGS.review_dir)
+        if FLAGS.review_dir:
+            lock = only_one(output_dir / LOCK_NAME, "predict or review", "--review_dir")
+        else:
+            lock = only_one(output_dir / ".predict.lock", "another tfseg.predict", "--output_dir")
+        with lock:
+            run = predict_for_review if FLAGS.review_dir else predict
+            num_failed = run(photos, output_dir)
         done = len(photos) - num_failed
         print(f"{output_dir}: {done} of {len(photos)} photos, {num_failed} skipped")
         if not done:

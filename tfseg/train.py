@@ -28,6 +28,14 @@ def define_flags() -> None:
     command_line.define_path_list(
         "mix_data_dirs", [], "Further prepared data sets, DIR or DIR:WEIGHT, separated by commas."
     )
+    command_line.define_path_list(
+        "pseudo_labels",
+        [],
+        "Further data sets, made by data_prep.build_tfrecords --dataset=pseudo; as mix_data_dirs.",
+    )
+    flags.DEFINE_float(
+        "pseudo_label_weight", 0.5, "What the loss of pseudo_labels' photos is multiplied by.", 0, 1
+    )
     flags.DEFINE_string("train_split", "train", "Split to train on.")
     command_line.define_path("model_dir", None, "Folder for checkpoints, params and summaries.")
     command_line.define_path(
@@ -44,6 +52,18 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
 
 
+def mixed_sets():
+    """Opens the data sets of --mix_data_dirs and --pseudo_labels."""
+    from tfseg.configs import dataset_mixture
+
+    return [
+        *dataset_mixture.open_mixed(FLAGS.mix_data_dirs),
+        *dataset_mixture.open_mixed(
+            FLAGS.pseudo_labels, FLAGS.pseudo_label_weight, "pseudo_labels"
+        ),
+    ]
+
+
 def main(argv) -> None:
     """Reads the flags, checks everything that is quick to check, trains."""
     command_line.refuse_arguments(argv)
@@ -55,7 +75,7 @@ def main(argv) -> None:
         prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
         prepared_set.num_examples(FLAGS.train_split)  # raises before TensorFlow's slow import
 
-        from tfseg.configs import dataset_mixture, experiment
+        from tfseg.configs import experiment
         from tfseg.training import preflight, strategy, train_loop
 
         num_gpus = strategy.count_gpus(FLAGS.num_gpus)
@@ -66,7 +86,7 @@ def main(argv) -> None:
             prepared_set,
             FLAGS.train_split,
             num_gpus,
-            dataset_mixture.open_mixed(FLAGS.mix_data_dirs),
+            mixed_sets(),
             FLAGS.seed,
         )
         print(

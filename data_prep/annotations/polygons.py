@@ -1,5 +1,7 @@
 """Masks as COCO polygons: flat lists of integers, several per instance where split."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -68,3 +70,36 @@ def _flat_polygon(points: np.ndarray) -> list[int] | None:
     keep = np.any(corners != np.roll(corners, 1, axis=0), axis=1)
     corners = corners[keep]
     return corners.ravel().tolist() if len(corners) >= 3 else None
+
+
+def joined_polygon(polygons: Sequence[Sequence[float]]) -> list[float]:
+    """Joins polygons where they are nearest; the way there and back encloses nothing.
+
+    Args:
+        polygons: flat [x, y, ...], three points or more each.
+
+    Returns:
+        One flat polygon.
+    """
+    parts = [np.asarray(polygon, float).reshape(-1, 2) for polygon in polygons]
+    points = np.concatenate(parts)
+    starts = np.cumsum([0, *map(len, parts)])
+    part_of = np.repeat(np.arange(len(parts)), list(map(len, parts)))
+    joined = list(range(starts[1]))  # indices into points
+    gaps = np.full(len(points), np.inf)  # squared, from each point to the nearest one joined
+    anchors = np.zeros(len(points), np.int64)  # that one
+    newest = 0
+    for _ in parts[1:]:
+        first, last = starts[newest : newest + 2]
+        gaps[first:last] = np.nan  # joined
+        to_newest = ((points[:, np.newaxis] - points[first:last]) ** 2).sum(axis=2)
+        is_nearer = to_newest.min(axis=1) < gaps
+        gaps[is_nearer] = to_newest.min(axis=1)[is_nearer]
+        anchors[is_nearer] = first + to_newest.argmin(axis=1)[is_nearer]
+        there = int(np.nanargmin(gaps))
+        newest = int(part_of[there])
+        first, last = map(int, starts[newest : newest + 2])
+        at = joined.index(int(anchors[there]))
+        way = [*range(there, last), *range(first, there), there]
+        joined = [*joined[: at + 1], *way, *joined[at:]]
+    return points[joined].ravel().tolist()

@@ -33,7 +33,18 @@ EXPLANATIONS = {
     "categories that this data set leaves out.",
     "mask_not_good": "The automatic mask is not called good, and nobody has accepted it.",
     "rejected_in_review": "Whoever looked at the mask rejected it.",
+    "no_prediction": "The model found nothing in the photo, or was not run on it.",
+    "no_confident_prediction": "The model was sure of nothing in the photo.",
+    "something_tagged_was_not_found": "The tags name something that the model did not find, not "
+    "even unsurely; training would take it for background.",
+    "photo_has_labels_already": "The photo is labelled in the data set to be mixed with.",
+    "not_reviewed": "Nobody has accepted or rejected the photo yet.",
+    "review_begun_but_not_accepted": "Somebody changed the photo's garments, but has not accepted "
+    "it yet.",
     # annotations dropped
+    "prediction_below_unsure_score": "The prediction's score is so low that it counts for nothing.",
+    "prediction_of_the_same_garment_again": "A better scored prediction of the same category has "
+    "half of its mask or more.",
     "malformed_row": "The row of the csv cannot be read.",
     "mask_without_photo": "There is no photo of the mask.",
     "photo_left_out": "Annotations of the photos that were left out.",
@@ -58,6 +69,14 @@ EXPLANATIONS = {
     "empty_mask_at_this_size": "The mask covers no pixel of the photo as it was shrunk.",
     "duplicate_merged": "The same mask twice in one category: one instance.",
     # put right or noticed
+    "photo_corrected_in_review": "A person accepted the photo with other garments than were "
+    "predicted.",
+    "prediction_is_unsure": "The prediction's score is too low for an instance; what it covers is "
+    "passed over in training.",
+    "prediction_of_what_the_tags_do_not_name": "The model is sure, but the photo's tags do not "
+    "name the category; what it covers is passed over in training.",
+    "prediction_contradicted_by_a_better_one": "A better scored prediction of another category has "
+    "the same pixels; what it covers beside them is passed over in training.",
     "box_of_another_instance": "The raw box has its mask's size but lies elsewhere, as with pairs "
     "of shoes. Boxes here are taken from the masks, so they are right.",
     "crowd_that_training_passes_over": "iscrowd is 1: COCO's region of a group. Neither training "

@@ -45,7 +45,8 @@ def build_dataset(
         ValueError: Something is wrong with the raw files; data_dir holds one made from other raw
             files or with other options; or another build is at work there.
     """
-    builder = _builder(builder_class, data_dir, options)
+    version = builder_class.version_of(raw_dir, options)
+    builder = _builder(builder_class, data_dir, options, version)
     final_dir = Path(builder.data_dir)
     builder.make_raw_files(raw_dir, options)
     state = builder.state(raw_dir)
@@ -56,7 +57,7 @@ def build_dataset(
             _check_state(final_dir, state)
             return final_dir, True
         if final_dir.exists():
-            builder = _builder(builder_class, data_dir / _ASIDE, options)
+            builder = _builder(builder_class, data_dir / _ASIDE, options, version)
         if options.beam_options is None:
             builder.journal_path = _journal_path(data_dir, builder, state)
         _run(builder, raw_dir, options)
@@ -68,9 +69,12 @@ def build_dataset(
 
 
 def _builder(
-    builder_class: type[PreparedDatasetBuilder], data_dir: Path, options: PrepOptions
+    builder_class: type[PreparedDatasetBuilder],
+    data_dir: Path,
+    options: PrepOptions,
+    version: str | None,
 ) -> PreparedDatasetBuilder:
-    builder = builder_class(data_dir=str(data_dir))
+    builder = builder_class(data_dir=str(data_dir), version=version)
     builder.prep_options = options
     return builder
 

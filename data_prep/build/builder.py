@@ -7,7 +7,7 @@ import abc
 import collections
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from data_prep.build import tfds_compat
 from data_prep.build.colour_attributes import with_colour_attributes
 from data_prep.build.journal import JournaledExamples
 from data_prep.build.preparation import ExampleSource, LocalExamples, Preparation, PrepOptions
-from data_prep.prepared import REPORT_NAME, build_state
+from data_prep.prepared import REPORT_NAME, TAGS_NAME, build_state
 from data_prep.readers.raw_dataset import RawDataset
 
 
@@ -33,10 +33,19 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
     prep_options = PrepOptions()
     journal_path: Path | None = None
     _preparation: Preparation | None = None
+    _photo_tags: Mapping[str, Sequence[str]] = {}
 
     @classmethod
     def make_raw_files(cls, raw_dir: Path, options: PrepOptions) -> None:
         """Comes first; only for a data set that can make its own raw files."""
+
+    @classmethod
+    def version_of(cls, raw_dir: Path, options: PrepOptions) -> str | None:
+        """The version that the raw files as they are become; None: always VERSION.
+
+        A builder that says one takes it as `version`.
+        """
+        return None
 
     @classmethod
     @abc.abstractmethod
@@ -74,6 +83,7 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
         raw_dir = Path(dl_manager.manual_dir)
         self._state = self.state(raw_dir)
         raw = self.open_described(raw_dir, self.prep_options)
+        self._photo_tags = raw.photo_tags
         labels = self.info.features["image"]["object"]["class"]["label"].feature
         labels.names = ["background", *raw.category_names]
         if self.prep_options.beam_options is None:
@@ -121,6 +131,10 @@ class PreparedDatasetBuilder(tfds_compat.Builder):
             **preparation.report(),
             **self._state,
         }
+        if self._photo_tags:
+            tags = {name: list(tags) for name, tags in sorted(self._photo_tags.items())}
+            text = json.dumps(tags, indent=1, ensure_ascii=False) + "\n"
+            (Path(self.data_dir) / TAGS_NAME).write_text(text, encoding="utf-8")
         report_path = Path(self.data_dir) / REPORT_NAME
         report_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

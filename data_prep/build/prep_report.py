@@ -128,6 +128,7 @@ class SplitReport:
     def __init__(self, category_names: tuple[str, ...]):
         self.num_examples = 0
         self._max_num_instances = 0
+        self._max_num_ignored = 0
         self._category_names = category_names
         self._sources: dict[str, _Contents] = {}
         self.category_attributes: set[tuple[int, int]] = set()  # pairs of ids that occur
@@ -137,6 +138,8 @@ class SplitReport:
         """Counts one kept example; the order matters for the digest."""
         self.num_examples += 1
         self._max_num_instances = max(self._max_num_instances, len(example.annotation_jsons))
+        num_crowds = sum(example.features["image"]["object"]["is_crowd"])
+        self._max_num_ignored = max(self._max_num_ignored, num_crowds)
         contents = self._sources.setdefault(source_name, _Contents())
         contents.num_examples += 1
         contents.category_counts += example.category_counts
@@ -151,6 +154,7 @@ class SplitReport:
         return {
             **total.as_json(self._category_names),
             "max_num_instances": self._max_num_instances,
+            "max_num_ignored": self._max_num_ignored,
             "by_source": {
                 name: contents.as_json(self._category_names)
                 for name, contents in self._sources.items()
@@ -224,7 +228,7 @@ def warnings(report: dict) -> list[str]:
     lines = []
     for source in report["sources"]:
         crowds = source["repairs"].get(CROWD_IGNORED)
-        if crowds:
+        if crowds and "prediction_is_unsure" not in source["repairs"]:
             lines.append(
                 f"warning: {source['name']}: {crowds['count']} of "
                 f"{source['annotations']['in_raw']} annotations have iscrowd: 1, which training "

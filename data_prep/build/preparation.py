@@ -136,6 +136,11 @@ class Preparation:
         fixed = {source.split for source in self._raw.sources if source.split}
         return tuple(dict.fromkeys((*self._options.split_plan.splits, *sorted(fixed))))
 
+    @property
+    def _required_splits(self) -> tuple[str, ...]:
+        required = self._raw.required_splits
+        return self._options.split_plan.splits if required is None else required
+
     def splits(self) -> dict[str, Iterator[tuple[int, dict]]]:
         """Gives (image id, feature values) of each split that is not empty.
 
@@ -150,7 +155,7 @@ class Preparation:
             first = next(generator, None)
             if first is not None:
                 generators[split] = chain([first], generator)
-            elif split in self._options.split_plan.splits:
+            elif split in self._required_splits:
                 raise ValueError(
                     f"the split '{split}' would be empty; expected at least one usable photo: "
                     "use more photos or other percentages (--val_percent, --test_percent, "

@@ -13,6 +13,12 @@ MASK_NOT_GOOD = "mask_not_good"
 UNSURE_MASK = "photo_with_an_unsure_mask"
 NO_PRODUCT_FOUND = "no_product_found"
 ALL_LEFT_OUT_ON_PURPOSE = "all_annotations_left_out_on_purpose"
+NO_PREDICTION = "no_prediction"
+NOTHING_CONFIDENT = "no_confident_prediction"
+ALREADY_LABELLED = "photo_has_labels_already"
+TAG_NOT_FOUND = "something_tagged_was_not_found"
+NOT_REVIEWED = "not_reviewed"
+REVIEW_BEGUN = "review_begun_but_not_accepted"
 PHOTO_LEFT_OUT = "photo_left_out"  # of an annotation: its photo counts instead
 ENTRY_MERGED = "entry_of_the_same_photo_merged"
 CROWD_IGNORED = "crowd_that_training_passes_over"
@@ -20,12 +26,14 @@ CROWD_AS_INSTANCE = "crowd_taken_as_an_instance"
 ON_PURPOSE = frozenset(
     {
         *(ENTRY_MERGED, REJECTED, CATEGORY_LEFT_OUT, NO_PRODUCT_FOUND, MASK_NOT_GOOD),
-        ALL_LEFT_OUT_ON_PURPOSE,
+        *(ALL_LEFT_OUT_ON_PURPOSE, NO_PREDICTION, NOTHING_CONFIDENT, ALREADY_LABELLED),
+        *(NOT_REVIEWED, REVIEW_BEGUN, TAG_NOT_FOUND),
     }
 )
 # Of annotations: those that a limit on bad ones does not count, beside what is on purpose.
 NOT_BAD = ON_PURPOSE | {
     *(PHOTO_LEFT_OUT, "duplicate_merged", "under_60_pixels", "empty_mask_at_this_size"),
+    *("prediction_below_unsure_score", "prediction_of_the_same_garment_again"),
 }
 
 
@@ -125,8 +133,12 @@ class RawDataset:
         category_names: index 0 is category id 1.
         sources: image ids are unique over all of them.
         attribute_names: by the attribute ids that instances carry.
+        photo_tags: the categories that photos without instances are said to show, by file name.
+        required_splits: those that must not be empty; None: those that the caller asks for.
     """
 
     category_names: tuple[str, ...]
     sources: Sequence[RawSource]
     attribute_names: dict[int, str] = field(default_factory=dict)
+    photo_tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    required_splits: tuple[str, ...] | None = None

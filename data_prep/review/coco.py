@@ -2,38 +2,74 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from pycocotools import mask as coco_mask
 
 from data_prep.annotations import masks
-from data_prep.annotations.polygons import polygons_from_mask
+from data_prep.annotations.polygons import joined_polygon, polygons_from_mask
 from data_prep.annotations.segmentations import SegmentationError, segment_from_raw
 from data_prep.auto_mask.store import (
     ACCEPTED,
     PENDING,
     REJECTED,
-    MaskStore,
     PhotoMasks,
     ProductMask,
 )
+from data_prep.readers.annotation_formats import refuse_other_formats
 from data_prep.readers.coco_json import CocoImage, CocoJson
 from data_prep.readers.photo_names import PhotoIndex
 from tfseg.io.atomic_files import write_whole
 from tfseg.structures.coco_values import whole_number
 
 
-def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> float | None:
+class CocoStore(Protocol):
+    """A store that writes its photos as COCO: auto_mask's MaskStore, or a GarmentStore."""
+
+    def coco(self) -> dict:
+        """The photos as a COCO json."""
+        ...
+
+
+class PhotoStore(CocoStore, Protocol):
+    """A store that takes masks over: auto_mask's MaskStore, or a garment_import of a GarmentStore.
+
+    Attributes:
+        photos: By file name.
+    """
+
+    photos: dict[str, PhotoMasks]
+
+    def usable(self) -> list[PhotoMasks]:
+        """The photos that can be read, by name."""
+        ...
+
+    def add(self, photo: PhotoMasks) -> None:
+        """Takes a photo's masks and review over."""
+        ...
+
+
+class PolygonLoss(NamedTuple):
+    """IoU of masks with the polygons they were written as."""
+
+    mean_iou: float
+    worst_iou: float
+
+
+def export_coco(store: CocoStore, path: Path, as_polygons: bool = False) -> PolygonLoss | None:
     """Writes the masks as a COCO json, whole or not at all.
 
     Args:
         store: of the photos.
         path: the json.
-        as_polygons: for tools that read no RLE, as Label Studio's converter.
+        as_polygons: for tools that read no RLE, as Label Studio's converter; one a mask, as it
+            reads the first alone.
 
     Returns:
-        The mean IoU of the polygons with the masks; None where the masks are written as they are.
+        What the polygons cost; None where the masks are written as they are.
     """
     # CVAT's reader of streams wants both.
     content = {"info": {"description": "fashion masks"}, "licenses": [], **store.coco()}
@@ -41,15 +77,17 @@ def export_coco(store: MaskStore, path: Path, as_polygons: bool = False) -> floa
     for annotation in content["annotations"] if as_polygons else []:
         rle = annotation["segmentation"]
         mask = masks.mask_from_rle(rle)
-        polygons = polygons_from_mask(mask)
+        polygons: Sequence[Sequence[float]] = polygons_from_mask(mask)
+        if len(polygons) > 1:
+            polygons = [joined_polygon(polygons)]
         drawn = masks.rle_from_polygons(polygons, *mask.shape) if polygons else None
         ious.append(float(coco_mask.iou([drawn], [rle], [False])[0, 0]) if drawn else 0.0)
         annotation["segmentation"] = polygons
     write_whole(path, json.dumps(content), "the masks")
-    return sum(ious) / len(ious) if ious else None
+    return PolygonLoss(sum(ious) / len(ious), min(ious)) if ious else None
 
 
-def import_coco(store: MaskStore, path: Path) -> Counter:
+def import_coco(store: PhotoStore, path: Path) -> Counter:
     """Takes the masks of a COCO json over, photo by photo.
 
     A photo is known by its file name, or by what tools make of it where only one photo fits
@@ -67,6 +105,7 @@ def import_coco(store: MaskStore, path: Path) -> Counter:
         ValueError: The file is no COCO json, a mask in it is damaged, or none of its photos is
             known; nothing is imported then.
     """
+    refuse_other_formats(path)
     coco = CocoJson(path)
     known = [photo.file_name for photo in store.usable()]
     unknown = [i.file_name for i in coco.images if i.file_name not in store.photos]

@@ -20,7 +20,7 @@ from data_prep.auto_mask.store import (
 )
 
 _WRITE_AFTER_S = 1.0
-_BACKGROUND, _PRODUCT = 2, 1  # cut's hints
+BACKGROUND, PRODUCT = 2, 1  # cut's hints
 
 
 class ReviewSession:
@@ -170,9 +170,9 @@ def hints_from_marks(marks: list[dict], size_hw: tuple[int, int]) -> np.ndarray:
             (left, top), (right, bottom) = points.min(0).clip(0), points.max(0).clip(0)
             outside = np.ones(size_hw, bool)
             outside[top : bottom + 1, left : right + 1] = False
-            hints[outside] = _BACKGROUND
+            hints[outside] = BACKGROUND
         else:
-            value = _PRODUCT if kind == "product" else _BACKGROUND
+            value = PRODUCT if kind == "product" else BACKGROUND
             stroke = points.astype(np.int32).reshape(-1, 1, 2)
             cv2.polylines(hints, [stroke], False, value, width)
     return hints

@@ -91,7 +91,10 @@ def build(repo_copy, *flags):
 
 
 def test_dataset_names_are_the_folders_with_a_builder():
-    expected = ("ccp", "coco", "combined", "fashionpedia", "fgvc6", "modanet", "product", "sample")
+    expected = (
+        *("ccp", "coco", "combined", "fashionpedia", "fgvc6", "modanet", "product", "pseudo"),
+        *("reviewed", "sample"),
+    )
     assert dataset_registry.dataset_names() == expected
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from data_prep.readers.review_folder import read_review
 from tests.tfseg import entry_points
 from tfseg import submission_checks
 from tfseg.inference.detector import Detector, detector_from_saved_model
@@ -18,7 +19,7 @@ from tfseg.prediction import output_files, runner
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, find_in_tree
 from tfseg.prediction.runner import PhotoPrediction, PictureChoices
-from tfseg.structures.detections import detections_from_coco_results
+from tfseg.structures.detections import detections_from_coco_results, mask_from_rle
 from tfseg.structures.thresholds import Thresholds
 
 pytestmark = pytest.mark.slow
@@ -363,6 +364,8 @@ def test_two_photos_of_one_name_are_refused_for_the_submission():
         ),
         (("--input_dir=.", "--score_threshold=0.5", "--thresholds_path=t"), "not both"),
         (("--input_dir=.", "--challenge"), "broken.jpg is not called by its image id"),
+        (("--input_dir=.", "--review_dir=r"), "give one of --output_dir and --review_dir"),
+        (("--input_dir=.", "--review_flip"), "--output_dir goes without --review_flip"),
     ],
 )
 def test_flags_that_do_not_fit_say_so(photos_dir, arguments, expected):
@@ -371,3 +374,39 @@ def test_flags_that_do_not_fit_say_so(photos_dir, arguments, expected):
     assert done.returncode == 1
     last_line = done.stderr.splitlines()[-1]
     assert last_line.startswith("error: ") and expected in last_line
+
+
+def test_the_command_predicts_for_a_review_and_goes_on(export_dir, photos_dir, tmp_path):
+    photos = shutil.copytree(photos_dir / "shop", tmp_path / "photos")
+    shutil.copy(photos_dir / "turned.jpg", photos)
+    shutil.copy(photos_dir / "broken.jpg", photos)
+    arguments = [
+        f"--saved_model={export_dir}", "--input_dir=photos", "--review_dir=photos/review",
+        "--review_threshold=0", "--review_flip",
+    ]  # fmt: skip
+    done = entry_points.run("tfseg.predict", tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "photos/review: 3 of 4 photos, 1 skipped" in done.stdout
+    first = read_review(photos / "review")
+    assert first.photos_dir == photos
+    assert first.category_names == ("bag", "belt", "boots")
+    assert set(first.settings.score_thresholds) == {"bag", "belt", "boots"}
+    assert "damaged or cut short" in first.photos["broken.jpg"].error
+    turned = first.photos["turned.jpg"]
+    assert (turned.height, turned.width) == (80, 50)
+    assert turned.instances and len(turned.dhash) == 16
+    assert 0 <= turned.flip_disagreement <= 1
+    assert all(mask_from_rle(rle).any() for rle in turned.rles())
+
+    shutil.copy(photos_dir / "grey.jpg", photos)
+    (photos / "broken.jpg").unlink()
+    lines = (photos / "review" / "predictions.jsonl").read_text().splitlines()
+    done = entry_points.run("tfseg.predict", tmp_path, *arguments)
+
+    assert done.returncode == 0, done.stderr
+    again = (photos / "review" / "predictions.jsonl").read_text().splitlines()
+    assert again[: len(lines)] == lines
+    assert [json.loads(line)["file_name"] for line in again[len(lines) :]] == ["grey.jpg"]
+    done = entry_points.run("tfseg.predict", tmp_path, *arguments, "--review_threshold=0.1")
+    assert done.returncode == 1
+    assert "score_threshold was 0.0, is 0.1" in done.stderr

@@ -6,12 +6,13 @@ import re
 import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from tests.browser import chromium_page, distance_after_jump
 from tests.tfseg import entry_points, perturbed_truth
 from tfseg.evaluation import coco_metrics
 from tfseg.evaluation.evaluation_run import EvaluationRun
-from tfseg.reporting import training_curves
+from tfseg.reporting import comparison, training_curves
 from tfseg.reporting.charts import curve_chart
 from tfseg.reporting.page import build_page
 from tfseg.reporting.pictures import encode_picture, photo_row
@@ -72,6 +73,53 @@ def test_the_page_needs_nothing_else_and_is_light(page_path):
     assert len(page) < 3e6
     assert page.count("data:image/webp;base64,") > 40
     assert page.count("data:image/jpeg;base64,") == 1 and "kind 1 0.50" in page
+
+
+def test_photos_with_more_and_fewer_found_are_told_by_category():
+    content, results = {"images": [], "annotations": [], "categories": []}, []
+    content["categories"] = [{"id": 1, "name": "bag"}, {"id": 2, "name": "belt"}]
+    mask = np.zeros((40, 40), np.uint8, order="F")
+    for image_id in (7, 8):
+        content["images"].append({"id": image_id, "width": 40, "height": 40, "file_name": "a"})
+        for place, category_id in enumerate((1, 1, 2)):
+            mask[:] = 0
+            mask[12 * place : 12 * place + 10, :10] = 1
+            rle = coco_mask.encode(mask)
+            entry = {
+                **{"image_id": image_id, "category_id": category_id, "score": 0.9},
+                **{"bbox": [0, 12 * place, 10, 10], "area": 100, "iscrowd": 0},
+                "segmentation": {"size": [40, 40], "counts": rle["counts"].decode()},
+            }
+            results.append(entry)
+            content["annotations"].append({**entry, "id": len(results)})
+
+    # The former run has not photo 7's bags, the present one not photo 8's first bag and belt.
+    before = make_run(content, results[2:])
+    now = make_run(content, results[:3] + results[4:5])
+    changes = comparison.found_by_category(before, now)
+
+    assert changes == {
+        1: comparison.FoundChange(2, 1, better=(7,), worse=(8,)),
+        2: comparison.FoundChange(0, 1, better=(), worse=(8,)),
+    }
+
+
+def test_the_compared_table_has_each_category(page_path):
+    with chromium_page(1280, 900, offline=True) as page:
+        page.goto(page_path.as_uri())
+
+        table = page.locator("#Compared table.sortable")
+        heads = table.locator("th").all_inner_texts()
+        assert heads[-4:] == [
+            "found only now",
+            "only before",
+            "photos with more found",
+            "with fewer",
+        ]
+        rows = [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
+        assert [len(row) for row in rows] == [len(heads)] * 3
+        # Before had every second detection of now: nothing was lost.
+        assert all(int(row[-4]) > 0 and row[-3] == "0" and row[-2] and not row[-1] for row in rows)
 
 
 def test_the_page_in_a_browser(page_path):

@@ -95,6 +95,8 @@ def _from_trained(model, category_names, trained, category_map) -> Transfer:
             transfer.new.append(name)
             continue
         values = _values(module, theirs[name], rows)
+        if name == "attribute_head" and module.attribute_names != theirs[name].attribute_names:
+            values = None
         if values is None:
             if name == "backbone" and type(module) is type(theirs[name]):
                 raise ValueError(

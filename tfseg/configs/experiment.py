@@ -77,6 +77,7 @@ def build_params(
     dataset_mixture.add_data_sets(params.task, list(mixed), train_split)
     if params.task.train_data.augmentation.copy_paste_probability:
         params.task.train_data.parser.max_num_instances *= 2  # a photo's own and those pasted
+        params.task.train_data.max_num_ignored *= 2
     _check_batch(params)
     schedule.set_lengths(params)
     params.runtime.num_gpus = num_gpus
@@ -141,6 +142,25 @@ def _set_facts(params: cfg.ExperimentConfig, prepared: PreparedDataset, train_sp
     # Instances beyond this number would be cut from an example without a word.
     needed = max(prepared.max_num_instances, 1)
     task.train_data.parser.max_num_instances = needed
+    task.train_data.max_num_ignored = prepared.max_num_ignored
+    if task.attribute_head.enabled:
+        _set_attributes(task, prepared)
+
+
+def _set_attributes(task: maskrcnn.FashionMaskRCNN, prepared: PreparedDataset) -> None:
+    if not prepared.attribute_names:
+        raise ValueError(
+            f"task.attribute_head.enabled: the data set {prepared.path} has no attributes; prepare "
+            "one that has (fgvc6, fashionpedia, or any with --colour_attributes)."
+        )
+    task.attribute_ids = list(prepared.attribute_names)
+    task.attribute_names = list(prepared.attribute_names.values())
+    position = {one: number for number, one in enumerate(task.attribute_ids)}
+    if prepared.category_attributes is not None:
+        task.category_attributes = [
+            "_".join(str(position[one]) for one in prepared.category_attributes.get(category, ()))
+            for category in range(1, len(task.category_names) + 1)
+        ]
 
 
 def _check_batch(params: cfg.ExperimentConfig) -> None:

@@ -11,7 +11,7 @@ from official.vision.ops import preprocess_ops
 from tfseg.configs import schedule
 
 EXPERIMENT_NAME = "maskrcnn_resnetfpn_fashion"
-MODULES = ("backbone", "decoder", "rpn_head", "detection_head", "mask_head")
+MODULES = ("backbone", "decoder", "rpn_head", "detection_head", "mask_head", "attribute_head")
 
 
 @dataclasses.dataclass
@@ -49,11 +49,42 @@ class TrainData(maskrcnn_cfg.DataConfig):
         repeat_factor_threshold: Photos with categories that fewer than this share of the photos
             have come more than once an epoch (example_order.repeat_factors); 0 for none.
         path_weights: How often the photos of each shard come (mixing); empty for all alike.
+        path_loss_weights: What the loss of the photos of each shard is multiplied by; empty for 1.
+        max_num_ignored: Ignore regions (crowds) of one photo at most; a fact of the prepared data
+            set. 0: crowds are left out, and what they cover is background.
     """
 
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
     repeat_factor_threshold: float = 0.0
     path_weights: list[float] = dataclasses.field(default_factory=list)
+    path_loss_weights: list[float] = dataclasses.field(default_factory=list)
+    max_num_ignored: int = 0
+
+
+@dataclasses.dataclass
+class AttributeHead(hyperparams.Config):
+    """How a garment looks, beside what and where it is: a branch on the box head's crops.
+
+    Attributes:
+        enabled: Whether there is one; the prepared set has to have attributes then.
+        fc_dims: Width of its hidden layer.
+        num_rois: Instances of a photo that it learns from at most, annotated ones alone.
+        box_jitter: In training each edge of a true box is shifted by up to this share of its side,
+            as predicted boxes are.
+        gradient_scale: What of its gradient goes on into pyramid and backbone; boxes and masks
+            suffer least from 0.
+        loss_weight: Of its loss in the total.
+        focal_gamma: Of the focal loss (1708.02002): most attributes are absent, most of those
+            plainly.
+    """
+
+    enabled: bool = False
+    fc_dims: int = 256
+    num_rois: int = 16
+    box_jitter: float = 0.1
+    gradient_scale: float = 0.1
+    loss_weight: float = 1.0
+    focal_gamma: float = 2.0
 
 
 @dataclasses.dataclass
@@ -62,12 +93,16 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
 
     Attributes:
         category_names: Names by category id - 1; a fact of the prepared data set.
+        attribute_head: Whether and how attributes are learnt.
+        attribute_ids, attribute_names: In the order of the head's outputs; facts of the data set,
+            empty where the head is off.
+        category_attributes: For each category id - 1 the positions of the attributes that it can
+            have, with "_" between; empty: any can have all.
         data_fingerprint: Which prepared data set; a fact of it.
         num_train_examples: Train on the first so many examples only; 0 means all.
         bfloat16_on_cpu: Let oneDNN compute convolutions and products in bfloat16 where that is
             measured to be faster (io/cpu_precision.py). Weights stay float32.
-        freeze: Modules that keep their weights: backbone, decoder, rpn_head, detection_head,
-            mask_head.
+        freeze: Modules that keep their weights, any of MODULES.
         freeze_backbone_level: The backbone's layers up to the features of this level, and their
             batch normalization's statistics, stay as they are (Detectron2's FREEZE_AT); 0: none.
         freeze_batch_norm: Use batch normalization's statistics as they are and keep its weights;
@@ -81,6 +116,10 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
 
     train_data: TrainData = dataclasses.field(default_factory=lambda: TrainData(is_training=True))
     category_names: list[str] = dataclasses.field(default_factory=list)
+    attribute_head: AttributeHead = dataclasses.field(default_factory=AttributeHead)
+    attribute_ids: list[int] = dataclasses.field(default_factory=list)
+    attribute_names: list[str] = dataclasses.field(default_factory=list)
+    category_attributes: list[str] = dataclasses.field(default_factory=list)
     data_fingerprint: str = ""
     num_train_examples: int = 0
     bfloat16_on_cpu: bool = False

@@ -192,7 +192,7 @@ def random_paste(image, masks, classes, read_other, config: Augmentation, seed: 
         scale = relative * tf.reduce_max(size) / tf.reduce_max(other_size)
         # Anywhere between flush left and flush right, whichever is larger.
         offset = (size - scale * other_size) * uniform(seed, 6, 0.0, 1.0, [2])
-        everything = tf.ones_like(other[2], tf.bool)
+        everything = tf.ones(tf.shape(other[2])[:1], tf.bool)
         return paste(image, masks, classes, other, scale, offset, everything)
 
     return tf.cond(wants_paste(config, seed), with_paste, lambda: (image, masks, classes))

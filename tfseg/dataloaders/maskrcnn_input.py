@@ -55,14 +55,25 @@ class TrainInput:
     def example_at(self, position: tf.Tensor):
         """Makes the image and labels for one position of the training, not batched."""
         seed = tf.cast(tf.stack([position, self.seed]) % (2**31 - 1), tf.int32)
-        record = photo_records.parse(self.read(self.order.example_at(position)))
+        example = self.order.example_at(position)
+        record = self._record(example)
         image, masks, classes, frame = self._photo(record, seed)
         image = tf.ensure_shape(image, [None, None, 3])
         masks = tf.ensure_shape(masks, [None, None, None])
         pixels, labels = train_targets.make_targets(
             image, masks, classes, record.source_id, self.task_config, seed, frame
         )
+        loss_weights = self.task_config.train_data.path_loss_weights
+        if loss_weights:
+            shard = tf.gather(tf.constant(self.shards), example)
+            labels["example_weight"] = tf.gather(tf.constant(loss_weights, tf.float32), shard)
         return pixels, {**labels, "position": position}
+
+    def _record(self, example: tf.Tensor) -> photo_records.Record:
+        config = self.task_config
+        attribute_ids = config.attribute_ids if config.attribute_head.enabled else ()
+        keeps_crowds = config.train_data.max_num_ignored > 0
+        return photo_records.parse(self.read(example), keeps_crowds, attribute_ids)
 
     def _photo(self, record: photo_records.Record, seed: tf.Tensor):
         """Decodes a photo, turned and with others' garments, or only what will be seen of it."""
@@ -92,8 +103,8 @@ class TrainInput:
         other = tf.random.stateless_uniform(
             [], augmentation.sub_seed(seed, 8), 0, len(self.offsets), tf.int64
         )
-        record = photo_records.parse(self.read(other))
-        record = record.select(chosen(tf.size(record.classes)))
+        record = self._record(other)
+        record = record.select(chosen(tf.shape(record.classes)[0]))
         return *photo_records.decode(record), record.classes
 
     def image_ids(self, positions) -> list[int]:

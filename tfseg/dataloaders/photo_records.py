@@ -1,11 +1,13 @@
 """The records of a prepared data set -> photos and masks, whole or no more than a view shows."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfseg.dataloaders.photo_view import Frame, View
 from tfseg.ops import mask_png
+from tfseg.ops.ignore_regions import IGNORED_CLASS
 
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 FEATURES = {
@@ -14,6 +16,7 @@ FEATURES = {
     "image/object/class/label": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
     "image/object/is_crowd": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
     "image/object/mask": tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
+    "image/object/attributes": tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
     **{
         f"image/object/bbox/{side}": tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
         for side in _SIDES
@@ -24,11 +27,12 @@ _REDUCTIONS = (1, 2, 4, 8)  # that a JPEG can be decoded at
 
 
 class Record(NamedTuple):
-    """A photo as it is stored; crowds are left out.
+    """A photo as it is stored.
 
     Attributes:
         encoded: string scalar.
-        classes: int64 [num] from 1.
+        classes: int64 [num] from 1, IGNORED_CLASS for crowds; with attributes
+            [num, 1 + num_attributes], see with_attributes.
         pngs: string [num], masks.
         boxes: float32 [num, 4] yxyx, 0..1; all of the photo where the record has none.
         source_id: int64 scalar.
@@ -48,8 +52,16 @@ class Record(NamedTuple):
         return self._replace(classes=classes, pngs=pngs, boxes=boxes)
 
 
-def parse(serialized: tf.Tensor) -> Record:
-    """Reads a tf.train.Example of a prepared data set."""
+def parse(
+    serialized: tf.Tensor, keeps_crowds: bool = False, attribute_ids: Sequence[int] = ()
+) -> Record:
+    """Reads a tf.train.Example of a prepared data set.
+
+    Args:
+        serialized: string scalar.
+        keeps_crowds: Whether crowds are there; else they are left out.
+        attribute_ids: The attributes that are wanted beside the classes; none: not they.
+    """
     parsed = tf.io.parse_single_example(serialized, FEATURES)
     classes, crowds = parsed["image/object/class/label"], parsed["image/object/is_crowd"]
     sides = [parsed[f"image/object/bbox/{side}"] for side in _SIDES]
@@ -61,11 +73,39 @@ def parse(serialized: tf.Tensor) -> Record:
         lambda: tf.tile([[0.0, 0.0, 1.0, 1.0]], [num, 1]),
     )
     source_id = tf.strings.to_number(parsed["image/source_id"], tf.int64)
-    everything = Record(
-        parsed["image/encoded"], classes, parsed["image/object/mask"], boxes, source_id
-    )
     # The key is optional, and none is a crowd without it.
-    return everything.select(tf.equal(tf.pad(crowds, [[0, num - tf.size(crowds)]]), 0))
+    single = tf.equal(tf.pad(crowds, [[0, num - tf.size(crowds)]]), 0)
+    labels = tf.where(single, classes, IGNORED_CLASS)
+    if attribute_ids:
+        labels = with_attributes(labels, parsed["image/object/attributes"], attribute_ids)
+    everything = Record(
+        parsed["image/encoded"], labels, parsed["image/object/mask"], boxes, source_id
+    )
+    return everything if keeps_crowds else everything.select(single)
+
+
+def with_attributes(
+    classes: tf.Tensor, texts: tf.Tensor, attribute_ids: Sequence[int]
+) -> tf.Tensor:
+    """Lays each instance's attributes beside its class, so that what drops one drops the other.
+
+    Args:
+        classes: int64 [num].
+        texts: string [num], ids with "_" between, "none", or "" where nobody said; may be missing
+            altogether, then nobody said of any.
+        attribute_ids: In the order of the result's columns.
+
+    Returns:
+        int64 [num, 1 + num_attributes]: the class, and for each attribute 1 where the instance has
+        it, 0 where it has not, -1 where nobody said.
+    """
+    missing = tf.size(classes) - tf.size(texts)
+    texts = tf.concat([texts, tf.fill([tf.maximum(missing, 0)], "")], 0)[: tf.size(classes)]
+    wanted = tf.constant([str(one) for one in attribute_ids])
+    said = tf.strings.split(texts, "_")
+    has = tf.reduce_any(said.to_tensor("")[:, :, tf.newaxis] == wanted, axis=1)
+    values = tf.where((texts == "")[:, tf.newaxis], -1, tf.cast(has, tf.int32))
+    return tf.concat([classes[:, tf.newaxis], tf.cast(values, tf.int64)], axis=1)
 
 
 def is_jpeg(record: Record) -> tf.Tensor:

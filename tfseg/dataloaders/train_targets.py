@@ -13,6 +13,7 @@ from official.vision.ops import anchor, preprocess_ops
 from tfseg.configs.maskrcnn import padded_size
 from tfseg.dataloaders import augmentation, photo_view
 from tfseg.ops import resampling, sampling
+from tfseg.ops.ignore_regions import IGNORED_CLASS
 
 _PIXEL_SCALE = 1 / (255 * np.float32(preprocess_ops.STDDEV_NORM))
 _PIXEL_SHIFT = np.float32(preprocess_ops.MEAN_NORM) / np.float32(preprocess_ops.STDDEV_NORM)
@@ -52,20 +53,25 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor,
     Args:
         image: uint8 [height, width, 3].
         masks: uint8 [num, height, width] of 0 and 1.
-        classes: int64 [num] from 1.
+        classes: int64 [num] from 1, IGNORED_CLASS for ignore regions; with attributes
+            [num, 1 + num_attributes], photo_records.with_attributes'.
         source_id: int64 scalar.
         task_config: configs.maskrcnn.FashionMaskRCNN.
         seed: int32 [2].
         frame: photo_view.Frame where image and masks are the parts that the view shows.
 
     Returns:
-        The network's input, float32 or bfloat16 [height, width, 3], and a dict of labels.
+        The network's input, float32 or bfloat16 [height, width, 3], and a dict of labels. Where
+        the data set has ignore regions, `ignored_boxes` (float32 [max_num_ignored, 4], -1 where
+        there are fewer) and `gt_unknown` (as gt_masks: which pixels of an instance's box may be of
+        something unsure) are among them; with attributes `gt_attributes` (int8
+        [max_num_instances, num_attributes]; 1 has it, 0 has not, -1 nobody said).
     """
     model, data = task_config.model, task_config.train_data
     parser = data.parser
     frame = frame or photo_view.whole(image)
     view = photo_view.choose_view(frame.size_hw, task_config, seed)
-    size, scale, shown = tf.cast(frame.size_hw, tf.float32), view.scale, view.shown
+    size, scale = tf.cast(frame.size_hw, tf.float32), view.scale
     origin = tf.tile(tf.cast(frame.mask_origin, tf.float32), [2])
 
     boxes = visible_boxes(masks, view.window - origin)
@@ -73,33 +79,62 @@ def make_targets(image, masks, classes, source_id, task_config, seed: tf.Tensor,
     boxes = tf.where(is_seen, boxes + origin, boxes)  # in the photo's pixels
     sides = (boxes[:, 2:] - boxes[:, :2]) * scale
     kept = tf.reduce_all(sides >= 1.0, axis=1)
-    boxes, classes = tf.boolean_mask(boxes, kept), tf.boolean_mask(classes, kept)
-    masks = tf.boolean_mask(masks, kept)
-    gt_masks = _mask_crops(masks, boxes, size, origin, parser.mask_crop_size)
-    boxes = boxes * tf.tile(scale, [2]) - tf.tile(view.offset, [2])
+    boxes, classes, masks = (tf.boolean_mask(one, kept) for one in (boxes, classes, masks))
+
+    ignored, regions = {}, None
+    if data.max_num_ignored:
+        of_regions = _class_column(classes) == IGNORED_CLASS
+        regions = _in_input(tf.boolean_mask(boxes, of_regions), view)
+        unsure = tf.reduce_any(tf.boolean_mask(masks, of_regions) > 0, axis=0)
+        boxes, classes, masks = (
+            tf.boolean_mask(one, ~of_regions) for one in (boxes, classes, masks)
+        )
+        unknown = tf.cast(unsure & (masks == 0), tf.uint8)
+        unknown = _mask_crops(unknown, boxes, frame, view, parser.mask_crop_size)
+        ignored = _ignored_labels(regions, unknown, data)
+    gt_masks = _mask_crops(masks, boxes, frame, view, parser.mask_crop_size)
+    boxes = _in_input(boxes, view)
 
     pixels = _shown_pixels(image, view, frame)
     pixels = augmentation.change_colours(pixels, data.augmentation, seed)
     pixels = _normalised(pixels, data.dtype)
-    if view.flipped is not False:
-        gt_masks = tf.where(view.flipped, tf.reverse(gt_masks, [2]), gt_masks)
-        ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
-        flipped = tf.stack([ymin, shown[1] - xmax, ymax, shown[1] - xmin], axis=1)
-        boxes = tf.where(view.flipped, flipped, boxes)
     pixels = tf.image.pad_to_bounding_box(pixels, 0, 0, *padded_size(model))
     desired = tf.constant(model.input_size[:2], tf.float32)
     labels = {
         "image_info": tf.stack([size, desired, scale, view.offset]),
         "source_id": source_id,
         "sampling_seed": augmentation.sub_seed(seed, 13),
+        **ignored,
         **_instance_labels(boxes, classes, gt_masks, parser.max_num_instances),
-        **_rpn_labels(boxes, task_config, augmentation.sub_seed(seed, 14)),
+        **_rpn_labels(boxes, task_config, augmentation.sub_seed(seed, 14), regions),
     }
     return pixels, labels
 
 
-def _mask_crops(masks, boxes, size, origin, crop_size: int) -> tf.Tensor:
-    """What masks show in boxes of the whole photo: float32 [num boxes, crop_size, crop_size]."""
+def _class_column(classes: tf.Tensor) -> tf.Tensor:
+    return classes[:, 0] if classes.shape.rank == 2 else classes
+
+
+def _in_input(boxes: tf.Tensor, view: photo_view.View) -> tf.Tensor:
+    """float32 [num, 4] yxyx in the photo's pixels -> in the input's."""
+    boxes = boxes * tf.tile(view.scale, [2]) - tf.tile(view.offset, [2])
+    if view.flipped is False:
+        return boxes
+    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
+    mirrored = tf.stack([ymin, view.shown[1] - xmax, ymax, view.shown[1] - xmin], axis=1)
+    return tf.where(view.flipped, mirrored, boxes)
+
+
+def _mask_crops(
+    masks, boxes, frame: photo_view.Frame, view: photo_view.View, crop_size: int
+) -> tf.Tensor:
+    """What masks show in boxes of the whole photo, flipped where the view is.
+
+    Returns:
+        float32 [num boxes, crop_size, crop_size].
+    """
+    size = tf.cast(frame.size_hw, tf.float32)
+    origin = tf.tile(tf.cast(frame.mask_origin, tf.float32), [2])
     # tf.image.crop_and_resize counts from the first pixel's centre to the last one's.
     inner = boxes / tf.tile(size, [2]) * tf.tile(size - 1.0, [2]) - origin
     most = tf.maximum(tf.cast(tf.shape(masks)[1:] - 1, tf.float32), 1.0)
@@ -108,8 +143,10 @@ def _mask_crops(masks, boxes, size, origin, crop_size: int) -> tf.Tensor:
         inner / tf.tile(most, [2]),
         tf.range(tf.shape(boxes)[0]),
         [crop_size, crop_size],
-    )
-    return crops[..., 0]
+    )[..., 0]
+    if view.flipped is False:
+        return crops
+    return tf.where(view.flipped, tf.reverse(crops, [2]), crops)
 
 
 def _shown_pixels(image, view: photo_view.View, frame: photo_view.Frame) -> tf.Tensor:
@@ -139,12 +176,24 @@ def _instance_labels(boxes, classes, gt_masks, max_num_instances: int) -> dict:
     def padded(tensor):
         return preprocess_ops.clip_or_pad_to_fixed_size(tensor, max_num_instances, -1)
 
+    attributes = {}
+    if classes.shape.rank == 2:
+        attributes["gt_attributes"] = tf.cast(padded(classes[:, 1:]), tf.int8)
     return {
         "gt_boxes": padded(boxes),
         "gt_outer_boxes": padded(boxes),
-        "gt_classes": padded(classes),
+        "gt_classes": padded(_class_column(classes)),
+        **attributes,
         # By far the largest label: half as much to copy, to batch and to send to a GPU.
         "gt_masks": padded(tf.cast(gt_masks, tf.float16)),
+    }
+
+
+def _ignored_labels(regions, unknown, data) -> dict:
+    padded = preprocess_ops.clip_or_pad_to_fixed_size
+    return {
+        "ignored_boxes": padded(regions, data.max_num_ignored, -1),
+        "gt_unknown": padded(unknown, data.parser.max_num_instances, 0),
     }
 
 
@@ -176,7 +225,7 @@ def _flat_anchors(
     return np.asarray(flat, np.float32), tuple(shapes)
 
 
-def _rpn_labels(boxes, task_config, seed) -> dict:
+def _rpn_labels(boxes, task_config, seed, regions) -> dict:
     model = task_config.model
     anchors, shapes = _flat_anchors(
         *(model.min_level, model.max_level, model.anchor.num_scales),
@@ -184,7 +233,7 @@ def _rpn_labels(boxes, task_config, seed) -> dict:
     )
     grids = [shape for _, shape in shapes]
     parser = task_config.train_data.parser
-    scores, moves = sampling.rpn_targets(anchors, grids, boxes, parser, seed)
+    scores, moves = sampling.rpn_targets(anchors, grids, boxes, parser, seed, regions)
     counts = [int(np.prod(shape)) for shape in grids]
     score_targets, box_targets = {}, {}
     parts = zip(shapes, tf.split(scores, counts), tf.split(moves, counts), strict=True)

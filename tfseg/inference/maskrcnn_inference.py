@@ -40,8 +40,9 @@ def find_garments(
     Returns:
         By name: boxes_yxyx float32 [num_rows, n, 4] (original-image pixels), class_ids int32
         [num_rows, n], scores float32 [num_rows, n], kept bool [num_rows, n], the kept ones first;
-        mask_probs float32 [num_kept, rows, columns], 0..1, in the order of the batch. n is the
-        largest number of kept ones, but at least 1.
+        mask_probs float32 [num_kept, rows, columns], 0..1, in the order of the batch, and where the
+        model has an attribute_head attribute_scores uint8 [num_kept, num_attributes], 0..255. n is
+        the largest number of kept ones, but at least 1.
     """
     padded_hw = images.shape[1:3]
 
@@ -71,11 +72,17 @@ def find_garments(
         "kept": tf.RaggedTensorSpec([None, most], tf.bool, ragged_rank=0),
         "mask_probs": tf.RaggedTensorSpec([None, cells, cells], tf.float32, ragged_rank=0),
     }
+    by_kept = {"mask_probs"}
+    attribute_head = getattr(model, "attribute_head", None)
+    if attribute_head is not None:
+        num = len(attribute_head.attribute_names)
+        signature["attribute_scores"] = tf.RaggedTensorSpec([None, num], tf.uint8, ragged_rank=0)
+        by_kept.add("attribute_scores")
     found = tf.map_fn(find, bounds, fn_output_signature=signature, parallel_iterations=1)
     found = {name: values.values for name, values in found.items()}
     most = tf.reduce_max(tf.reduce_sum(tf.cast(found["kept"], tf.int32), axis=1))
     return {
-        name: values if name == "mask_probs" else values[:, : tf.maximum(most, 1)]
+        name: values if name in by_kept else values[:, : tf.maximum(most, 1)]
         for name, values in found.items()
     }
 
@@ -124,13 +131,17 @@ def _find_of_one_size(
         tf.gather(values, order, batch_dims=1)
         for values in (boxes, boxes_yxyx, class_ids, scores, kept)
     )
-    return {
+    features = outputs["decoder_features"]
+    found = {
         "boxes_yxyx": boxes_yxyx,
         "class_ids": class_ids,
         "scores": scores,
         "kept": kept,
-        "mask_probs": _mask_probs(model, outputs["decoder_features"], boxes, class_ids, kept),
+        "mask_probs": _mask_probs(model, features, boxes, class_ids, kept),
     }
+    if getattr(model, "attribute_head", None) is not None:
+        found["attribute_scores"] = _attribute_scores(model, features, boxes, class_ids, kept)
+    return found
 
 
 def _original_boxes(boxes, scaled_size, image_size) -> tf.Tensor:
@@ -163,6 +174,28 @@ def _suppress(boxes_yxyx, class_ids, kept, nms_iou: float) -> tf.Tensor:
     return tf.while_loop(lambda _, is_changed: is_changed, drop_suppressed, (kept, True))[0]
 
 
+def _attribute_scores(model, features, boxes, class_ids, kept) -> tf.Tensor:
+    """Runs the attribute head on the kept detections only.
+
+    Returns:
+        uint8 [num_kept, num_attributes], probability times 255, in the order of the batch; 0 where
+        the category cannot have the attribute.
+    """
+    kept_at = tf.where(kept)
+    crops = _crops_of_kept(features, boxes, kept, kept_at, model.roi_aligner)
+    scores = tf.sigmoid(model.attribute_head(crops))
+    possible = model.attribute_head.possible(tf.gather_nd(class_ids, kept_at))
+    return tf.cast(tf.round(255.0 * tf.where(possible, scores, 0.0)), tf.uint8)
+
+
+def _crops_of_kept(features, boxes, kept, at, aligner) -> tf.Tensor:
+    """float32 [num, rows, columns, channels]: crops of the detections at [num, 2], kept ones."""
+    most = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=1))
+    boxes = boxes[:, : tf.maximum(most, 1)]  # the kept ones are the first
+    crops = roi_align.crop_features(features, boxes, **aligner.get_config())
+    return tf.gather_nd(crops, at)
+
+
 def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
     """Runs the mask head on the kept detections only.
 
@@ -171,12 +204,9 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
     """
     kept_at = tf.where(kept)
     num_kept = tf.shape(kept_at)[0]
-    most = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=1))
     # At least one: oneDNN's convolutions return a wrong shape for none (TensorFlow 2.20).
     run_at = tf.pad(kept_at, [[0, 1], [0, 0]])[: tf.maximum(num_kept, 1)]
-    boxes = boxes[:, : tf.maximum(most, 1)]  # the kept ones are the first
-    crops = roi_align.crop_features(features, boxes, **model.mask_roi_aligner.get_config())
-    crops = tf.gather_nd(crops, run_at)
+    crops = _crops_of_kept(features, boxes, kept, run_at, model.mask_roi_aligner)
     # One instance a row, because the mask head wants their number to be static.
     logits = model.mask_head([crops[:, None], tf.gather_nd(class_ids, run_at)[:, None]])
     return tf.sigmoid(tf.cast(logits[:num_kept, 0], tf.float32))

@@ -43,6 +43,8 @@ class ServingModule(tf.Module):
         mask_rle: string [batch, K], the `counts` of COCO's compressed RLE at the original image's
             full size; "" is padding.
         image_size_hw: int32 [batch, 2], original height and width, upright; 0 where not ok.
+        attribute_scores: uint8 [batch, K, num_attributes], probability times 255, where the model
+            has an attribute head; 0 is padding, or what the category cannot have.
     K is the largest num_detections of the batch, so that it can be 0. "Original" means after the
     image was turned upright by its EXIF orientation.
 
@@ -58,6 +60,7 @@ class ServingModule(tf.Module):
 
     Attributes:
         category_names: Names by class id - 1.
+        attribute_names: In the order of attribute_scores; () where there are none.
         input_size_hw: The box that an image is fitted into.
         score_thresholds: By class id - 1.
         nms_iou, num_proposals, max_pixels, max_images: As given.
@@ -101,6 +104,8 @@ class ServingModule(tf.Module):
         if model.mask_head is None:
             raise ValueError("the model has no mask head; set task.model.include_mask to true.")
         self.category_names = tuple(category_names)
+        attribute_head = getattr(model, "attribute_head", None)
+        self.attribute_names = () if attribute_head is None else attribute_head.attribute_names
         self.input_size_hw = int(input_size_hw[0]), int(input_size_hw[1])
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
         if num_proposals < 1:
@@ -240,6 +245,9 @@ def _answer_by_image(inputs, found, class_names, as_crops: bool) -> dict[str, tf
             "scores": by_image(found["scores"], 0.0),
             "image_size_hw": tf.where(ok[:, None], tf.gather(inputs.image_size_hw, inputs.row), 0),
         }
+        if "attribute_scores" in found:
+            scores = by_image(found["attribute_scores"], tf.constant(0, tf.uint8))
+            answer["attribute_scores"] = scores
         if as_crops:
             answer["mask_crops"] = by_image(found["masks"], tf.constant(0, tf.uint8))
         else:
@@ -254,6 +262,8 @@ def _with_masks(found, image_size_hw, as_crops: bool) -> dict[str, tf.Tensor]:
     """
     found = dict(found)
     kept, probs = found["kept"], found.pop("mask_probs")
+    if "attribute_scores" in found:
+        found["attribute_scores"] = _by_row(found["attribute_scores"], kept)
     if as_crops:
         masks = tf.cast(tf.round(255 * probs), tf.uint8)
         has_pixels = tf.reduce_max(probs, axis=[1, 2]) >= 0.5

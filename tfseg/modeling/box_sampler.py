@@ -13,7 +13,8 @@ class SeededBoxSampler(box_sampler.BoxSampler):
     """Draws the proposals that the heads learn from, by the seeds of the images of a batch.
 
     `seeds` (int32 [batch, 2]) is set before the model is called, in the thread that traces it:
-    under a strategy each replica is traced in a thread of its own.
+    under a strategy each replica is traced in a thread of its own. So is `ignored` (bool
+    [batch, candidates]), which candidates are not background.
     """
 
     def __init__(self, **kwargs):
@@ -24,9 +25,16 @@ class SeededBoxSampler(box_sampler.BoxSampler):
         """Sets the seeds that the next calls in this thread use."""
         self._traced.seeds = seeds
 
+    def set_ignored(self, ignored: tf.Tensor | None) -> None:
+        """Sets the candidates that the next calls in this thread do not take for background."""
+        self._traced.ignored = ignored
+
     def call(self, positive_matches, negative_matches, ignored_matches):
         """See BoxSampler.call."""
         del ignored_matches  # neither positive nor negative
+        ignored = getattr(self._traced, "ignored", None)
+        if ignored is not None:
+            negative_matches = negative_matches & ~ignored
         config = self.get_config()
         num_samples, fraction = config["num_samples"], config["foreground_fraction"]
         return tf.stack(

@@ -2,13 +2,14 @@
 
 import tensorflow as tf
 import tf_keras
-from official.vision.modeling.layers import mask_sampler, roi_sampler
 from official.vision.tasks import maskrcnn
 
 from tfseg.configs.maskrcnn import MODULES, FashionMaskRCNN, padded_size
 from tfseg.modeling import keras_compat, torch_padding
+from tfseg.modeling.attribute_head import add_attribute_head
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.modeling.box_sampler import seed_roi_samplers
+from tfseg.modeling.ignoring_samplers import IgnoringMaskSampler, IgnoringROISampler
 from tfseg.modeling.roi_generator import Float32ROIGenerator
 
 
@@ -18,6 +19,7 @@ def build_model(task_config: FashionMaskRCNN) -> tf_keras.Model:
     Its box samplers are seeded ones (box_sampler.seeded_samplers finds them).
     """
     model = _build_for_device(task_config)
+    add_attribute_head(model, task_config)
     seed_roi_samplers(model)
     if task_config.stride_in_1x1:
         torch_padding.stride_in_first_convolution(model.backbone)
@@ -45,11 +47,11 @@ def _build_for_device(task_config: FashionMaskRCNN) -> tf_keras.Model:
     model.roi_generator = Float32ROIGenerator(quick=runs_on_cpu(), **config)
     # Layers without weights, whose inputs Keras would round to a mixed precision's type.
     model.roi_sampler = [
-        roi_sampler.ROISampler(**layer.get_config(), autocast=False) for layer in model.roi_sampler
+        IgnoringROISampler(**layer.get_config(), autocast=False) for layer in model.roi_sampler
     ]
     if model.mask_sampler is not None:
         config = model.mask_sampler.get_config()
-        model.mask_sampler = mask_sampler.MaskSampler(**config, autocast=False)
+        model.mask_sampler = IgnoringMaskSampler(**config, autocast=False)
     return model
 
 
@@ -90,6 +92,7 @@ def _freeze_up_to_level(backbone: tf_keras.Model, level: int) -> None:
 
 def modules_of(model) -> dict[str, tf.Module]:
     """The parts of a Mask R-CNN, by MODULES' names."""
-    heads = (model.rpn_head, model.detection_head[0], model.mask_head)
+    attribute_head = getattr(model, "attribute_head", None)  # others' models know of none
+    heads = (model.rpn_head, model.detection_head[0], model.mask_head, attribute_head)
     parts = (model.backbone, model.decoder, *heads)
     return {name: part for name, part in zip(MODULES, parts, strict=True) if part is not None}

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfseg.ops.ignore_regions import lie_in_regions
+
 
 def balanced_sample(
     positives: tf.Tensor,
@@ -51,6 +53,7 @@ def rpn_targets(
     boxes: tf.Tensor,
     parser_config,
     seed: tf.Tensor,
+    regions: tf.Tensor | None = None,
 ):
     """Labels anchors for the region proposal network, as Model Garden's RpnAnchorLabeler does.
 
@@ -60,6 +63,8 @@ def rpn_targets(
         boxes: float32 [num_boxes, 4] yxyx, the instances' in input pixels; may be empty.
         parser_config: Its rpn_* thresholds, number of samples and share of positives.
         seed: int32 [2].
+        regions: float32 [num_regions, 4] yxyx, input pixels: anchors that lie there are no
+            negatives; None: nowhere.
 
     Returns:
         int32 [num_anchors]: 1 for a sampled positive, 0 for a sampled negative, -1 for the rest.
@@ -74,6 +79,8 @@ def rpn_targets(
     is_forced = forced < num_boxes
     positives = is_forced | (best >= parser_config.rpn_match_threshold)
     negatives = ~is_forced & (best < parser_config.rpn_unmatched_threshold)
+    if regions is not None:
+        negatives &= ~lie_in_regions(tf.constant(anchors), regions)
     num_samples = min(parser_config.rpn_batch_size_per_im, num_anchors)
     chosen, wanted = balanced_sample(
         positives, negatives, num_samples, parser_config.rpn_fg_fraction, seed

@@ -118,6 +118,12 @@ def _named_from_common_folder(paths: list[Path]) -> list[PhotoFile]:
     ]
 
 
+def common_folder(photos: Sequence[PhotoFile]) -> Path:
+    """Returns the absolute folder that the photos' names are relative to."""
+    place = _place(photos[0].path)
+    return place.parents[len(Path(photos[0].name).parts) - 1]
+
+
 def _place(path: Path) -> Path:
     """Returns the absolute path without "..", the same for every spelling of one path."""
     # Not resolve(): two links to one photo keep their names.

@@ -3,15 +3,15 @@
 import dataclasses
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import tqdm
 
 from tfseg.io.photo_files import read_photo_bytes
-from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, output_names
 from tfseg.structures.detection_files import PhotoPictures
 from tfseg.structures.detections import Detections, detections_from_outputs
@@ -36,6 +36,26 @@ class PictureChoices:
     overlays: bool
     cutouts: bool
     overlay_max_side: int
+
+
+class PhotoJournal(Protocol):
+    """Where a run's results go: journal.PredictionJournal, review_journal.ReviewJournal."""
+
+    def missing(self, photos: Iterable[PhotoFile]) -> list[PhotoFile]:
+        """Returns the photos that are to be predicted."""
+        ...
+
+    def read(self, photos: Iterable[PhotoFile]) -> Iterator[tuple[PhotoFile, Detections]]:
+        """Reads back those that have pictures."""
+        ...
+
+    def add(self, photo: PhotoFile, num_bytes: int, answer: Any, /) -> None:
+        """Appends what PhotoPrediction._finish made of a photo."""
+        ...
+
+    def add_error(self, photo: PhotoFile, reason: str) -> None:
+        """Appends a photo that failed."""
+        ...
 
 
 class PhotoPrediction:
@@ -64,7 +84,7 @@ class PhotoPrediction:
         self._choices = choices
         self._output_dir = output_dir
 
-    def run(self, photos: list[PhotoFile], journal: PredictionJournal, batch_size: int) -> None:
+    def run(self, photos: list[PhotoFile], journal: PhotoJournal, batch_size: int) -> None:
         """Predicts the photos that the journal does not have; a bad one is named and skipped.
 
         Args:
@@ -114,13 +134,13 @@ class PhotoPrediction:
 
     def _predict_batch(
         self, photos: list[PhotoFile], names: Mapping[str, str]
-    ) -> list[tuple[PhotoFile, int, Detections | str]]:
+    ) -> list[tuple[PhotoFile, int, Any]]:
         """Reads, detects and draws; other batches are under way meanwhile.
 
         Returns:
-            Each photo, its bytes, and its detections or the reason why there are none.
+            Each photo, its bytes, and what _finish made of it or the reason why there is nothing.
         """
-        answers: dict[str, tuple[int, Detections | str]] = {}
+        answers: dict[str, tuple[int, Any]] = {}
         readable = []
         for photo in photos:
             try:
@@ -140,9 +160,7 @@ class PhotoPrediction:
             answers[photo.name] = num_bytes, answer
         return [(photo, *answers[photo.name]) for photo in photos]
 
-    def _finish(
-        self, photo: PhotoFile, detections: Detections, encoded: bytes, name: str
-    ) -> Detections:
+    def _finish(self, photo: PhotoFile, detections: Detections, encoded: bytes, name: str) -> Any:
         """Cuts the detections and writes the photo's pictures.
 
         The detections are kept where the pictures cannot be made.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping
 
 from tfseg.evaluation.competition_metrics import fgvc6_image_score
@@ -47,6 +48,47 @@ def found_counts(before: EvaluationRun, now: EvaluationRun) -> tuple[int, int, i
             lost += was and not is_now
             neither += not was and not is_now
     return both, gained, lost, neither
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundChange:
+    """A category's instances that one of two runs found alone, and where.
+
+    Attributes:
+        num_gained: Found by the present run only (IoU .5, shown detections).
+        num_lost: By the former only.
+        better: Ids of the photos with more of them found, the largest gain first.
+        worse: With fewer, the largest loss first.
+    """
+
+    num_gained: int
+    num_lost: int
+    better: tuple[int, ...]
+    worse: tuple[int, ...]
+
+
+def found_by_category(before: EvaluationRun, now: EvaluationRun) -> dict[int, FoundChange]:
+    """Returns what became of each category's instances, by category id; crowds do not count."""
+    gained: dict[int, Counter[int]] = {}
+    lost: dict[int, Counter[int]] = {}
+    for old, new in zip(before.shown_images, now.shown_images, strict=True):
+        found_old, found_new = ({*image.match(0.5).tolist()} for image in (old, new))
+        for column, category_id in enumerate(new.truth_category_ids.tolist()):
+            was, is_now = column in found_old, column in found_new
+            if was == is_now or new.truth_is_crowd[column]:
+                continue
+            changed = gained if is_now else lost
+            changed.setdefault(category_id, Counter())[new.image_id] += 1
+    changes = {}
+    for category_id in gained.keys() | lost.keys():
+        more, fewer = gained.get(category_id, Counter()), lost.get(category_id, Counter())
+        changes[category_id] = FoundChange(
+            more.total(),
+            fewer.total(),
+            tuple(image_id for image_id, _ in (more - fewer).most_common()),
+            tuple(image_id for image_id, _ in (fewer - more).most_common()),
+        )
+    return changes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,6 +86,7 @@ def compared(
         category_rows=comparison.category_rows(
             before.all_metrics, now.all_metrics, _names(now), tuple(columns)
         ),
+        found_changes=comparison.found_by_category(before, now),
         better=better,
         worse=worse,
     )

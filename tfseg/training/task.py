@@ -2,15 +2,17 @@
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from official.core import task_factory
 from official.vision.tasks import maskrcnn
 
 from tfseg.checkpoint import optimizers
 from tfseg.configs.maskrcnn import FashionMaskRCNN
 from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
-from tfseg.modeling import factory
+from tfseg.modeling import factory, ignoring_samplers
 from tfseg.modeling.box_sampler import seeded_samplers
 from tfseg.modeling.depthwise_gradients import use_quick_gradients
+from tfseg.training import attribute_loss, weighted_losses
 from tfseg.training.loss_guard import LossGuard
 
 
@@ -89,10 +91,32 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
 
     def build_losses(self, outputs, labels, aux_losses=None):
         """Computes the losses; see MaskRCNNTask.build_losses."""
-        losses = super().build_losses(outputs, labels, aux_losses)
+        if "example_weight" in labels or "ignored_boxes" in labels:
+            losses = weighted_losses.build_losses(outputs, labels, self.task_config, aux_losses)
+        else:
+            losses = super().build_losses(outputs, labels, aux_losses)
+        if self._model.attribute_head is not None:
+            config = self.task_config.attribute_head
+            cost = attribute_loss.attribute_loss(
+                self._model, outputs["decoder_features"], labels, config
+            )
+            weighted = config.loss_weight * cost
+            losses = {
+                **losses,
+                "total_loss": losses["total_loss"] + weighted,
+                "attribute_loss": cost,
+                "model_loss": losses["model_loss"] + weighted,
+            }
         step = labels["position"][0] // self.task_config.train_data.global_batch_size + 1
         self.loss_guard.record(losses, step)
         return losses
+
+    def build_metrics(self, training: bool = True):
+        """Builds the metrics of the losses; see MaskRCNNTask.build_metrics."""
+        metrics = super().build_metrics(training)
+        if training and self.task_config.attribute_head.enabled:
+            metrics.append(tf_keras.metrics.Mean("attribute_loss", dtype=tf.float32))
+        return metrics
 
     def image_ids(self, step: int) -> list[int]:
         """The image ids of a step's global batch, steps counted from 1."""
@@ -112,5 +136,9 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
         gt_masks = train_targets.centre_gt_masks(labels["gt_masks"])
         for sampler in self._samplers:
             sampler.set_seeds(labels["sampling_seed"])
+        unknown = labels.get("gt_unknown")
+        if unknown is not None:
+            unknown = train_targets.centre_gt_masks(unknown)
+        ignoring_samplers.set_ignored(model, labels.get("ignored_boxes"), unknown)
         labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
         return super().train_step((images, labels), model, optimizer, metrics)

@@ -1,5 +1,6 @@
 """Clothing Co-Parsing as a raw data set: a label for every pixel -> instances."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,7 +217,33 @@ def open_raw_dataset(
     unlabelled = UnlabelledSource(
         "image-level", len(others), 0, converter, keys=_keys(others), split="unlabelled"
     )
-    return RawDataset(names, [labelled, *([unlabelled] if others else [])])
+    return RawDataset(
+        names,
+        [labelled, *([unlabelled] if others else [])],
+        photo_tags=_photo_tags(paths.tags_dir, others, rules),
+    )
+
+
+def _photo_tags(
+    tags_dir: Path | None, numbers: list[int], rules: tuple[LabelRule | None, ...]
+) -> dict[str, tuple[str, ...]]:
+    """The categories of photos without pixels, by file name; tells of those that have none."""
+    tags: dict[str, tuple[str, ...]] = {}
+    if tags_dir is None:
+        return tags
+    faults = []
+    for number in numbers:
+        try:
+            labels = read_mat(tags_dir / f"{number:04d}.mat", "tags").ravel().tolist()
+            found = [rules[label] for label in labels]
+        except (ValueError, IndexError, TypeError) as error:
+            faults.append(str(error))
+            continue
+        names = {rule.category for rule in found if rule and rule.category}
+        tags[f"{number:04d}.jpg"] = tuple(sorted(names))
+    if faults:
+        print(f"{len(faults)} photos without usable tags, e.g. {faults[0]}", file=sys.stderr)
+    return tags
 
 
 def _numbers(folder: Path, suffix: str) -> list[int]:

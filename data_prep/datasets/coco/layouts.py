@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep.readers.annotation_formats import refuse_other_formats
+
 _SPLIT = re.compile(r"(?<![a-z])(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE)
 _SPLIT_NAMES = {"valid": "val", "validation": "val"}
 _FILE_NAME = re.compile(r'"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"')
@@ -57,6 +59,7 @@ def find_parts(
     for path in jsons:
         if not path.is_file():
             raise ValueError(f"{path}: no such file; give the COCO json as --annotations.")
+        refuse_other_formats(path)
     if photos_dir is not None and not photos_dir.is_dir():
         raise ValueError(f"{photos_dir}: no such folder; give the photos' folder as --photos_dir.")
     base = raw_dir or jsons[0].parent
@@ -87,6 +90,7 @@ def _jsons(raw_dir: Path) -> list[Path]:
         instances = [path for path in found if path.name.startswith("instances")]
         if found:
             return instances or found
+    refuse_other_formats(raw_dir)
     raise ValueError(
         f"{raw_dir}: no json here, in annotations/ or in a folder of a split; give --annotations."
     )

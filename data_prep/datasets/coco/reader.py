@@ -51,7 +51,7 @@ def open_raw_dataset(
         coco = CocoJson(part.annotations, add_to_image_ids=_first_free_id(jsons))
         coco.check_image_ids()
         jsons.append(coco)
-    names_by_id = [_used_categories(coco) for coco in jsons]
+    names_by_id = [used_categories(coco) for coco in jsons]
     names = tuple(dict.fromkeys(by_id[i] for by_id in names_by_id for i in sorted(by_id)))
     category_ids = {name: index for index, name in enumerate(names, start=1)}
     has_val = any(part.split == "val" for part in parts)
@@ -87,7 +87,7 @@ def _source_name(part: Part, parts: Sequence[Part]) -> str:
     return path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
 
 
-def _used_categories(coco: CocoJson) -> dict[int, str]:
+def used_categories(coco: CocoJson) -> dict[int, str]:
     """A json's categories by id, without the group that Roboflow puts over all of them.
 
     Raises:

@@ -1,9 +1,12 @@
+import time
+
 import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from data_prep.annotations.polygons import polygons_from_mask
+from data_prep.annotations import masks
+from data_prep.annotations.polygons import joined_polygon, polygons_from_mask
 from data_prep.sample.outfit import choose_outfit
 from data_prep.sample.photo import choose_post, draw_photo
 
@@ -97,3 +100,25 @@ def test_choose_outfit_garments_go_together():
         assert len(worn & {"boots", "footwear"}) == 1
         assert ("top" in worn) != ("dress" in worn)
         assert not ("belt" in worn and "dress" in worn)
+
+
+def test_joined_polygon_covers_the_parts_and_nothing_between():
+    squares = [[x, y, x + 3, y, x + 3, y + 3, x, y + 3] for x, y in ((0, 0), (20, 1), (9, 12))]
+    joined = joined_polygon(squares)
+
+    assert joined[:2] == [0, 0]
+    drawn = masks.mask_from_rle(masks.rle_from_polygons([joined], 20, 30))
+    expected = masks.mask_from_rle(masks.rle_from_polygons(squares, 20, 30))
+    np.testing.assert_array_equal(drawn, expected)
+
+
+def test_joined_polygon_of_many_parts_is_quick():
+    mask = (np.random.default_rng(0).random((200, 200)) > 0.7).astype(np.uint8)
+    polygons = polygons_from_mask(mask)
+    assert len(polygons) > 500
+
+    start = time.process_time()
+    joined = joined_polygon(polygons)
+
+    assert time.process_time() - start < 20
+    assert len(joined) == sum(map(len, polygons)) + 4 * (len(polygons) - 1)

@@ -110,8 +110,9 @@ def test_a_builder_writes_in_that_order(built, tmp_path):
 
 @pytest.fixture
 def restored_constants(monkeypatch):
-    for name in ("MAX_MEM_BUFFER_SIZE", "BUCKETS_NUMBER"):
-        monkeypatch.setattr(shuffle, name, getattr(shuffle, name))
+    """TFDS's own; a build of another test may have changed them in this process."""
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 1000 << 20)
+    monkeypatch.setattr(shuffle, "BUCKETS_NUMBER", 1000)
 
 
 def shuffled(folder, num_mib: int) -> tuple[int, int, list[bytes]]:

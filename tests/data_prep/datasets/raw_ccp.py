@@ -27,3 +27,7 @@ class RawCcp:
     def label(self, number: int, labels: np.ndarray) -> None:
         path = self.folder / f"annotations/pixel-level/{number:04d}.mat"
         scipy.io.savemat(path, {"groundtruth": np.uint8(labels)})
+
+    def tag(self, number: int, labels: list[int]) -> None:
+        path = self.folder / f"annotations/image-level/{number:04d}.mat"
+        scipy.io.savemat(path, {"tags": np.uint8([labels])})

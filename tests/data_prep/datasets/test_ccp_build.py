@@ -103,6 +103,16 @@ def test_photos_without_labels_are_a_split_of_their_own(raw, tmp_path):
     assert [image["file_name"] for image in content["images"]] == ["0007.jpg"]
 
 
+def test_tags_lie_beside_the_set_in_its_categories(raw, tmp_path, capsys):
+    raw.add_photo(8)
+    raw.add_photo(9)
+    raw.tag(7, [0, 2, 3, 5])  # null, hair, purse, t-shirt
+    raw.tag(8, [99])
+    prepared, _, _ = build(raw, tmp_path / "prepared")
+    assert json.loads((prepared.path / "tags.json").read_text()) == {"0007.jpg": ["bag", "top"]}
+    assert "2 photos without usable tags, e.g. " in capsys.readouterr().err
+
+
 def test_own_categories_are_its_labels(raw, tmp_path):
     prepared, truth, _ = build(raw, tmp_path / "prepared", categories="own")
     assert prepared.category_names == ("bag", "purse", "shoes", "t-shirt")

@@ -150,14 +150,27 @@ def test_a_json_of_other_photos_is_refused_with_both_names(store, tmp_path):
 
 
 def test_polygons_for_tools_that_read_no_rle(tmp_path):
-    disk = np.hypot(*(np.mgrid[:80, :60] - np.array([[[40]], [[30]]]))) < 25
-    dress = ProductMask("dress", masks.rle_from_mask(disk.astype(np.uint8))["counts"].decode())
+    """One a mask, whatever its holes and parts: Label Studio's converter reads the first alone."""
+    distance = np.hypot(*(np.mgrid[:80, :60] - np.array([[[40]], [[30]]])))
+    ring = ((distance < 25) & (distance > 12)).astype(np.uint8)
+    ring[:6, :9] = 1
+    dress = ProductMask("dress", masks.rle_from_mask(ring)["counts"].decode())
     with MaskStore(tmp_path / "masks") as store:
         store.add(PhotoMasks("dress/a.jpg", 80, 60, 0.9, (dress,)))
-        iou = export_coco(store, tmp_path / "out.json", as_polygons=True)
+        loss = export_coco(store, tmp_path / "out.json", as_polygons=True)
 
     content = json.loads((tmp_path / "out.json").read_text())
     assert {"info", "licenses"} <= content.keys()
-    for annotation in content["annotations"]:
-        assert all(len(polygon) >= 6 for polygon in annotation["segmentation"])
-    assert 0.9 < iou <= 1.0
+    (annotation,) = content["annotations"]
+    (polygon,) = annotation["segmentation"]
+    drawn = masks.mask_from_rle(masks.rle_from_polygons([polygon], 80, 60))
+    iou = (drawn & ring).sum() / (drawn | ring).sum()
+    assert loss == pytest.approx((iou, iou))
+    assert 0.95 < iou <= 1.0
+
+
+def test_json_of_another_tool_names_the_command_that_converts_it(store, tmp_path):
+    path = tmp_path / "tasks.json"
+    path.write_text('[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]')
+    with pytest.raises(ValueError, match=r"tasks.json: Label Studio's json, .*data_prep.convert "):
+        import_coco(store, path)

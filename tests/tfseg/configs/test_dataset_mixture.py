@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,21 @@ def test_mixed_shards_counts_and_weights_are_added(tmp_path):
     assert data.path_weights == [1.0, 1.0, 0.5]
     assert data.num_examples == 16
     assert data.parser.max_num_instances == 9
+
+
+def test_pseudo_labels_count_for_less_in_the_loss(tmp_path):
+    first = data_set(tmp_path / "a", lengths=(4, 5))
+    pseudo = dataclasses.replace(
+        data_set(tmp_path / "b", fingerprint="b", lengths=(7,)), max_num_ignored=3
+    )
+
+    plain = build(first, dataset_mixture.Mixed(pseudo, 2.0)).task
+    weighted = build(first, dataset_mixture.Mixed(pseudo, 2.0, loss_weight=0.25)).task
+
+    assert weighted.train_data.path_loss_weights == [1.0, 1.0, 0.25]
+    assert weighted.train_data.max_num_ignored == 3
+    assert plain.train_data.path_loss_weights == []
+    assert weighted.data_fingerprint != plain.data_fingerprint
 
 
 def test_another_weight_is_another_training(tmp_path):

@@ -32,14 +32,14 @@ def task_config(input_size=(64, 64), **parser):
     )
 
 
-def targets(serialized, config, seed=(3, 4)):
+def targets(serialized, config, seed=(3, 4), keeps_crowds=False):
     import tensorflow as tf
 
     from tfseg.dataloaders import photo_records, train_targets
 
     @tf.function
     def make(serialized):
-        record = photo_records.parse(serialized)
+        record = photo_records.parse(serialized, keeps_crowds)
         return train_targets.make_targets(
             *photo_records.decode(record),
             record.classes,
@@ -228,3 +228,43 @@ def test_centre_gt_masks_moves_down_and_right():
         [0, 0, 0.25, 0.25],
         [0, 0, 0, 0],
     ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_crowds_are_regions_where_the_data_set_has_them(seed):
+    crowd = drawn_examples.example(
+        [mask(SIZE, 5, 4, 30, 20), mask(SIZE, 20, 10, 58, 39)], [2, 3], crowds=[1, 0]
+    )
+    config = task_config(aug_rand_hflip=True, mask_crop_size=29)
+    config.train_data.max_num_ignored = 2
+
+    _, labels = targets(crowd, config, seed=(seed, 1), keeps_crowds=True)
+
+    assert labels["gt_classes"].numpy().tolist() == [3, -1, -1, -1, -1]
+    (ymin, xmin, ymax, xmax), padding = labels["ignored_boxes"].numpy()
+    scale = 64 / 60
+    shown_width = round(40 * scale)
+    flipped = float(labels["gt_boxes"][0, 1]) != pytest.approx(10 * scale, abs=0.5)
+    left, right = (shown_width - 20 * scale, shown_width - 4 * scale) if flipped else (4, 20)
+    if not flipped:
+        left, right = left * scale, right * scale
+    assert (ymin, ymax) == pytest.approx((5 * scale, 30 * scale), abs=0.5)
+    assert (xmin, xmax) == pytest.approx((left, right), abs=0.5)
+    assert padding.tolist() == [-1] * 4
+    # The instance has its own pixels; of the crowd's, within its box, none is its own.
+    assert labels["gt_masks"][0].numpy()[2:-2, 2:-2].min() > 0.99
+    assert not labels["gt_unknown"].numpy()[:, 2:-2, 2:-2].any()
+
+
+def test_pixels_of_a_region_in_an_instances_box_are_unknown():
+    instance = mask(SIZE, 10, 10, 50, 20)
+    instance[40:50, 10:30] = 1
+    photo = drawn_examples.example([mask(SIZE, 10, 22, 30, 38), instance], [2, 3], crowds=[1, 0])
+    config = task_config(mask_crop_size=20)
+    config.train_data.max_num_ignored = 1
+
+    _, labels = targets(photo, config, keeps_crowds=True)
+
+    unknown = labels["gt_unknown"][0].numpy()  # of rows 10..50 and columns 10..30
+    assert unknown[1:9, 14:].min() > 0.99
+    assert unknown[11:].max() == unknown[:, :11].max() == 0

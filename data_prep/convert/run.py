@@ -1,0 +1,246 @@
+"""Reads one format, finds the photos, writes another; counts what is lost."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data_prep.annotations.segmentations import SegmentationError
+from data_prep.convert import coco, cvat_xml, label_studio, labelme, yolo_seg
+from data_prep.convert.label_set import (
+    Label,
+    LabelledPhoto,
+    LabelSet,
+    RawLabels,
+    checked_size_hw,
+    label_from_raw,
+)
+from data_prep.convert.report import ConversionReport
+from data_prep.convert.written_polygons import Losses
+from data_prep.convert.yolo_seg import photo_size_hw
+from data_prep.readers.annotation_formats import COCO, CVAT_XML, LABEL_STUDIO, LABELME, YOLO_SEG
+from data_prep.readers.photo_conversion import RawPhoto
+from data_prep.readers.photo_names import other_names
+from data_prep.readers.raw_dataset import ENTRY_MERGED, PHOTO_LEFT_OUT, Note
+
+READERS: dict[str, Callable[[Path], RawLabels]] = {
+    COCO: coco.read,
+    CVAT_XML: cvat_xml.read,
+    LABEL_STUDIO: label_studio.read,
+    LABELME: labelme.read,
+    YOLO_SEG: yolo_seg.read,
+}
+FOLDER_FORMATS = (LABELME, YOLO_SEG)
+MASKS_AS = ("source", "rle", "polygons", "one_polygon")
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """How to convert.
+
+    Attributes:
+        photos_dir: where the photos are; None: where the source's format has them.
+        masks_as: one of MASKS_AS.
+        url_prefix: Label Studio's, before each photo's name.
+        copies_photos: into the output, for the formats that are folders.
+        overwrite: replaces what is there.
+    """
+
+    photos_dir: Path | None = None
+    masks_as: str = MASKS_AS[0]
+    url_prefix: str = label_studio.LOCAL_FILES
+    copies_photos: bool = False
+    overwrite: bool = False
+
+
+def convert(
+    source: str, source_path: Path, target: str, target_path: Path, options: ConversionOptions
+) -> ConversionReport:
+    """Converts annotations; what is written is whole or not there.
+
+    Args:
+        source: a format of READERS.
+        source_path: its file or folder.
+        target: likewise.
+        target_path: its file; a folder for FOLDER_FORMATS.
+        options: how.
+
+    Raises:
+        ValueError: The source is damaged, the target there already, ...
+    """
+    if not source_path.exists():
+        raise ValueError(f"{source_path}: no such file or folder; give it as --input.")
+    if options.photos_dir is not None and not options.photos_dir.is_dir():
+        raise ValueError(f"{options.photos_dir}: no such folder; give the photos' as --photos_dir.")
+    _check_target(target, target_path, options.overwrite)
+    raw = READERS[source](source_path)
+    report = ConversionReport()
+    for note in raw.left_out:
+        report.leave_out(note)
+    photos_dir = options.photos_dir or raw.photos_dir
+    if photos_dir is not None and not photos_dir.is_dir():
+        photos_dir = None
+    # A lone file may lie in a folder of anything: that is not searched.
+    is_searched = options.photos_dir is not None or source_path.is_dir()
+    renamed = _renamed(raw, photos_dir if is_searched else None)
+    labels = _label_set(raw, renamed, photos_dir, options.photos_dir is not None, report)
+    if not labels.photos:
+        raise ValueError(
+            f"{source_path}: no photo in it can be written ({'; '.join(report.lines()) or 'none'});"
+            " expected at least one."
+        )
+    losses = Losses(joins_parts=options.masks_as == "one_polygon")
+    _write(target, target_path, labels, losses, photos_dir, options)
+    report.num_photos = len(labels.photos)
+    report.num_garments = sum(len(photo.labels) for photo in labels.photos)
+    report.polygon_ious = losses.polygon_ious
+    report.noted += losses.changed
+    return report
+
+
+def _check_target(target: str, path: Path, overwrite: bool) -> None:
+    if target in FOLDER_FORMATS:
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"{path}: a file, expected a folder to make; give another --output.")
+        if path.is_dir() and any(path.iterdir()):
+            raise ValueError(f"{path}: not empty, expected a new folder; give another --output.")
+    elif path.is_dir():
+        raise ValueError(f"{path}: a folder, expected a file to write; give another --output.")
+    elif path.exists() and not overwrite:
+        raise ValueError(f"{path}: is there already; --overwrite replaces it.")
+
+
+def _renamed(raw: RawLabels, photos_dir: Path | None) -> dict[str, str]:
+    """The photos' own names by what tools made of them."""
+    names = [photo.file_name for photo in raw.photos]
+    return other_names(photos_dir, names) if photos_dir is not None else {}
+
+
+def _label_set(
+    raw: RawLabels,
+    renamed: dict[str, str],
+    photos_dir: Path | None,
+    is_given: bool,
+    report: ConversionReport,
+) -> LabelSet:
+    """Makes the masks; photos that two entries mean are one."""
+    category_ids = {raw_id: n for n, raw_id in enumerate(sorted(raw.category_names), start=1)}
+    by_name: dict[str, LabelledPhoto] = {}
+    for raw_photo in tqdm(raw.photos, "masks", unit="photo", disable=None):
+        name = renamed.get(raw_photo.file_name, raw_photo.file_name)
+        photo_path = photos_dir / name if photos_dir is not None else None
+        if is_given and not (photo_path and photo_path.is_file()):
+            report.notice(Note("photo_not_found", raw_photo.image_id, name))
+        photo = _labelled(raw_photo, name, photo_path, category_ids, report)
+        if photo is None:
+            continue
+        first = by_name.setdefault(name, photo)
+        if first is not photo and (first.height, first.width) == (photo.height, photo.width):
+            report.notice(Note(ENTRY_MERGED, raw_photo.image_id, name))
+            by_name[name] = replace(first, labels=first.labels + photo.labels)
+        elif first is not photo:
+            detail = f"got {photo.width}x{photo.height} after {first.width}x{first.height}"
+            report.leave_out(Note("entry_of_another_size", raw_photo.image_id, name, detail))
+    category_names = tuple(raw.category_names[raw_id] for raw_id in sorted(raw.category_names))
+    return LabelSet(category_names, list(by_name.values()))
+
+
+def _labelled(
+    raw: RawPhoto,
+    name: str,
+    photo_path: Path | None,
+    category_ids: dict[int, int],
+    report: ConversionReport,
+) -> LabelledPhoto | None:
+    size_hw = raw.annotated_hw
+    if size_hw is None and photo_path is not None and photo_path.is_file():
+        size_hw = photo_size_hw(photo_path)
+    if size_hw is None:
+        detail = "neither the annotations nor a photo say it; give --photos_dir"
+        report.leave_out(Note("photo_of_unknown_size", raw.image_id, name, detail))
+        for i in raw.instances:
+            report.leave_out(Note(PHOTO_LEFT_OUT, i.record_id, name))
+        return None
+    checked_size_hw(*size_hw, name)
+    if photo_path is not None and photo_path.is_file():
+        shown_hw = photo_size_hw(photo_path)
+        if size_hw not in (shown_hw, shown_hw[::-1]):  # masks may lie on a photo not yet turned
+            detail = f"the file {shown_hw[1]}x{shown_hw[0]}, its masks {size_hw[1]}x{size_hw[0]}"
+            report.notice(Note("photo_of_another_size_than_its_masks", raw.image_id, name, detail))
+    for note in raw.dropped:
+        report.leave_out(note)
+    for note in raw.repairs:
+        report.notice(note)
+    labels: list[Label] = []
+    for instance in raw.instances:
+        category_id = category_ids.get(instance.raw_category_id)
+        if category_id is None:
+            report.leave_out(Note("unknown_category", instance.record_id, name))
+            continue
+        try:
+            labels.append(label_from_raw(instance, category_id, size_hw))
+        except SegmentationError as error:
+            report.leave_out(Note(error.reason, instance.record_id, name, error.detail))
+    return LabelledPhoto(name, *size_hw, tuple(labels))
+
+
+def _write(
+    target: str,
+    path: Path,
+    labels: LabelSet,
+    losses: Losses,
+    photos_dir: Path | None,
+    options: ConversionOptions,
+) -> None:
+    masks_as = "polygons" if losses.joins_parts else options.masks_as
+    if target == COCO:
+        coco.write(labels, path, losses, masks_as)
+    elif target == CVAT_XML:
+        cvat_xml.write(labels, path, losses, masks_as)
+    elif target == LABEL_STUDIO:
+        label_studio.write(labels, path, losses, masks_as, options.url_prefix)
+    else:
+        with _whole_folder(path) as partial:
+            if options.copies_photos:
+                _copy_photos(target, labels, photos_dir, partial)
+            if target == YOLO_SEG:
+                yolo_seg.write(labels, partial, losses)
+                return
+            # Relative to where the folder will lie: the partial one is beside it.
+            where = None if options.copies_photos else photos_dir
+            labelme.write(labels, partial, losses, masks_as, where)
+
+
+@contextlib.contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """Gives a folder beside `path` that becomes it at the end, and is gone where that fails."""
+    partial = path.with_name(f".{path.name[:40]}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if path.is_dir():
+            path.rmdir()  # it is empty
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _copy_photos(target: str, labels: LabelSet, photos_dir: Path | None, out_dir: Path) -> None:
+    if photos_dir is None:
+        raise ValueError("--copy_photos: where the photos are is not known; give --photos_dir.")
+    for photo in tqdm(labels.photos, "photos", unit="photo", disable=None):
+        from_path = photos_dir / photo.file_name
+        if not from_path.is_file():
+            raise ValueError(
+                f"{from_path}: no such photo to copy; give the folder as --photos_dir."
+            )
+        name = photo.file_name
+        to_path = out_dir / (
+            f"images/{yolo_seg.written_name(name)}" if target == YOLO_SEG else name
+        )
+        to_path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(from_path, to_path)
