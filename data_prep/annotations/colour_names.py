@@ -32,7 +32,15 @@ _PROTOTYPES = {
     ),
     "green": (
         *((40, 140, 60), (20, 80, 40), (120, 180, 80), (100, 110, 50), (70, 80, 45)),
-        *((0, 130, 115), (150, 220, 180), (30, 45, 25), (170, 190, 60), (40, 60, 55)),
+        *(
+            (0, 130, 115),
+            (150, 220, 180),
+            (30, 45, 25),
+            (170, 190, 60),
+            (40, 60, 55),
+            (150, 160, 120),
+            (125, 135, 95),
+        ),
     ),
     "blue": (
         *((40, 80, 190), (20, 30, 90), (100, 150, 210), (170, 205, 235), (60, 80, 120)),
@@ -61,6 +69,7 @@ _LIGHTNESS_WEIGHT = 0.6
 # Without a hue (chroma below): black up to a lightness, white from one on, grey between.
 _BLACK_LIGHTNESS, _WHITE_LIGHTNESS = 22.0, 74.0
 _CREAM_LIGHTNESS, _CREAM_CHROMA = 78.0, 20.0
+_PURPLE_CHROMA, _BLUE_CHROMA = 18.0, 9.0
 _DARKEST_HUE = 8.0  # lightness below which no hue is seen
 
 
@@ -70,12 +79,12 @@ def _lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def _least_chroma(lightness: np.ndarray) -> np.ndarray:
-    """Below which a colour is black, grey or white: 7 in the middle, 11 in the dark and the light.
+    """Below which it is black, grey or white: 7 in the middle, 11 in the dark, 14 in the light.
 
     Dark pixels' hue is mostly the sensor's and the sky's, and white cloth takes its surroundings'
     on.
     """
-    return np.interp(lightness, (22, 40, 70, 85), (11, 7, 8, 11))
+    return np.interp(lightness, (22, 40, 70, 85), (11, 7, 8, 14))
 
 
 @functools.cache
@@ -95,6 +104,9 @@ def _term_table() -> np.ndarray:
     lightness, a, b = lab.T
     chroma = np.hypot(a, b)
     plain = (chroma < _least_chroma(lightness)) | (lightness < _DARKEST_HUE)
+    # Greys in the shade, where the sky is all the light: violet to a camera, not to people.
+    plain |= (index == COLOUR_NAMES.index("purple")) & (chroma < _PURPLE_CHROMA)
+    plain |= (index == COLOUR_NAMES.index("blue")) & (chroma < _BLUE_CHROMA)
     # Cream, ivory: called white.
     plain |= (lightness > _CREAM_LIGHTNESS) & (chroma < _CREAM_CHROMA) & (b > abs(a))
     tone = np.where(lightness < _BLACK_LIGHTNESS, 0, np.where(lightness < _WHITE_LIGHTNESS, 2, 1))
