@@ -30,7 +30,7 @@ _MAX_PIXELS = 120_000_000
 _OPAQUE = 127  # of 255
 _MIN_SHARE = 0.01  # of the picture, opaque and transparent each
 _EXIF_ORIENTATION = 0x0112
-_VERSION = 1  # of the cut; a photo masked by another version is masked anew
+_VERSION = 2  # of the cut; a photo masked by another version is masked anew
 _PRODUCT_COLORS = ((60, 60, 255), (60, 200, 60), (255, 120, 40), (40, 200, 255))  # BGR
 
 
@@ -234,7 +234,7 @@ def read_photo(path: Path) -> np.ndarray:
 
 
 def write_overlay(photo: np.ndarray, products: list[np.ndarray], path: Path) -> None:
-    """Writes the photo with its products tinted and outlined, always as JPEG."""
+    """Writes the photo with its products tinted and outlined (dark and light), always as JPEG."""
     drawn = photo.copy()
     for index, mask in enumerate(products):
         color = _PRODUCT_COLORS[index % len(_PRODUCT_COLORS)]
@@ -243,7 +243,10 @@ def write_overlay(photo: np.ndarray, products: list[np.ndarray], path: Path) -> 
         tinted = cv2.addWeighted(drawn[box], 0.65, np.full_like(drawn[box], color), 0.35, 0)
         cv2.copyTo(tinted, mask[box], drawn[box])
         outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, outlines, -1, color, max(1, max(mask.shape) // 500))
+        thickness = max(1, max(mask.shape) // 500)
+        # Dark around light: one of the two shows on a garment and a background of any color.
+        cv2.drawContours(drawn, outlines, -1, (0, 0, 0), 3 * thickness)
+        cv2.drawContours(drawn, outlines, -1, (255, 255, 255), thickness)
     path = path.with_name(f"{path.name}.jpg")
     encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     write_whole(path, encoded.tobytes(), "an overlay")

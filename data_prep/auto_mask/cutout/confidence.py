@@ -10,6 +10,7 @@ from data_prep.auto_mask.cutout.background import Background
 from data_prep.auto_mask.cutout.cues import disk
 
 _MIN_AREA = 0.002  # of the photo
+_HANGER_HEIGHT = 0.15  # of the product, from its top
 # Each sign: from where it counts as half an agreement up to where it is a whole one, and what the
 # reviewer is told below half. The score is the product of the signs.
 _SIGNS = {
@@ -20,6 +21,7 @@ _SIGNS = {
     "steady": (0.70, 0.85, "sizes_disagree"),
     "plain_border": (0.75, 0.95, "background_not_plain"),
     "free_of_border": (0.80, 0.97, "reaches_the_photos_edge"),
+    "no_thin_parts": (0.993, 0.998, "thin_parts_such_as_a_hanger"),
 }
 
 
@@ -83,6 +85,7 @@ def judge(
         "steady": float((final & small_mask).sum() / (final | small_mask).sum()),
         "plain_border": scene.plain_share,
         "free_of_border": 1 - _border_share(final),
+        "no_thin_parts": 1 - _thin_share(final),
     }
     agreements = {name: _agreement(signs[name], *_SIGNS[name][:2]) for name in _SIGNS}
     reasons = tuple(_SIGNS[name][2] for name, value in agreements.items() if value < 0.7)
@@ -97,3 +100,11 @@ def _border_share(mask: np.ndarray) -> float:
     """The share of the photo's rim that the mask covers."""
     rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     return float(rim.mean())
+
+
+def _thin_share(mask: np.ndarray) -> float:
+    """The share of a mask that is thin (under 5 pixels) and at its top, as a hanger's wire is."""
+    body = cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disk(2)), disk(1)) & mask
+    _, top, _, height = cv2.boundingRect(mask)
+    thin = (mask - body)[: top + max(1, round(_HANGER_HEIGHT * height))]
+    return float(thin.sum() / mask.sum())

@@ -67,7 +67,8 @@ def cut(photo: np.ndarray, hints: np.ndarray | None = None) -> Cut:
     )
     region = _sharpen(medium, medium_scene, solve.resize(start, medium_wh), _at(hints, medium_wh))
     full = (solve.resize(region, (width, height)) > 0.5).astype(np.uint8)
-    full = pieces.drop_crumbs(outline.refine(photo, scene.color, pieces.drop_crumbs(full)))
+    full = outline.refine(photo, scene.color, pieces.drop_crumbs(full))
+    full = pieces.drop_cut_off(pieces.drop_crumbs(pieces.drop_runs(full)))
     if hints is not None:
         full[hints == 1], full[hints == 2] = 1, 0
     confidence = judge(full, mask, small, scene, edges)

@@ -13,6 +13,10 @@ _MAX_HOLES = 5
 _TEXTURED_HOLE = 0.01  # of the mask
 _PATTERN_AREA = 0.02  # of the mask
 _MIN_PIECE = 0.04  # of the largest one's area
+_RUN_SIDE = 640  # pixels of the longer side, where thin lines are looked for
+_RUN_RADIUS = 0.005  # of the diagonal: twice that wide is thin
+_RUN_LENGTH = 0.08  # of the diagonal; shorter ones may be straps
+_CUT_OFF = 0.5  # of the largest piece's area
 _SAME_PRODUCT = 0.012  # of the photo's diagonal: pieces nearer than that are one product
 
 
@@ -122,3 +126,55 @@ def split_products(mask: np.ndarray) -> list[np.ndarray]:
     areas = np.bincount(groups.ravel())
     areas[0] = 0
     return [(groups == group).astype(np.uint8) for group in np.argsort(-areas) if areas[group] > 0]
+
+
+def drop_runs(mask: np.ndarray) -> np.ndarray:
+    """Drops thin lines that run out of a product: a seam of the floor, a fold, a hanger's hook.
+
+    A thin part that comes back to the product, such as a strap or a handle, stays.
+
+    Args:
+        mask: uint8 [height, width] of 0 and 1.
+
+    Returns:
+        uint8 [height, width] of 0 and 1.
+    """
+    height, width = mask.shape
+    scale = min(1.0, _RUN_SIDE / max(height, width))
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(mask, size_wh, interpolation=cv2.INTER_NEAREST)
+    diagonal = float(np.hypot(*size_wh))
+    radius = max(1, round(_RUN_RADIUS * diagonal))
+    # A little wider than what was opened: corners of the product are no thin parts.
+    body = cv2.dilate(cv2.morphologyEx(small, cv2.MORPH_OPEN, disk(radius)), disk(1)) & small
+    num_labels, labels, stats, _ = cv2.connectedComponentsWithStats(small - body, connectivity=8)
+    runs = np.zeros_like(small)
+    for label in range(1, num_labels):
+        x, y, run_width, run_height, area = stats[label]
+        length = float(np.hypot(run_width, run_height))
+        if length < _RUN_LENGTH * diagonal or area > length * 2 * (radius + 1):
+            continue
+        around = np.s_[max(0, y - 2) : y + run_height + 2, max(0, x - 2) : x + run_width + 2]
+        run = (labels[around] == label).astype(np.uint8)
+        contacts = cv2.dilate(run, np.ones((3, 3), np.uint8)) & body[around]
+        if cv2.connectedComponents(contacts, connectivity=8)[0] <= 2:
+            runs[around][run > 0] = 1
+    if not runs.any():
+        return mask
+    return mask & (1 - cv2.resize(runs, (width, height), interpolation=cv2.INTER_NEAREST))
+
+
+def drop_cut_off(mask: np.ndarray) -> np.ndarray:
+    """Drops pieces at the photo's rim beside a product within it: what lies there is not shown."""
+    num_labels, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if num_labels <= 2:
+        return mask
+    height, width = mask.shape
+    x, y = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+    right, bottom = x + stats[:, cv2.CC_STAT_WIDTH], y + stats[:, cv2.CC_STAT_HEIGHT]
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    at_rim = (x <= 2) | (y <= 2) | (right >= width - 2) | (bottom >= height - 2)
+    keeps = ~(at_rim & (areas < _CUT_OFF * areas.max()))
+    keeps[0] = False
+    return keeps[labels].astype(np.uint8)
