@@ -9,7 +9,7 @@ REPO_DIR = Path(__file__).resolve().parents[1]
 ROOMS = ("data_prep", "tfseg", "serving")
 ENTRY_POINTS = {
     *("train.py", "train_stages.py", "evaluate.py", "predict.py", "export.py", "report.py"),
-    "anchors.py",
+    *("anchors.py", "data_service.py"),
     *("tune_thresholds.py", "import_weights.py", "submission_checks.py", "load_test.py"),
     *("build_tfrecords.py", "extract_photos.py"),
 }

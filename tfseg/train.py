@@ -50,6 +50,12 @@ def define_flags() -> None:
         "preview_input", None, "Write a sheet of augmented examples to this picture, and end."
     )
     flags.DEFINE_integer("num_gpus", None, "GPUs to use; all by default, 0 for the CPU.")
+    flags.DEFINE_string(
+        "data_service",
+        None,
+        "grpc://HOST:PORT of a tf.data service whose workers make the batches; see "
+        "tfseg.dataloaders.data_service.",
+    )
 
 
 def mixed_sets():
@@ -61,6 +67,20 @@ def mixed_sets():
         *dataset_mixture.open_mixed(
             FLAGS.pseudo_labels, FLAGS.pseudo_label_weight, "pseudo_labels"
         ),
+    ]
+
+
+def params_overrides() -> list[str]:
+    """--params_override, and what --data_service stands for once its dispatcher answers."""
+    if not FLAGS.data_service:
+        return FLAGS.params_override
+    from tfseg.dataloaders import remote_input
+
+    remote_input.check_reachable(FLAGS.data_service, "--data_service")
+    return [
+        *FLAGS.params_override,
+        "task.train_data.enable_tf_data_service=true",
+        f"task.train_data.tf_data_service_address={FLAGS.data_service}",
     ]
 
 
@@ -82,7 +102,7 @@ def main(argv) -> None:
         params = experiment.build_params(
             FLAGS.experiment,
             FLAGS.config_file,
-            FLAGS.params_override,
+            params_overrides(),
             prepared_set,
             FLAGS.train_split,
             num_gpus,

@@ -110,7 +110,7 @@ class ExampleOrder:
 
 
 def pipeline_positions(
-    start: int, global_batch_size: int, num_pipelines: int, pipeline: int
+    start: int, global_batch_size: int, num_pipelines: int, pipeline: int, batch: int = 0
 ) -> tf.data.Dataset:
     """The positions that one of several input pipelines reads: its rows of every global batch.
 
@@ -119,11 +119,16 @@ def pipeline_positions(
         global_batch_size: A multiple of num_pipelines.
         num_pipelines: How many share the work.
         pipeline: Which of them, from 0.
+        batch: Positions that stay together where the source is shared out; a divisor of the
+            pipeline's rows of a global batch, by default all of them.
 
     Returns:
         An endless data set of int64 scalars.
     """
     rows = global_batch_size // num_pipelines
     first = start // num_pipelines
-    counter = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
+    batch = batch or rows
+    # A range of batches at the source: tf.data service hands it out element by element.
+    batches = tf.data.Dataset.range(first // batch, np.iinfo(np.int64).max // batch)
+    counter = batches.flat_map(lambda b: tf.data.Dataset.range(b * batch, (b + 1) * batch))
     return counter.map(lambda n: n // rows * global_batch_size + pipeline * rows + n % rows)

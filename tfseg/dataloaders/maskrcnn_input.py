@@ -17,6 +17,7 @@ from tfseg.dataloaders import (
     example_order,
     photo_records,
     photo_view,
+    remote_input,
     train_targets,
 )
 
@@ -122,16 +123,22 @@ class TrainInput:
             num_pipelines: Input pipelines (workers) that share a global batch.
             pipeline: Which of them this one is.
             replicas: Replicas of this pipeline; each gets the next of its batches.
+
+        Where the config names a tf.data service, its workers make the batches: the same ones, each
+        once, in the order they become ready.
         """
         data = self.task_config.train_data
+        batch = data.global_batch_size // num_pipelines // replicas
         positions = example_order.pipeline_positions(
-            start, data.global_batch_size, num_pipelines, pipeline
+            start, data.global_batch_size, num_pipelines, pipeline, batch
         )
         examples = positions.map(
             self.example_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
-        batch = data.global_batch_size // num_pipelines // replicas
-        return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        batches = examples.batch(batch, drop_remainder=True)
+        if data.enable_tf_data_service:
+            batches = remote_input.from_service(batches, data.tf_data_service_address)
+        return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def read_categories(paths: list[str], first: int = -1) -> list[np.ndarray]:
