@@ -11,6 +11,7 @@ from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
 from tfseg.modeling import factory
 from tfseg.modeling.box_sampler import seeded_samplers
 from tfseg.modeling.depthwise_gradients import use_quick_gradients
+from tfseg.training import gradient_accumulation
 from tfseg.training.loss_guard import LossGuard
 
 
@@ -110,7 +111,27 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             for level, boxes in train_targets.anchor_boxes(self.task_config.model).items()
         }
         gt_masks = train_targets.centre_gt_masks(labels["gt_masks"])
+        labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
+        num_parts = self.task_config.gradient_accumulation_steps
+        if num_parts > 1:
+            return gradient_accumulation.train_step(
+                self, (images, labels), model, optimizer, metrics, num_parts
+            )
+        self._set_seeds(labels)
+        return super().train_step((images, labels), model, optimizer, metrics)
+
+    def forward(self, images: tf.Tensor, labels: dict, model) -> dict:
+        """The model's outputs in training, as MaskRCNNTask.train_step has them."""
+        self._set_seeds(labels)
+        wanted = ["anchor_boxes", "gt_boxes", "gt_classes"]
+        wanted += ["gt_masks"] if self.task_config.model.include_mask else []
+        return model(
+            images,
+            image_shape=labels["image_info"][:, 1, :],
+            training=True,
+            **{name: labels[name] for name in wanted},
+        )
+
+    def _set_seeds(self, labels: dict) -> None:
         for sampler in self._samplers:
             sampler.set_seeds(labels["sampling_seed"])
-        labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
-        return super().train_step((images, labels), model, optimizer, metrics)
