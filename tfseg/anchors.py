@@ -24,6 +24,9 @@ def define_flags() -> None:
     command_line.define_path("data_dir", None, "Folder with the prepared data set.", required=True)
     flags.DEFINE_string("dataset", None, "Name of the data set, where data_dir holds several.")
     flags.DEFINE_string("split", "train", "Whose boxes.")
+    flags.DEFINE_list(
+        "aspect_ratios", None, "Of the others, width over height, as 0.25,0.5,1,2; the recipe's."
+    )
     flags.DEFINE_integer("num_photos", 5000, "The first so many photos.", 1)
 
 
@@ -55,7 +58,21 @@ def main(argv: list[str]) -> None:
         truth = prepared_set.ground_truth_path(FLAGS.split)
         boxes = anchor_fit.read_boxes(truth, tuple(model.input_size[:2]), FLAGS.num_photos)
         _print_categories(boxes, own, (height, width), prepared_set.category_names)
-        _print_others(boxes, own, (height, width))
+        ratios = _ratios(FLAGS.aspect_ratios) if FLAGS.aspect_ratios else own.aspect_ratios
+        _print_others(boxes, own, ratios, (height, width))
+
+
+def _ratios(texts: list[str]) -> tuple[float, ...]:
+    try:
+        ratios = tuple(float(one) for one in texts)
+    except ValueError:
+        ratios = ()
+    if not ratios or min(ratios) <= 0:
+        raise ValueError(
+            f"--aspect_ratios={','.join(texts)}: expected numbers above 0, as 0.5,1,2 (width over "
+            "height)."
+        )
+    return ratios
 
 
 def _print_categories(boxes, own, size_hw, names) -> None:
@@ -75,17 +92,19 @@ def _print_categories(boxes, own, size_hw, names) -> None:
             print(f"{name[:13]:14}{len(of):7}{shares}{of.mean():10.2f}")
 
 
-def _print_others(boxes, own, size_hw) -> None:
+def _print_others(boxes, own, ratios, size_hw) -> None:
     import dataclasses
 
     from tfseg.dataloaders import anchor_fit
 
-    choices = {(own.anchor_size, own.num_scales), *_OTHERS}
+    others = dataclasses.replace(own, aspect_ratios=ratios)
+    choices = {dataclasses.replace(others, anchor_size=a, num_scales=n) for a, n in _OTHERS} | {own}
     rows = []
-    for size, scales in sorted(choices):
-        anchors = dataclasses.replace(own, anchor_size=size, num_scales=scales)
+    for anchors in sorted(choices, key=lambda one: (one.anchor_size, one.num_scales)):
         best = anchor_fit.best_iou(boxes, anchors, size_hw)
         rows.append(((best >= 0.5).mean(), (best >= 0.7).mean(), anchors))
+    if ratios != own.aspect_ratios:
+        print(f"\nothers have the ratios {', '.join(f'{one:g}' for one in ratios)}", end="")
     print(f"\n{'size':>5}{'scales':>8}{'IoU .5':>9}{'IoU .7':>9}{'anchors a photo':>17}")
     for at_5, at_7, anchors in rows:
         mark = "  (the recipe's)" if anchors == own else ""
@@ -100,7 +119,16 @@ def _print_others(boxes, own, size_hw) -> None:
         f"\nof at most two scales, size {fewest.anchor_size:g} with {fewest.num_scales} fits best: "
         f"--params_override=task.model.anchor.anchor_size={fewest.anchor_size:g} "
         f"--params_override=task.model.anchor.num_scales={fewest.num_scales}"
+        + _ratios_override(fewest.aspect_ratios, own.aspect_ratios)
     )
+
+
+def _ratios_override(ratios: tuple[float, ...], own: tuple[float, ...]) -> str:
+    """The flag that sets them; nothing where they are the recipe's."""
+    if ratios == own:
+        return ""
+    listed = ",".join(map(str, ratios))
+    return f" --params_override=task.model.anchor.aspect_ratios=[{listed}]"
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ def main(argv) -> None:
             flush=True,
         )
         if FLAGS.preview_input:
+            strategy.hide_gpus_unless(num_gpus)
             from official.core import task_factory
 
             from tfseg.dataloaders import input_preview

@@ -105,7 +105,8 @@ def _from_trained(model, category_names, trained, category_map) -> Transfer:
                     "task.model.backbone's, which would start at random; give the same "
                     "task.model.backbone as in its params.yaml, or leave --init_from out."
                 )
-            transfer.new.append(f"{name} (another architecture)")
+            why = _other_anchors(module, theirs[name]) if name == "rpn_head" else ""
+            transfer.new.append(f"{name} ({why or 'another architecture'})")
             continue
         for ours, value in values:
             ours.assign(value)
@@ -117,6 +118,20 @@ def _from_trained(model, category_names, trained, category_map) -> Transfer:
         else:
             transfer.new.append(name)
     return transfer
+
+
+def _other_anchors(ours, theirs) -> str:
+    """Says so where region heads differ in their anchors at a place; "" where they do not."""
+    num_ours, num_theirs = (
+        model_garden_compat.region_head_layers(head).scores.kernel.shape[-1]
+        for head in (ours, theirs)
+    )
+    if num_ours == num_theirs:
+        return ""
+    return (
+        f"ALL OF IT, at random: it has {num_ours} anchors at a place, the start's {num_theirs}; "
+        "task.model.anchor's num_scales x aspect_ratios of the start would keep what it learned"
+    )
 
 
 def _values(module, source, rows) -> list[tuple[tf.Variable, np.ndarray]] | None:

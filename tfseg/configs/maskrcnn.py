@@ -107,6 +107,9 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
             batch normalization's statistics, stay as they are (Detectron2's FREEZE_AT); 0: none.
         freeze_batch_norm: Use batch normalization's statistics as they are and keep its weights;
             what Detectron2 and torchvision do when they fine-tune.
+        gradient_accumulation_steps: Parts that a device's share of the batch goes through it in,
+            one after another, for one update (training/gradient_accumulation.py): less memory, a
+            third more time. Batch normalization that learns sees a part at a time.
         loss_limit: A larger total loss ends the training.
         symmetric_padding: Pad as PyTorch does, for weights that come from there (torch_layout).
         stride_in_1x1: Stride in a block's first convolution, as Detectron2's ResNet-50 does.
@@ -126,6 +129,7 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
     freeze: list[str] = dataclasses.field(default_factory=list)
     freeze_backbone_level: int = 0
     freeze_batch_norm: bool = False
+    gradient_accumulation_steps: int = 1
     loss_limit: float = 1000.0
     symmetric_padding: bool = False
     stride_in_1x1: bool = False

@@ -5,12 +5,30 @@ import tensorflow as tf
 from tfseg.configs.maskrcnn import AttributeHead
 
 
-def attribute_loss(model, features, labels, config: AttributeHead) -> tf.Tensor:
-    """Focal loss (1708.02002) of the attributes that somebody annotated and that are possible.
+def attribute_logits(model, features, labels, config: AttributeHead) -> tf.Tensor:
+    """Runs the attribute head of a Mask R-CNN on true boxes, shifted a little.
 
     Args:
         model: A Mask R-CNN with an attribute_head.
         features: By level, of the pyramid.
+        labels: The input's.
+        config: Of the head.
+
+    Returns:
+        float32 [batch, n, num_attributes], of the instances that attribute_loss looks at.
+    """
+    boxes, _, _ = _annotated_instances(labels, config.num_rois)
+    crops = model.roi_aligner(features, _shifted(boxes, labels["sampling_seed"][0], config))
+    logits = model.attribute_head(tf.reshape(crops, [-1, *crops.shape[2:]]))
+    return tf.reshape(logits, [-1, tf.shape(boxes)[1], logits.shape[-1]])
+
+
+def attribute_loss(head, logits, labels, config: AttributeHead) -> tf.Tensor:
+    """Focal loss (1708.02002) of the attributes that somebody annotated and that are possible.
+
+    Args:
+        head: modeling.attribute_head.AttributeHead.
+        logits: Of attribute_logits.
         labels: The input's; `gt_attributes` int8 [batch, max_num_instances, num_attributes], 1
             has it, 0 has not, -1 nobody said; `example_weight` float32 [batch], 1 where missing.
         config: Of the head.
@@ -18,13 +36,8 @@ def attribute_loss(model, features, labels, config: AttributeHead) -> tf.Tensor:
     Returns:
         float32 scalar, a mean over the instances: the sum of what each attribute's costs.
     """
-    boxes, classes, targets = _annotated_instances(labels, config.num_rois)
-    crops = model.roi_aligner(features, _shifted(boxes, labels["sampling_seed"][0], config))
-    num = tf.shape(boxes)[1]
-    logits = model.attribute_head(tf.reshape(crops, [-1, *crops.shape[2:]]))
-    logits = tf.reshape(logits, [-1, num, logits.shape[-1]])
-
-    counted = (targets >= 0) & model.attribute_head.possible(classes)
+    _, classes, targets = _annotated_instances(labels, config.num_rois)
+    counted = (targets >= 0) & head.possible(classes)
     truth = tf.cast(targets > 0, tf.float32)
     entropies = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits)
     missed = tf.abs(truth - tf.sigmoid(logits))

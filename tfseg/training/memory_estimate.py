@@ -30,8 +30,14 @@ def estimate(params, model: tf_keras.Model) -> float:
     return (
         _BASE_BYTES
         + bytes_of_weights(params, model)
-        + bytes_of_batch(params, model, params.task.train_data.global_batch_size)
+        + bytes_of_batch(params, model, photos_at_once(params, 1))
     )
+
+
+def photos_at_once(params, num_replicas: int) -> int:
+    """How many photos are in a device at a time: its share of the batch, or a part of that."""
+    batch = params.task.train_data.global_batch_size // num_replicas
+    return batch // params.task.gradient_accumulation_steps
 
 
 def bytes_of_weights(params, model: tf_keras.Model) -> float:

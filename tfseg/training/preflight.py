@@ -17,12 +17,18 @@ _GPU_BASE_BYTES = 1.5 * _GIB  # CUDA, cuDNN and its work space; not measured
 
 
 def check_batch(params, num_replicas: int) -> None:
-    """Raises ValueError where a global batch cannot be shared out evenly."""
+    """Raises ValueError where a global batch cannot be shared out evenly, or parted."""
     batch = params.task.train_data.global_batch_size
     if batch % num_replicas:
         raise ValueError(
             f"task.train_data.global_batch_size: got {batch} on {num_replicas} devices, expected a "
             f"multiple of {num_replicas}."
+        )
+    parts = params.task.gradient_accumulation_steps
+    if parts < 1 or batch // num_replicas % parts:
+        raise ValueError(
+            f"task.gradient_accumulation_steps: got {parts} for {batch // num_replicas} photos a "
+            "device, expected a divisor of them."
         )
 
 
@@ -112,16 +118,20 @@ def _memory(params, model: tf_keras.Model, num_replicas: int) -> str:
     if gpu_bytes is None:
         needed = memory_estimate.estimate(params, model)
         return f"memory about {needed / _GIB:.1f} of {psutil.virtual_memory().total / _GIB:.0f} GiB"
-    batch = params.task.train_data.global_batch_size // num_replicas
+    at_once = memory_estimate.photos_at_once(params, num_replicas)
     fixed = memory_estimate.bytes_of_weights(params, model) + _GPU_BASE_BYTES
     a_photo = memory_estimate.bytes_of_batch(params, model, 1)
     most = max(0, int((gpu_bytes - fixed) // a_photo))
     told = (
-        f"memory about {(fixed + batch * a_photo) / _GIB:.1f} of {gpu_bytes / _GIB:.0f} GiB a GPU"
+        f"memory about {(fixed + at_once * a_photo) / _GIB:.1f} of {gpu_bytes / _GIB:.0f} GiB a GPU"
     )
-    if batch <= most:
+    if at_once <= most:
         return told
-    return (
-        f"{told}, WHICH IS TOO MUCH: about {most} photos a GPU fit; lower "
-        f"task.train_data.global_batch_size to {most * num_replicas}, and the learning rate with it"
-    )
+    told += f", WHICH IS TOO MUCH: about {most} photos a GPU fit; lower "
+    told += f"task.train_data.global_batch_size to {most * num_replicas}, and the learning rate "
+    share = params.task.train_data.global_batch_size // num_replicas
+    parts = [number for number in range(2, share + 1) if share % number == 0]
+    enough = [number for number in parts if share // number <= most]
+    if not enough:
+        return f"{told}with it"
+    return f"{told}with it, or set task.gradient_accumulation_steps={enough[0]} for the same update"

@@ -28,6 +28,19 @@ def count_gpus(wanted: int | None = None) -> int:
     return num_gpus if wanted is None else wanted
 
 
+def hide_gpus_unless(num_gpus: int) -> None:
+    """Hides the GPUs where none is wanted, or TensorFlow and the model would take them.
+
+    Args:
+        num_gpus: Of count_gpus.
+
+    Raises:
+        RuntimeError: TensorFlow has begun to use its devices.
+    """
+    if not num_gpus:
+        tf.config.set_visible_devices([], "GPU")
+
+
 def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
     """Chooses the distribution strategy.
 
@@ -38,8 +51,7 @@ def make_strategy(num_gpus: int) -> tf.distribute.Strategy:
         MultiWorkerMirroredStrategy where TF_CONFIG names a cluster, MirroredStrategy for two GPUs
         or more, OneDeviceStrategy otherwise.
     """
-    if not num_gpus:
-        tf.config.set_visible_devices([], "GPU")  # or the model would take its GPU branch
+    hide_gpus_unless(num_gpus)
     if json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster"):
         return tf.distribute.MultiWorkerMirroredStrategy()
     if not num_gpus:

@@ -12,7 +12,7 @@ from tfseg.dataloaders import example_order, maskrcnn_input, train_targets
 from tfseg.modeling import factory, ignoring_samplers
 from tfseg.modeling.box_sampler import seeded_samplers
 from tfseg.modeling.depthwise_gradients import use_quick_gradients
-from tfseg.training import attribute_loss, weighted_losses
+from tfseg.training import attribute_loss, gradient_accumulation, weighted_losses
 from tfseg.training.loss_guard import LossGuard
 
 
@@ -97,9 +97,11 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             losses = super().build_losses(outputs, labels, aux_losses)
         if self._model.attribute_head is not None:
             config = self.task_config.attribute_head
-            cost = attribute_loss.attribute_loss(
-                self._model, outputs["decoder_features"], labels, config
-            )
+            logits = outputs.get("attribute_outputs")
+            if logits is None:
+                features = outputs["decoder_features"]
+                logits = attribute_loss.attribute_logits(self._model, features, labels, config)
+            cost = attribute_loss.attribute_loss(self._model.attribute_head, logits, labels, config)
             weighted = config.loss_weight * cost
             losses = {
                 **losses,
@@ -134,11 +136,36 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             for level, boxes in train_targets.anchor_boxes(self.task_config.model).items()
         }
         gt_masks = train_targets.centre_gt_masks(labels["gt_masks"])
+        labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
+        num_parts = self.task_config.gradient_accumulation_steps
+        if num_parts > 1:
+            return gradient_accumulation.train_step(
+                self, (images, labels), model, optimizer, metrics, num_parts
+            )
+        self._prepare_samplers(labels, model)
+        return super().train_step((images, labels), model, optimizer, metrics)
+
+    def forward(self, images: tf.Tensor, labels: dict, model) -> dict:
+        """The model's outputs in training, as MaskRCNNTask.train_step has them."""
+        self._prepare_samplers(labels, model)
+        wanted = ["anchor_boxes", "gt_boxes", "gt_classes"]
+        wanted += ["gt_masks"] if self.task_config.model.include_mask else []
+        outputs = model(
+            images,
+            image_shape=labels["image_info"][:, 1, :],
+            training=True,
+            **{name: labels[name] for name in wanted},
+        )
+        if model.attribute_head is None:
+            return outputs
+        features, config = outputs["decoder_features"], self.task_config.attribute_head
+        logits = attribute_loss.attribute_logits(model, features, labels, config)
+        return {**outputs, "attribute_outputs": logits}
+
+    def _prepare_samplers(self, labels: dict, model) -> None:
         for sampler in self._samplers:
             sampler.set_seeds(labels["sampling_seed"])
         unknown = labels.get("gt_unknown")
         if unknown is not None:
             unknown = train_targets.centre_gt_masks(unknown)
         ignoring_samplers.set_ignored(model, labels.get("ignored_boxes"), unknown)
-        labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
-        return super().train_step((images, labels), model, optimizer, metrics)

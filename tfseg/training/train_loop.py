@@ -230,7 +230,7 @@ def _explained(error: Exception, params, model_dir: str) -> Exception:
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return ValueError(
             f"out of memory ({text}); lower task.train_data.global_batch_size, and the learning "
-            "rate with it."
+            "rate with it, or raise task.gradient_accumulation_steps."
         )
     if os.environ.get("TF_CONFIG"):
         return ValueError(

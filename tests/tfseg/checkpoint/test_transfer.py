@@ -78,6 +78,16 @@ def test_a_box_layer_of_all_classes_is_taken_over_as_it_is():
     assert bias.tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
+def test_a_region_head_of_other_anchors_starts_anew_and_loudly(trained_dir):
+    from tfseg.checkpoint.transfer import initialise
+
+    _, model = make_model(("bag",), "task.model.anchor.num_scales=2")
+    transfer = initialise(model, ("bag",), str(trained_dir[0]), {})
+
+    [told] = [item for item in transfer.new if item.startswith("rpn_head")]
+    assert "ALL OF IT, at random: it has 6 anchors at a place, the start's 3" in told
+
+
 def test_a_module_of_another_architecture_starts_anew(trained_dir):
     from tfseg.checkpoint.transfer import initialise
 

@@ -80,3 +80,30 @@ def test_the_command_names_the_best(tmp_path):
     assert re.search(r"input 384 x 256; anchors of size 4, 1 within a factor of two", done.stdout)
     assert re.search(r"4 +1 +\d+% +\d+% +[\d,]+  \(the recipe's\)", done.stdout)
     assert re.search(r"fits best: --params_override=task.model.anchor.anchor_size=\d", done.stdout)
+    assert "aspect_ratios" not in done.stdout
+
+
+def test_other_aspect_ratios_can_be_tried(tmp_path):
+    many_photos(20).write(tmp_path / "raw")
+    build(tmp_path / "raw", tmp_path / "prepared")
+    command = ["--config=street_r18_384", "--data_dir=prepared"]
+
+    done = run("tfseg.anchors", tmp_path, *command, "--aspect_ratios=0.25,0.5,1,2,4")
+
+    assert done.returncode == 0, done.stderr
+    assert "others have the ratios 0.25, 0.5, 1, 2, 4" in done.stdout
+    found = re.findall(r"^ +4 +1 +\d+% +\d+% +([\d,]+)( .*recipe's.*)?$", done.stdout, re.M)
+    count = {bool(mark): int(number.replace(",", "")) for number, mark in found}
+    assert 3 * count[False] == 5 * count[True]
+    assert "task.model.anchor.aspect_ratios=[0.25,0.5,1.0,2.0,4.0]" in done.stdout
+
+
+def test_aspect_ratios_that_are_none_are_refused(tmp_path):
+    many_photos(20).write(tmp_path / "raw")
+    build(tmp_path / "raw", tmp_path / "prepared")
+    command = ["--config=street_r18_384", "--data_dir=prepared"]
+
+    done = run("tfseg.anchors", tmp_path, *command, "--aspect_ratios=1,wide")
+
+    assert done.returncode == 1
+    assert "--aspect_ratios=1,wide: expected numbers above 0" in done.stderr

@@ -61,7 +61,7 @@ def test_what_nobody_said_and_what_cannot_be_costs_nothing():
 
     from tfseg.configs.maskrcnn import AttributeHead as Config
     from tfseg.modeling.attribute_head import AttributeHead
-    from tfseg.training.attribute_loss import attribute_loss
+    from tfseg.training.attribute_loss import attribute_logits, attribute_loss
 
     head = AttributeHead(["a", "b"], ["0", "0_1"], fc_dims=4)
     crops = tf.random.stateless_normal([1, 3, 2, 2, 5], [1, 2])
@@ -76,7 +76,9 @@ def test_what_nobody_said_and_what_cannot_be_costs_nothing():
             "gt_attributes": tf.constant([attributes], tf.int8),
             "sampling_seed": tf.constant([[3, 4]]),
         }
-        return float(attribute_loss(model, None, labels, Config(focal_gamma=0.0)))
+        config = Config(focal_gamma=0.0)
+        logits = attribute_logits(model, None, labels, config)
+        return float(attribute_loss(head, logits, labels, config))
 
     absent, present = -np.log(0.95), -np.log(0.05)
     assert cost([[-1, -1]] * 3, [1, 2, 2]) == 0

@@ -96,7 +96,12 @@ def test_what_a_gpu_has_is_what_counts_where_there_is_one(tmp_path, monkeypatch)
     assert "of 16 GiB a GPU" in said and "TOO MUCH" not in said
     params, model = built(R50, [*FLOAT32, "task.train_data.global_batch_size=64"])
     said = preflight.describe(params, str(tmp_path), model, 2)
-    assert re.search(r"TOO MUCH: about (\d+) photos a GPU fit; lower .*batch_size to \d+", said)
+    found = re.search(r"TOO MUCH: about (\d+) photos a GPU fit; lower .*batch_size to \d+", said)
+    parts = int(re.search(r"set task.gradient_accumulation_steps=(\d+)", said)[1])
+    assert 32 // parts <= int(found[1]) < 2 * 32 // parts
+    in_parts = f"task.gradient_accumulation_steps={parts}"
+    params, model = built(R50, [*FLOAT32, "task.train_data.global_batch_size=64", in_parts])
+    assert "TOO MUCH" not in preflight.describe(params, str(tmp_path), model, 2)
 
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None: [])  # --num_gpus=0
     assert "a GPU" not in preflight.describe(params, str(tmp_path), model, 1)

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 
+import numpy as np
 import orbit
 import pytest
 import tensorflow as tf
@@ -133,3 +134,19 @@ def test_a_manager_without_a_checkpoint_initialises(tmp_path):
 
     assert manager.restore_or_initialize() is None
     assert initialised == [True]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_comes_after_is_computed_again_and_no_sooner(compiled):
+    @tf.function(jit_compile=compiled)
+    def twice(value):
+        first = tf.sin(value)
+        return first + tf.sin(tensorflow_compat.after(value, [first]))
+
+    np.testing.assert_allclose(twice(tf.constant([0.5])), [2 * np.sin(0.5)], rtol=1e-6)
+    if compiled:  # what the compiler is given; that for the CPU drops barriers, a GPU's does not
+        hlo = twice.experimental_get_compiler_ir(tf.constant([0.5]))("hlo")
+        assert "opt-barrier" in hlo and hlo.count(" sine(") == 2
+    else:
+        operations = twice.get_concrete_function(tf.constant([0.5])).graph.get_operations()
+        assert any(one.control_inputs for one in operations if one.type == "Identity")

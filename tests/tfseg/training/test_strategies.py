@@ -72,6 +72,26 @@ def test_two_devices_learn_what_one_learns_from_the_same_batches(
     assert distance < 1e-3 * update
 
 
+FROZEN = ["task.freeze_batch_norm=true", "task.train_data.global_batch_size=4"]
+IN_TWO_PARTS = [*FROZEN, "task.gradient_accumulation_steps=2"]
+
+
+def size(one, other):
+    """The length of the difference of what is trained."""
+    trained = [name for name in other if "/moving_" not in name]
+    return np.sqrt(sum(np.square(np.float64(one[n]) - other[n]).sum() for n in trained))
+
+
+def test_a_batch_in_parts_gives_the_update_of_the_whole(prepared, untrained, tmp_path):
+    finish(start(prepared, tmp_path / "whole", STEPS, FROZEN))
+    finish(start(prepared, tmp_path / "parts", STEPS, IN_TWO_PARTS))
+
+    whole, parts = (model_weights(tmp_path / name) for name in ("whole", "parts"))
+    update = size(whole, untrained)
+    assert update > 0.01
+    assert size(whole, parts) < 1e-3 * update
+
+
 def test_averaged_weights_below_a_loss_scale_on_two_devices(prepared, tmp_path):
     from tfseg.checkpoint.trained_model import load_trained
 
