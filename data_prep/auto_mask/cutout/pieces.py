@@ -157,7 +157,7 @@ def drop_runs(mask: np.ndarray) -> np.ndarray:
             continue
         around = np.s_[max(0, y - 2) : y + run_height + 2, max(0, x - 2) : x + run_width + 2]
         run = (labels[around] == label).astype(np.uint8)
-        contacts = cv2.dilate(run, np.ones((3, 3), np.uint8)) & body[around]
+        contacts = cv2.min(cv2.dilate(run, np.ones((3, 3), np.uint8)), body[around])
         if cv2.connectedComponents(contacts, connectivity=8)[0] <= 2:
             runs[around][run > 0] = 1
     if not runs.any():
