@@ -146,7 +146,8 @@ def drop_runs(mask: np.ndarray) -> np.ndarray:
     diagonal = float(np.hypot(*size_wh))
     radius = max(1, round(_RUN_RADIUS * diagonal))
     # A little wider than what was opened: corners of the product are no thin parts.
-    body = cv2.dilate(cv2.morphologyEx(small, cv2.MORPH_OPEN, disk(radius)), disk(1)) & small
+    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disk(radius))
+    body = cv2.min(cv2.dilate(opened, disk(1)), small)
     num_labels, labels, stats, _ = cv2.connectedComponentsWithStats(small - body, connectivity=8)
     runs = np.zeros_like(small)
     for label in range(1, num_labels):
@@ -156,12 +157,13 @@ def drop_runs(mask: np.ndarray) -> np.ndarray:
             continue
         around = np.s_[max(0, y - 2) : y + run_height + 2, max(0, x - 2) : x + run_width + 2]
         run = (labels[around] == label).astype(np.uint8)
-        contacts = cv2.dilate(run, np.ones((3, 3), np.uint8)) & body[around]
+        contacts = cv2.min(cv2.dilate(run, np.ones((3, 3), np.uint8)), body[around])
         if cv2.connectedComponents(contacts, connectivity=8)[0] <= 2:
             runs[around][run > 0] = 1
     if not runs.any():
         return mask
-    return mask & (1 - cv2.resize(runs, (width, height), interpolation=cv2.INTER_NEAREST))
+    dropped = cv2.resize(runs, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.where(dropped > 0, 0, mask).astype(np.uint8)
 
 
 def drop_cut_off(mask: np.ndarray) -> np.ndarray:
