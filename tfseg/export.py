@@ -179,6 +179,7 @@ def _export_trained():
         num_proposals=FLAGS.num_proposals,
         max_images=FLAGS.max_images,
         size_step=FLAGS.size_step,
+        attribute_thresholds=tuned.of_attributes(trained.params.task.attribute_names),
     )
     tuned_for = f"{tuned.metric} on {tuned.split}" if tuned.metric else "set by hand"
     card = model_card.model_card(trained, module, metrics, tuned_for)

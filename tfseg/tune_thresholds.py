@@ -69,7 +69,7 @@ def tune(run, metric: str, min_instances: int, split: str = ""):
     names = {
         category_id: category["name"] for category_id, category in run.ground_truth.cats.items()
     }
-    return Thresholds(
+    tuned = Thresholds(
         {names[category_id]: value for category_id, value in found.by_category.items()},
         found.default,
         nms_iou,
@@ -86,6 +86,19 @@ def tune(run, metric: str, min_instances: int, split: str = ""):
             ),
         },
     )
+    return dataclasses.replace(tuned, attribute_thresholds=_of_attributes(run, tuned))
+
+
+def _of_attributes(run, tuned) -> dict[str, float]:
+    """The attributes' thresholds of the best F1, by name, on what the tuned ones show."""
+    from tfseg.evaluation import attribute_metrics, image_attributes
+
+    found = dataclasses.replace(run, thresholds=tuned).found_attributes
+    if found is None:
+        return {}
+    names = image_attributes.attribute_names(run.ground_truth)
+    best = attribute_metrics.best_f1_thresholds(found, list(names))
+    return {names[number]: value for number, value in best.items()}
 
 
 def main(argv) -> None:
@@ -104,6 +117,8 @@ def main(argv) -> None:
         for name in run.category_names:
             print(f"{tuned.of_category(name):6.2f}  {name}")
         print(f"{tuned.default_score_threshold:6.2f}  categories not named")
+        if tuned.attribute_thresholds:
+            print(f"{len(tuned.attribute_thresholds)} attributes have thresholds of their own")
         is_built_in = run.built_in_nms_iou is not None
         why = ", built into the export: no other could be tried" if is_built_in else ""
         print(f"second NMS: {'none' if tuned.nms_iou is None else tuned.nms_iou}{why}")

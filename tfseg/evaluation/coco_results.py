@@ -7,12 +7,13 @@ as in Fashionpedia's results, or attribute_scores may be there too.
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from tfseg.evaluation.image_attributes import attribute_names
 from tfseg.evaluation.instance_matching import rle_from_segmentation
 from tfseg.io.atomic_files import write_whole
 from tfseg.structures.coco_values import read_json, whole_number
@@ -46,9 +47,10 @@ def read_results(path: str | Path, ground_truth) -> list[dict]:
             "for a detection (image_id, category_id, bbox, score, segmentation)."
         )
     results = []
+    ids = {name: number for number, name in attribute_names(ground_truth).items()}
     for index, entry in enumerate(content):
         try:
-            results.append(_checked(entry, ground_truth))
+            results.append(_checked(_with_ids_of_names(entry, ids), ground_truth))
         except Exception as error:  # pycocotools raises bare ones
             reason = f"no {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
             raise ValueError(
@@ -112,6 +114,17 @@ def _checked(entry: dict, ground_truth) -> dict:
     else:
         raise ValueError("has neither bbox nor segmentation")
     return {**checked, **_checked_attributes(entry)}
+
+
+def _with_ids_of_names(entry: dict, attribute_ids: Mapping[str, int]) -> dict:
+    """tfseg.predict's `attributes`, a list of {"name", "score"}, as `attribute_ids`.
+
+    Names that the ground truth does not list are none of its attributes.
+    """
+    if "attributes" not in entry or "attribute_ids" in entry:
+        return entry
+    said = [attribute_ids.get(one["name"]) for one in entry["attributes"]]
+    return {**entry, "attribute_ids": sorted(one for one in said if one is not None)}
 
 
 def _checked_attributes(entry: dict) -> dict:

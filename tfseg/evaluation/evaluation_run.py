@@ -244,4 +244,9 @@ def judge_model(
         shown,
         detector.step,
         detector.built_in_nms_iou,
+        {
+            number: shown.attribute_thresholds[name]
+            for number, name in image_attributes.attribute_names(ground_truth).items()
+            if name in shown.attribute_thresholds
+        },
     )

@@ -82,6 +82,7 @@ class ServingModule(tf.Module):
         num_proposals: int = DEFAULT_NUM_PROPOSALS,
         max_images: int = DEFAULT_MAX_IMAGES,
         size_step: int = 0,
+        attribute_thresholds: Sequence[float] = (),
     ):
         """Wraps a model; its weights are used as they are at each call.
 
@@ -100,6 +101,8 @@ class ServingModule(tf.Module):
                 lower.
             max_images: A call with more fails with INVALID_ARGUMENT before one is looked at.
             size_step: As preprocessing.input_layout's.
+            attribute_thresholds: From which score on a garment is said to have an attribute, one
+                for each; 0.5 unless given.
 
         Raises:
             ValueError: The model has no mask head, or a value is out of range.
@@ -110,6 +113,8 @@ class ServingModule(tf.Module):
         self.category_names = tuple(category_names)
         attribute_head = getattr(model, "attribute_head", None)
         self.attribute_names = () if attribute_head is None else attribute_head.attribute_names
+        default = [_ATTRIBUTE_THRESHOLD] * len(self.attribute_names)
+        said_from = [*(attribute_thresholds or default)]
         self.input_size_hw = int(input_size_hw[0]), int(input_size_hw[1])
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
         if num_proposals < 1:
@@ -140,7 +145,8 @@ class ServingModule(tf.Module):
                 inputs.image_size_hw,
                 thresholds,
             )
-            return _answer_by_image(inputs, found, class_names, self.attribute_names, as_crops)
+            attributes = list(zip(self.attribute_names, said_from, strict=True))
+            return _answer_by_image(inputs, found, class_names, attributes, as_crops)
 
         def from_bytes(image_bytes):
             image_bytes = preprocessing.limited(image_bytes, max_images)
@@ -177,6 +183,7 @@ def module_from_trained(
     num_proposals: int = DEFAULT_NUM_PROPOSALS,
     max_images: int = DEFAULT_MAX_IMAGES,
     size_step: int = 0,
+    attribute_thresholds: Sequence[float] = (),
 ) -> ServingModule:
     """Returns the ServingModule of a trained_model.TrainedModel, which cannot be trained on."""
     batch_norm_folding.fold_batch_norm(trained.model)
@@ -192,6 +199,7 @@ def module_from_trained(
         num_proposals=num_proposals,
         max_images=max_images,
         size_step=size_step,
+        attribute_thresholds=attribute_thresholds,
     )
 
 
@@ -224,7 +232,7 @@ def _row_thresholds(inputs, thresholds: tuple[float, ...], own_threshold) -> tf.
 
 
 def _answer_by_image(
-    inputs, found, class_names, attribute_names, as_crops: bool
+    inputs, found, class_names, attributes: Sequence[tuple[str, float]], as_crops: bool
 ) -> dict[str, tf.Tensor]:
     """Lays the answer out by image of the batch, blank where it was not decoded."""
     with tf.device("cpu:0"):
@@ -254,7 +262,7 @@ def _answer_by_image(
         if "attribute_scores" in found:
             scores = by_image(found["attribute_scores"], tf.constant(0, tf.uint8))
             answer["attribute_scores"] = scores
-            answer["attributes"] = _attribute_texts(scores, attribute_names)
+            answer["attributes"] = _attribute_texts(scores, attributes)
         if as_crops:
             answer["mask_crops"] = by_image(found["masks"], tf.constant(0, tf.uint8))
         else:
@@ -262,16 +270,18 @@ def _answer_by_image(
         return answer
 
 
-def _attribute_texts(scores: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
-    """uint8 [batch, K, num_attributes] -> string [batch, K]."""
+def _attribute_texts(scores: tf.Tensor, attributes: Sequence[tuple[str, float]]) -> tf.Tensor:
+    """uint8 [batch, K, num_attributes] -> string [batch, K]; attributes as (name, threshold)."""
     shape = tf.shape(scores)[:2]
+    names, thresholds = zip(*attributes, strict=True)
     values = tf.cast(tf.reshape(scores, [-1, len(names)]), tf.float32) / 255.0
+    least = tf.constant(thresholds, tf.float32)
     best = tf.argsort(values, direction="DESCENDING", stable=True)
     values = tf.gather(values, best, batch_dims=1)
     lines = tf.strings.join(
-        [tf.gather(tf.constant(list(names)), best), tf.strings.as_string(values, precision=2)], " "
+        [tf.gather(tf.constant(names), best), tf.strings.as_string(values, precision=2)], " "
     )
-    said = tf.ragged.boolean_mask(lines, values >= _ATTRIBUTE_THRESHOLD)
+    said = tf.ragged.boolean_mask(lines, values >= tf.gather(least, best))
     return tf.reshape(tf.strings.reduce_join(said, axis=-1, separator="\n"), shape)
 
 

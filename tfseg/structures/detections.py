@@ -269,7 +269,7 @@ def detections_from_outputs(outputs: Mapping[str, np.ndarray], index: int) -> De
 
 def _attributes(outputs: Mapping[str, np.ndarray], index: int, num_detections: int) -> dict:
     """Detections' fields of attributes; models without an attribute head answer none."""
-    if "attributes" not in outputs:
+    if not {"attributes", "attribute_scores"} <= outputs.keys():
         return {}
     said = []
     for text in map(_text, outputs["attributes"][index][:num_detections]):

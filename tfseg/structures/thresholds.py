@@ -27,6 +27,8 @@ class Thresholds:
         default_score_threshold: Of the categories that score_thresholds does not name.
         nms_iou: A detection is left out where its box's IoU with a better scored one of the same
             category is above it; this comes after the model's own NMS. None: no second NMS.
+        attribute_thresholds: By attribute name: the score from which on a garment is said to have
+            it, 0..1; 0.5 for the others.
         metric: What they were tuned for, as "f1" or "fgvc6"; "" where set by hand.
         split: What they were tuned on, as "val"; "" where set by hand.
         facts: What else the file holds, as the metric's value before and after.
@@ -38,11 +40,13 @@ class Thresholds:
     metric: str = ""
     split: str = ""
     facts: Mapping = dataclasses.field(default_factory=dict)
+    attribute_thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         rates = {
             "default_score_threshold": self.default_score_threshold,
             **{f"score_thresholds[{name!r}]": v for name, v in self.score_thresholds.items()},
+            **{f"attribute_thresholds[{n!r}]": v for n, v in self.attribute_thresholds.items()},
         }
         if self.nms_iou is not None:
             rates["nms_iou"] = self.nms_iou
@@ -58,6 +62,10 @@ class Thresholds:
     def of_categories(self, names: Sequence[str]) -> np.ndarray:
         """Returns float32 [num_categories], each category's score threshold."""
         return np.array([self.of_category(name) for name in names], np.float32)
+
+    def of_attributes(self, names: Sequence[str]) -> list[float]:
+        """Returns each attribute's threshold."""
+        return [float(self.attribute_thresholds.get(name, 0.5)) for name in names]
 
     def apply(self, detections: Detections) -> Detections:
         """Returns the detections that reach their category's score and outlive the NMS."""
@@ -102,10 +110,12 @@ class Thresholds:
 
     def to_json(self) -> dict:
         """Returns the content of thresholds.json."""
+        of_attributes = {"attribute_thresholds": dict(self.attribute_thresholds)}
         return {
             "score_thresholds": dict(self.score_thresholds),
             "default_score_threshold": self.default_score_threshold,
             "nms_iou": self.nms_iou,
+            **(of_attributes if self.attribute_thresholds else {}),
             "metric": self.metric,
             "split": self.split,
             **self.facts,
@@ -161,6 +171,7 @@ def _from_json(content: dict) -> Thresholds:
         metric=str(content.get("metric", "")),
         split=str(content.get("split", "")),
         facts={key: value for key, value in content.items() if key not in known},
+        attribute_thresholds=dict(content.get("attribute_thresholds", {}).items()),
     )
 
 

@@ -92,3 +92,15 @@ def test_another_file_is_named(tmp_path, ground_truth, text, expected):
 
     with pytest.raises(ValueError, match=rf"x\.json: {expected}"):
         read_results(tmp_path / "x.json", ground_truth)
+
+
+def test_attributes_by_name_become_the_ground_truths_ids(tmp_path):
+    content = perturbed_truth.make(2, 3, seed=1)[0]
+    content["attributes"] = [{"id": 7, "name": "striped"}, {"id": 3, "name": "long"}]
+    truth = coco_metrics.ground_truth_from_content(content)
+    said = [{"name": "striped", "score": 0.9}, {"name": "unheard of", "score": 0.8}]
+
+    [result] = read_results(write(tmp_path, {**RESULT, "attributes": said}), truth)
+    [nothing] = read_results(write(tmp_path, {**RESULT, "attributes": []}), truth)
+
+    assert result["attribute_ids"] == [7] and nothing["attribute_ids"] == []

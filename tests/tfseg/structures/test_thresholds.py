@@ -135,3 +135,14 @@ def test_load_of_other_content_names_the_file(tmp_path, content, expected):
 def test_load_of_a_missing_file_names_it(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere\.json: cannot be read"):
         thresholds.load(tmp_path / "nowhere.json")
+
+
+def test_attributes_have_thresholds_of_their_own(tmp_path):
+    chosen = Thresholds({}, 0.5, attribute_thresholds={"striped": 0.3})
+    chosen.save(tmp_path)
+
+    assert thresholds.load(tmp_path) == chosen
+    assert thresholds.load(tmp_path).of_attributes(["plain", "striped"]) == [0.5, 0.3]
+    assert "attribute_thresholds" not in Thresholds({}, 0.5).to_json()
+    with pytest.raises(ValueError, match=r"attribute_thresholds\['red'\]: got 2"):
+        Thresholds({}, 0.5, attribute_thresholds={"red": 2})
