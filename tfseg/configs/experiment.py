@@ -187,6 +187,11 @@ def _check(params: cfg.ExperimentConfig) -> None:
             f"task.freeze: got {', '.join(sorted(unknown))}, expected any of "
             f"{', '.join(maskrcnn.MODULES)}."
         )
+    if "attribute_head" in params.task.freeze and not params.task.attribute_head.enabled:
+        raise ValueError(
+            "task.freeze: got attribute_head, which the model has not; set "
+            "task.attribute_head.enabled, or leave it out."
+        )
     if params.trainer.train_steps <= 0:
         raise ValueError(
             f"trainer.train_steps: got {params.trainer.train_steps}, expected at least 1."

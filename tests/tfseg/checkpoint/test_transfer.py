@@ -149,7 +149,7 @@ def test_every_weight_is_taken_over_whatever_was_and_is_frozen(frozen_dirs, afte
     for before, (folder, truth) in frozen_dirs.items():
         transfer = initialise(model, ("bag",), str(folder), {})
 
-        assert [item.split()[0] for item in transfer.loaded] == list(maskrcnn.MODULES), before
+        assert [item.split()[0] for item in transfer.loaded] == list(maskrcnn.MODULES[:-1]), before
         assert transfer.new == []
         for name, module in factory.modules_of(model).items():
             for path, variable in variables_by_path(module).items():
