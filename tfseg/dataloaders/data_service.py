@@ -8,6 +8,7 @@ Train with tfseg.train --data_service=grpc://HOST:5050. Workers read the shards 
 the same path as the training does. There is no encryption or password: for a closed network.
 """
 
+import os
 import socket
 import threading
 
@@ -42,7 +43,10 @@ def main(argv) -> None:
         else:
             server = remote_input.start_dispatcher(FLAGS.port)
             print(f"dispatcher: {server.target}", flush=True)
-        threading.Event().wait()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            os._exit(130)  # nothing is to be saved, and TensorFlow would wait for who is connected
 
 
 if __name__ == "__main__":

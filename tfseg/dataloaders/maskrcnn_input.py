@@ -138,7 +138,10 @@ class TrainInput:
         batches = examples.batch(batch, drop_remainder=True)
         if data.enable_tf_data_service:
             batches = remote_input.from_service(batches, data.tf_data_service_address)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        # Said, since it cannot be seen: a cluster's workers make batches of dynamic size where one
+        # of them might come to an end before the others.
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        return batches.apply(endless).prefetch(tf.data.AUTOTUNE)
 
 
 def read_categories(paths: list[str], first: int = -1) -> list[np.ndarray]:

@@ -98,7 +98,9 @@ def test_page_is_the_same_each_time(prepared, page_text):
 def test_page_explains_every_reason_the_code_can_give():
     from data_prep.browse.reasons import EXPLANATIONS
 
-    sources = [path.read_text() for path in (REPO_DIR / "data_prep").rglob("*.py")]
+    # data_prep.convert tells its own: they are in no data set's report.
+    paths = (REPO_DIR / "data_prep").rglob("*.py")
+    sources = [path.read_text() for path in paths if path.parent.name != "convert"]
     pattern = (
         r'(?:Note|PhotoError|SegmentationError|note|unusable_reason=)\(?\s*"([a-z][a-z0-9_]+)"'
     )

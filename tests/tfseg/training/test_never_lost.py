@@ -323,11 +323,11 @@ def validator(tmp_path, monkeypatch):
     monkeypatch.setattr(
         validation,
         "evaluate_model",
-        lambda *_: ({"mask/AP": 0.7, "mask/AP50": 0.8}, []),
+        lambda *_, **__: ({"mask/AP": 0.7, "mask/AP50": 0.8}, []),
     )
     monkeypatch.setattr(validation.Validation, "_serving_module", lambda self: None)
     monkeypatch.setattr(validation.Validation, "_summarize", lambda *_: None)
-    trainer = types.SimpleNamespace(optimizer=None)
+    trainer = types.SimpleNamespace(optimizer=None, strategy=None)
     judge = validation.Validation(params, trainer, None, "val", str(tmp_path))
     return lambda: judge(str(tmp_path / "ckpt-10"), 10), params
 

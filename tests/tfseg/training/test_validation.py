@@ -91,14 +91,14 @@ def test_a_category_without_ground_truth_has_no_figure(tmp_path, monkeypatch):
     from tfseg.training import validation
 
     metrics = {"mask/AP": 0.7, "mask/AP50": 0.8, "mask/AP50/scarf": math.nan}
-    monkeypatch.setattr(validation, "evaluate_model", lambda *_: (metrics, []))
+    monkeypatch.setattr(validation, "evaluate_model", lambda *_, **__: (metrics, []))
     monkeypatch.setattr(validation.recovery, "keep_best", lambda *_: None)
     monkeypatch.setattr(validation.Validation, "_serving_module", lambda self: None)
     monkeypatch.setattr(validation.Validation, "_summarize", lambda *_: None)
     params = types.SimpleNamespace(
         trainer=types.SimpleNamespace(validation_interval=5, train_steps=10)
     )
-    trainer = types.SimpleNamespace(optimizer=None)
+    trainer = types.SimpleNamespace(optimizer=None, strategy=None)
 
     validation.Validation(params, trainer, None, "val", str(tmp_path))("ckpt-10", 10)
 
