@@ -111,7 +111,7 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
             one after another, for one update (training/gradient_accumulation.py): less memory, a
             third more time. Batch normalization that learns sees a part at a time.
         loss_limit: A larger total loss ends the training.
-        symmetric_padding: Pad as PyTorch does, for weights that come from there (torch_layout).
+        symmetric_padding: Pad as PyTorch does, for weights from there (modeling/torch_padding).
         stride_in_1x1: Stride in a block's first convolution, as Detectron2's ResNet-50 does.
         start: The weights that the recipe is made for, and where they are had; a training from
             nothing must then be asked for. "": from nothing is as meant.

@@ -58,8 +58,8 @@ def model_card(trained, module, metrics: Mapping | None, thresholds_text: str) -
     return {
         "task": "instance segmentation of garments in photos",
         "model": {
-            "kind": "Mask R-CNN, ResNet-FPN",
-            "backbone": f"ResNet-{task.model.backbone.get().model_id}",
+            "kind": "Mask R-CNN",
+            "backbone": _backbone_name(task.model.backbone),
             "input_size_hw": list(module.input_size_hw),
             "num_weights": num_weights,
             "detection_head": task.model.detection_head.as_dict(),
@@ -85,6 +85,13 @@ def model_card(trained, module, metrics: Mapping | None, thresholds_text: str) -
         },
         "metrics": dict(metrics) if metrics else None,
     }
+
+
+def _backbone_name(backbone) -> str:
+    """Such as ResNet-50 or EfficientNet-b0, of official.vision.configs.backbones.Backbone."""
+    known = {"resnet": "ResNet", "efficientnet": "EfficientNet", "mobilenet": "MobileNet"}
+    kind = known.get(backbone.type, backbone.type)
+    return f"{kind}-{getattr(backbone.get(), 'model_id', '')}".rstrip("-")
 
 
 def write_card(card: Mapping, extras_dir: Path) -> None:

@@ -65,3 +65,18 @@ def test_read_metrics_refuses_other_files(tmp_path, content):
 
     with pytest.raises(ValueError, match=r"--metrics_path=.*given\.json: .* tfseg\.evaluate wrote"):
         model_card.read_metrics(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "name"),
+    [
+        ("resnet", {"model_id": 101}, "ResNet-101"),
+        ("efficientnet", {"model_id": "b0"}, "EfficientNet-b0"),
+    ],
+)
+def test_a_backbone_is_named_by_its_kind(kind, fields, name):
+    from official.vision.configs import backbones
+
+    backbone = backbones.Backbone({"type": kind, kind: fields})
+
+    assert model_card._backbone_name(backbone) == name
