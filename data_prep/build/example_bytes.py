@@ -13,7 +13,8 @@ from collections import Counter
 from data_prep.build.examples import PreparedExample
 from data_prep.readers.raw_dataset import Conversion, Note
 
-FORMAT_NUMBER = 4  # 1 was pickle, 2 had notes without details, 3 no category_attributes
+# 1 was pickle, 2 had notes without details, 3 no category_attributes, 4 no num_crowds.
+FORMAT_NUMBER = 5
 _LENGTH = struct.Struct("<I")
 _BYTES_KEY = "num_bytes"
 
@@ -33,6 +34,7 @@ def bytes_from_example(example: PreparedExample) -> bytes:
         "annotation_jsons": example.annotation_jsons,
         "category_counts": list(example.category_counts.items()),
         "category_attributes": sorted(example.category_attributes),
+        "num_crowds": example.num_crowds,
         "digest": example.digest.hex(),
     }
     encoded = json.dumps(content, default=lambda number: number.item()).encode()
@@ -56,6 +58,7 @@ def example_from_bytes(encoded: bytes) -> PreparedExample:
         annotation_jsons=tuple(content["annotation_jsons"]),
         category_counts=Counter(dict(content["category_counts"])),
         category_attributes=frozenset((c, a) for c, a in content["category_attributes"]),
+        num_crowds=content["num_crowds"],
         digest=bytes.fromhex(content["digest"]),
     )
 

@@ -30,6 +30,7 @@ class PreparedExample:
         category_counts: instances by category id.
         digest: sha256 of the photo and all that is said of it.
         category_attributes: the pairs of category id and attribute id that occur.
+        num_crowds: of the instances.
     """
 
     conversion: Conversion
@@ -40,6 +41,7 @@ class PreparedExample:
     category_counts: Counter = field(default_factory=Counter)
     digest: bytes = b""
     category_attributes: frozenset[tuple[int, int]] = frozenset()
+    num_crowds: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class ExampleMaker:
                 for i in image.instances
                 for attribute_id in i.attribute_ids or ()
             ),
+            num_crowds=sum(i.is_crowd for i in image.instances),
             digest=digest.digest(),
         )
 

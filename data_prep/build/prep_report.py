@@ -138,9 +138,7 @@ class SplitReport:
         """Counts one kept example; the order matters for the digest."""
         self.num_examples += 1
         self._max_num_instances = max(self._max_num_instances, len(example.annotation_jsons))
-        # By the ground truth's text: the features are with Beam's workers where it builds.
-        num_crowds = sum('"iscrowd": 1' in one for one in example.annotation_jsons)
-        self._max_num_ignored = max(self._max_num_ignored, num_crowds)
+        self._max_num_ignored = max(self._max_num_ignored, example.num_crowds)
         contents = self._sources.setdefault(source_name, _Contents())
         contents.num_examples += 1
         contents.category_counts += example.category_counts
