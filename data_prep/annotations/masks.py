@@ -70,6 +70,16 @@ def area_from_rle(rle: dict) -> int:
     return int(coco_mask.area(rle))
 
 
+def coco_fields(rle: dict) -> dict:
+    """What a COCO annotation says of a mask: segmentation, bbox, area; it is no crowd."""
+    return {
+        "segmentation": {"size": rle["size"], "counts": rle["counts"].decode("ascii")},
+        "bbox": [float(value) for value in coco_mask.toBbox(rle)],
+        "area": area_from_rle(rle),
+        "iscrowd": 0,
+    }
+
+
 def resized_rle(rle: dict, height: int, width: int) -> dict:
     """Resizes to height x width pixels: 1 where at least half of a pixel's area was.
 

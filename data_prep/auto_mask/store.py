@@ -10,8 +10,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pycocotools import mask as coco_mask
-
+from data_prep.annotations import masks
 from data_prep.auto_mask import masks_csv
 from tfseg.io.atomic_files import write_whole
 
@@ -179,10 +178,7 @@ class MaskStore:
                         "id": len(annotations) + 1,
                         "image_id": image_id,
                         "category_id": category_ids[product.category],
-                        "segmentation": {"size": rle["size"], "counts": product.counts},
-                        "bbox": [float(value) for value in coco_mask.toBbox(rle)],
-                        "area": int(coco_mask.area(rle)),
-                        "iscrowd": 0,
+                        **masks.coco_fields(rle),
                         "confidence": round(photo.confidence, 4),
                         "review": photo.review,
                     }

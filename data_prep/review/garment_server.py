@@ -44,9 +44,7 @@ class GarmentServer(PageServer):
         return await self.json_of(self._session.listed)
 
     async def _photo(self, request: Request) -> Response:
-        name = request.query_params.get("name", "")
-        content = await self.in_thread(lambda: self._session.photo_jpeg(name))
-        return Response(content, media_type="image/jpeg", headers=NOT_KEPT)
+        return await self.image_of(request, self._session.photo_jpeg, "image/jpeg")
 
     async def _garments(self, request: Request) -> Response:
         name = request.query_params.get("name", "")

@@ -11,8 +11,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from pycocotools import mask as coco_mask
-
+from data_prep.annotations import masks
 from data_prep.readers.review_folder import (
     ACCEPTED,
     DECISIONS_NAME,
@@ -22,7 +21,7 @@ from data_prep.readers.review_folder import (
     is_corrected,
     read_review,
 )
-from tfseg.io.atomic_files import write_errors
+from tfseg.io.atomic_files import flush_to_disk, write_errors
 
 
 class StaleEdit(ValueError):
@@ -55,7 +54,7 @@ class GarmentStore:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
             self._end = self.folder.num_decision_bytes
             os.ftruncate(self._file, self._end)  # what a kill within a write left
-            _flush_folder(review_dir)  # a power cut may not take the new file's name
+            flush_to_disk(review_dir)  # a power cut may not take the new file's name
 
     def __enter__(self) -> "GarmentStore":
         return self
@@ -179,14 +178,6 @@ class GarmentStore:
         self.photos[photo.file_name] = as_decided(photo, predicted) if predicted else photo
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def coco_of(
     photos: list[ReviewedPhoto], category_names: tuple[str, ...], corrected: set[str]
 ) -> dict:
@@ -217,10 +208,7 @@ def coco_of(
                     "id": len(annotations) + 1,
                     "image_id": image_id,
                     "category_id": ids[instance.category],
-                    "segmentation": {"size": rle["size"], "counts": instance.counts},
-                    "bbox": [float(value) for value in coco_mask.toBbox(rle)],
-                    "area": int(coco_mask.area(rle)),
-                    "iscrowd": 0,
+                    **masks.coco_fields(rle),
                     "review": photo.review,
                 }
             )

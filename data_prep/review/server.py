@@ -77,6 +77,14 @@ class PageServer(HttpServer):
             raise ValueError(f"got {str(asked)[:40]}, expected an object.")
         return asked
 
+    async def image_of(
+        self, request: Request, read: Callable[[str], bytes], media_type: str
+    ) -> Response:
+        """Answers with the image that a function gives for the photo asked for by name."""
+        name = request.query_params.get("name", "")
+        content = await self.in_thread(read, name)
+        return Response(content, media_type=media_type, headers=NOT_KEPT)
+
     async def json_of(self, answer: Callable[[], dict]) -> Response:
         """Answers with what a function gives, which runs in a thread."""
         return JSONResponse(await self.in_thread(answer), headers=NOT_KEPT)
@@ -110,14 +118,10 @@ class ReviewServer(PageServer):
         return await self.json_of(listed)
 
     async def _photo(self, request: Request) -> Response:
-        name = request.query_params.get("name", "")
-        content = await self.in_thread(lambda: self._session.photo_jpeg(name))
-        return Response(content, media_type="image/jpeg", headers=NOT_KEPT)
+        return await self.image_of(request, self._session.photo_jpeg, "image/jpeg")
 
     async def _mask(self, request: Request) -> Response:
-        name = request.query_params.get("name", "")
-        content = await self.in_thread(lambda: self._session.mask_png(name))
-        return Response(content, media_type="image/png", headers=NOT_KEPT)
+        return await self.image_of(request, self._session.mask_png, "image/png")
 
     async def _decide(self, request: Request) -> Response:
         asked = await self._asked(request)

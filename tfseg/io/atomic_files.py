@@ -99,13 +99,14 @@ def write_whole(
 def put_in_place(partial: Path, path: Path, sync: bool = True) -> None:
     """Renames a file that is whole; with sync no crash leaves the name without its bytes."""
     if sync:
-        _flush_to_disk(partial)
+        flush_to_disk(partial)
     partial.replace(path)
     if sync and os.name == "posix":
-        _flush_to_disk(path.parent)
+        flush_to_disk(path.parent)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Waits until the disk has a file's bytes, or a folder's names."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
