@@ -16,12 +16,12 @@ FEATURES = {
     "image/object/class/label": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
     "image/object/is_crowd": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
     "image/object/mask": tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
-    "image/object/attributes": tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
     **{
         f"image/object/bbox/{side}": tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
         for side in _SIDES
     },
 }
+_ATTRIBUTES = {"image/object/attributes": tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)}
 _MARGIN = 2  # pixels about a window: bilinear samples, rounding
 _REDUCTIONS = (1, 2, 4, 8)  # that a JPEG can be decoded at
 
@@ -62,7 +62,8 @@ def parse(
         keeps_crowds: Whether crowds are there; else they are left out.
         attribute_ids: The attributes that are wanted beside the classes; none: not they.
     """
-    parsed = tf.io.parse_single_example(serialized, FEATURES)
+    features = {**FEATURES, **_ATTRIBUTES} if attribute_ids else FEATURES
+    parsed = tf.io.parse_single_example(serialized, features)
     classes, crowds = parsed["image/object/class/label"], parsed["image/object/is_crowd"]
     sides = [parsed[f"image/object/bbox/{side}"] for side in _SIDES]
     num = tf.size(classes)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfseg.modeling import variable_size
+from tfseg.modeling.attribute_head import head_of
 from tfseg.ops import nms, roi_align
 
 # Photos that are run together have at most so many pixels, as the network sees them: one more takes
@@ -73,7 +74,7 @@ def find_garments(
         "mask_probs": tf.RaggedTensorSpec([None, cells, cells], tf.float32, ragged_rank=0),
     }
     by_kept = {"mask_probs"}
-    attribute_head = getattr(model, "attribute_head", None)
+    attribute_head = head_of(model)
     if attribute_head is not None:
         num = len(attribute_head.attribute_names)
         signature["attribute_scores"] = tf.RaggedTensorSpec([None, num], tf.uint8, ragged_rank=0)
@@ -139,7 +140,7 @@ def _find_of_one_size(
         "kept": kept,
         "mask_probs": _mask_probs(model, features, boxes, class_ids, kept),
     }
-    if getattr(model, "attribute_head", None) is not None:
+    if head_of(model) is not None:
         found["attribute_scores"] = _attribute_scores(model, features, boxes, class_ids, kept)
     return found
 

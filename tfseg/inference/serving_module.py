@@ -10,6 +10,7 @@ import tf_keras
 
 from tfseg.inference import maskrcnn_inference, preprocessing
 from tfseg.modeling import batch_norm_folding, variable_size
+from tfseg.modeling.attribute_head import head_of
 from tfseg.ops import mask_rle
 
 DEFAULT_SCORE_THRESHOLD = 0.05
@@ -111,7 +112,7 @@ class ServingModule(tf.Module):
         if model.mask_head is None:
             raise ValueError("the model has no mask head; set task.model.include_mask to true.")
         self.category_names = tuple(category_names)
-        attribute_head = getattr(model, "attribute_head", None)
+        attribute_head = head_of(model)
         self.attribute_names = () if attribute_head is None else attribute_head.attribute_names
         default = [_ATTRIBUTE_THRESHOLD] * len(self.attribute_names)
         said_from = [*(attribute_thresholds or default)]

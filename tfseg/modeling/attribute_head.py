@@ -74,6 +74,11 @@ def _possible(num_attributes: int, category_attributes: Sequence[str]) -> np.nda
     return table
 
 
+def head_of(model: tf_keras.Model) -> AttributeHead | None:
+    """A Mask R-CNN's attribute head; None where it has none, as models of others."""
+    return getattr(model, "attribute_head", None)
+
+
 def add_attribute_head(model: tf_keras.Model, task_config) -> None:
     """Gives a Mask R-CNN the attribute `attribute_head`, built; None where the config has none."""
     config = task_config.attribute_head

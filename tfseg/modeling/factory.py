@@ -6,7 +6,7 @@ from official.vision.tasks import maskrcnn
 
 from tfseg.configs.maskrcnn import MODULES, FashionMaskRCNN, padded_size
 from tfseg.modeling import keras_compat, torch_padding
-from tfseg.modeling.attribute_head import add_attribute_head
+from tfseg.modeling.attribute_head import add_attribute_head, head_of
 from tfseg.modeling.batch_norm_folding import BATCH_NORMS
 from tfseg.modeling.box_sampler import seed_roi_samplers
 from tfseg.modeling.ignoring_samplers import IgnoringMaskSampler, IgnoringROISampler
@@ -92,7 +92,6 @@ def _freeze_up_to_level(backbone: tf_keras.Model, level: int) -> None:
 
 def modules_of(model) -> dict[str, tf.Module]:
     """The parts of a Mask R-CNN, by MODULES' names."""
-    attribute_head = getattr(model, "attribute_head", None)  # others' models know of none
-    heads = (model.rpn_head, model.detection_head[0], model.mask_head, attribute_head)
+    heads = (model.rpn_head, model.detection_head[0], model.mask_head, head_of(model))
     parts = (model.backbone, model.decoder, *heads)
     return {name: part for name, part in zip(MODULES, parts, strict=True) if part is not None}
