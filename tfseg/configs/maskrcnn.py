@@ -109,7 +109,7 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
             what Detectron2 and torchvision do when they fine-tune.
         gradient_accumulation_steps: Parts that a device's share of the batch goes through it in,
             one after another, for one update (training/gradient_accumulation.py): less memory, a
-            third more time. Batch normalization that learns sees a part at a time.
+            forward pass more. Batch normalization that learns sees a part at a time.
         loss_limit: A larger total loss ends the training.
         symmetric_padding: Pad as PyTorch does, for weights from there (modeling/torch_padding).
         stride_in_1x1: Stride in a block's first convolution, as Detectron2's ResNet-50 does.

@@ -3,7 +3,8 @@
 The losses divide by counts of the whole batch (boxes, masks), which are known only when all parts
 have been through the model. So each part goes through twice: first for its outputs, of which the
 losses of the whole batch and their gradients are computed, then for the gradients of the weights
-(gradient caching, 2101.06983, section 3). That costs a forward pass more, about a third of a step.
+(gradient caching, 2101.06983, section 3). That costs a forward pass more; how long it takes has not
+been measured.
 
 Batch normalization that learns sees a part at a time, and takes each part twice into its moving
 statistics. What the model draws must follow from the labels alone, as ours does.

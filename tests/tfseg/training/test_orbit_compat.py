@@ -144,7 +144,7 @@ def test_what_comes_after_is_computed_again_and_no_sooner(compiled):
         return first + tf.sin(tensorflow_compat.after(value, [first]))
 
     np.testing.assert_allclose(twice(tf.constant([0.5])), [2 * np.sin(0.5)], rtol=1e-6)
-    if compiled:  # what the compiler is given; that for the CPU drops barriers, a GPU's does not
+    if compiled:  # what the compiler is given; that for the CPU drops barriers
         hlo = twice.experimental_get_compiler_ir(tf.constant([0.5]))("hlo")
         assert "opt-barrier" in hlo and hlo.count(" sine(") == 2
     else:
