@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfseg.modeling import variable_size
-from tfseg.modeling.attribute_head import head_of
+from tfseg.modeling.attribute_head import head_of, with_photo
 from tfseg.ops import nms, roi_align
 
 # Photos that are run together have at most so many pixels, as the network sees them: one more takes
@@ -141,6 +141,7 @@ def _find_of_one_size(
         "mask_probs": _mask_probs(model, features, boxes, class_ids, kept),
     }
     if head_of(model) is not None:
+        features = with_photo(features, images)
         found["attribute_scores"] = _attribute_scores(model, features, boxes, class_ids, kept)
     return found
 

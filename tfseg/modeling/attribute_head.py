@@ -1,7 +1,9 @@
 """How garments look: a branch that scores attributes on the crops that the box head sees.
 
 As in Fashionpedia's Attribute-Mask R-CNN (2004.12276, section 5), a sigmoid for each attribute; but
-with a layer of its own, and with a bounded share of its gradient in what boxes and masks use.
+with a layer of its own, with a bounded share of its gradient in what boxes and masks use, and with
+the photo's own colours beside the features: those were learnt to tell categories, whatever their
+colour.
 """
 
 import math
@@ -12,10 +14,11 @@ import tensorflow as tf
 import tf_keras
 
 _PRIOR = 0.05  # of an attribute before anything is learnt (1708.02002, section 4.1)
+_COLOURS = 3  # channels of the photo
 
 
 class AttributeHead(tf_keras.layers.Layer):
-    """Crops of features -> the logits of attributes.
+    """Crops of with_photo's pyramid -> the logits of attributes.
 
     Attributes:
         attribute_names: In the order of the logits.
@@ -74,6 +77,24 @@ def _possible(num_attributes: int, category_attributes: Sequence[str]) -> np.nda
     return table
 
 
+def with_photo(features: dict[str, tf.Tensor], images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """A pyramid with the photo, shrunk to each level, as three more channels.
+
+    Args:
+        features: By level, [batch, rows, columns, channels].
+        images: float [batch, height, width, 3], normalised, as the network sees them.
+
+    Returns:
+        By level, [batch, rows, columns, channels + 3].
+    """
+    both, photo, side = {}, images, 1
+    for level in sorted(features, key=int):
+        factor, side = 2 ** int(level) // side, 2 ** int(level)
+        photo = tf.nn.avg_pool2d(photo, factor, factor, "SAME")
+        both[level] = tf.concat([features[level], tf.cast(photo, features[level].dtype)], -1)
+    return both
+
+
 def head_of(model: tf_keras.Model) -> AttributeHead | None:
     """A Mask R-CNN's attribute head; None where it has none, as models of others."""
     return getattr(model, "attribute_head", None)
@@ -94,5 +115,5 @@ def add_attribute_head(model: tf_keras.Model, task_config) -> None:
     )
     size = model.roi_aligner.get_config()["crop_size"]
     channels = next(iter(model.decoder.output_specs.values()))[-1]
-    head(tf.zeros([1, size, size, channels]))
+    head(tf.zeros([1, size, size, channels + _COLOURS]))
     model.attribute_head = head

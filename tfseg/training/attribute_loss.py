@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfseg.configs.maskrcnn import AttributeHead
+from tfseg.modeling.attribute_head import with_photo
 
 
 def attribute_logits(model, features, labels, config: AttributeHead) -> tf.Tensor:
@@ -11,13 +12,14 @@ def attribute_logits(model, features, labels, config: AttributeHead) -> tf.Tenso
     Args:
         model: A Mask R-CNN with an attribute_head.
         features: By level, of the pyramid.
-        labels: The input's.
+        labels: The input's; `images` float [batch, height, width, 3], what the network sees.
         config: Of the head.
 
     Returns:
         float32 [batch, n, num_attributes], of the instances that attribute_loss looks at.
     """
     boxes, _, _ = _annotated_instances(labels, config.num_rois)
+    features = with_photo(features, labels["images"])
     crops = model.roi_aligner(features, _shifted(boxes, labels["sampling_seed"][0], config))
     logits = model.attribute_head(tf.reshape(crops, [-1, *crops.shape[2:]]))
     return tf.reshape(logits, [-1, tf.shape(boxes)[1], logits.shape[-1]])

@@ -136,7 +136,7 @@ class FashionMaskRCNNTask(maskrcnn.MaskRCNNTask):
             for level, boxes in train_targets.anchor_boxes(self.task_config.model).items()
         }
         gt_masks = train_targets.centre_gt_masks(labels["gt_masks"])
-        labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks}
+        labels = {**labels, "anchor_boxes": anchors, "gt_masks": gt_masks, "images": images}
         num_parts = self.task_config.gradient_accumulation_steps
         if num_parts > 1:
             return gradient_accumulation.train_step(

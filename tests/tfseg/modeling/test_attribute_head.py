@@ -75,9 +75,10 @@ def test_what_nobody_said_and_what_cannot_be_costs_nothing():
             "gt_classes": tf.constant([classes], tf.int64),
             "gt_attributes": tf.constant([attributes], tf.int8),
             "sampling_seed": tf.constant([[3, 4]]),
+            "images": tf.zeros([1, 8, 8, 3]),
         }
         config = Config(focal_gamma=0.0)
-        logits = attribute_logits(model, None, labels, config)
+        logits = attribute_logits(model, {}, labels, config)
         return float(attribute_loss(head, logits, labels, config))
 
     absent, present = -np.log(0.95), -np.log(0.05)
@@ -86,6 +87,24 @@ def test_what_nobody_said_and_what_cannot_be_costs_nothing():
     assert cost([[0, 1], [-1, -1], [-1, -1]], [1, 2, 2]) == pytest.approx(absent, rel=0.2)
     got = cost([[-1, -1], [-1, -1], [1, 0]], [1, 2, 2])
     assert got == pytest.approx(absent + present, rel=0.2)
+
+
+def test_the_photo_stands_beside_the_features_of_every_level():
+    import tensorflow as tf
+
+    from tfseg.modeling.attribute_head import with_photo
+
+    images = tf.random.stateless_normal([2, 19, 8, 3], [1, 2])
+    features = {str(level): tf.zeros([2, -(-19 // 2**level), 8 // 2**level, 5]) for level in (2, 3)}
+
+    both = with_photo(features, images)
+
+    assert {level: values.shape.as_list() for level, values in both.items()} == {
+        "2": [2, 5, 2, 8], "3": [2, 3, 1, 8]
+    }  # fmt: skip
+    fine, coarse = both["2"][..., 5:].numpy(), both["3"][..., 5:].numpy()
+    assert fine[1, 1, 1] == pytest.approx(images[1, 4:8, 4:8].numpy().mean((0, 1)), abs=1e-6)
+    assert coarse[0, 0, 0] == pytest.approx(images[0, :8, :8].numpy().mean((0, 1)), abs=1e-6)
 
 
 @pytest.fixture(scope="module")
