@@ -45,7 +45,9 @@ class AttributeHead(tf_keras.layers.Layer):
         self.attribute_names = tuple(attribute_names)
         self._possible = _possible(len(self.attribute_names), category_attributes)
         self._gradient_scale = gradient_scale
-        self._hidden = tf_keras.layers.Dense(fc_dims, "relu", name="attribute-fc")
+        self._hidden = tf_keras.layers.Dense(fc_dims, name="attribute-fc")
+        # Levels' features differ in size: without it a learning rate that trains boxes kills units.
+        self._norm = tf_keras.layers.LayerNormalization(name="attribute-norm")
         self._scores = tf_keras.layers.Dense(
             len(self.attribute_names),
             kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
@@ -58,7 +60,8 @@ class AttributeHead(tf_keras.layers.Layer):
         share = self._gradient_scale
         crops = share * crops + (1 - share) * tf.stop_gradient(crops)
         flat = tf.reshape(crops, [-1, math.prod(crops.shape[1:])])
-        return tf.cast(self._scores(self._hidden(flat)), tf.float32)
+        hidden = tf.nn.relu(self._norm(self._hidden(flat)))
+        return tf.cast(self._scores(hidden), tf.float32)
 
     def possible(self, class_ids: tf.Tensor) -> tf.Tensor:
         """Which attributes instances can have by their category: int [...] -> bool [..., num]."""

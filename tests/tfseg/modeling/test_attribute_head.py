@@ -160,7 +160,7 @@ def trained(tmp_path_factory):
 def test_the_head_learns_what_garments_look_like(trained):
     model, costs, _ = trained
 
-    assert len([one for one in model.trainable_variables if "attribute" in one.name]) == 4
+    assert len([one for one in model.trainable_variables if "attribute" in one.name]) == 6
     assert np.isfinite(costs).all()
     assert np.mean(costs[-10:]) < 0.6 * np.mean(costs[:10])
 
