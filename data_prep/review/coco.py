@@ -35,7 +35,7 @@ class CocoStore(Protocol):
 
 
 class PhotoStore(CocoStore, Protocol):
-    """A store that takes masks over: auto_mask's MaskStore, or a garment_import of a GarmentStore.
+    """A store that takes masks over: a MaskStore, or garments.coco_import of a GarmentStore.
 
     Attributes:
         photos: By file name.

@@ -14,13 +14,13 @@ import requests
 from data_prep.annotations import masks
 from data_prep.auto_mask.run import run
 from data_prep.auto_mask.store import MaskStore
-from data_prep.review.session import hints_from_marks
+from data_prep.review.marks import hints_from_marks
 from tests.browser import chromium_page
 from tests.data_prep import drawn_products, product_folder
 
 pytestmark = pytest.mark.slow
 
-REPO_DIR = Path(__file__).resolve().parents[3]
+REPO_DIR = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from data_prep.auto_mask.store import (
     PhotoMasks,
     ProductMask,
 )
+from data_prep.review.marks import hints_from_marks
 
 _WRITE_AFTER_S = 1.0
-BACKGROUND, PRODUCT = 2, 1  # cut's hints
 
 
-class ReviewSession:
+class ProductSession:
     """The review of a MaskStore; safe to call from several threads.
 
     Args:
@@ -148,34 +148,6 @@ class ReviewSession:
         with self._lock:
             self._timer = None
             self._store.write()
-
-
-def hints_from_marks(marks: list[dict], size_hw: tuple[int, int]) -> np.ndarray:
-    """Draws a person's marks as cut's hints, uint8 [height, width]; later marks win.
-
-    Raises:
-        ValueError: A mark is malformed.
-    """
-    hints = np.zeros(size_hw, np.uint8)
-    for mark in marks:
-        try:
-            points = np.array(mark["points"], np.float64).round().astype(np.int64)
-            kind, width = mark["kind"], int(mark.get("width", 1))
-            is_right = points.ndim == 2 and points.shape[1] == 2 and np.abs(points).max() < 1e6
-        except (KeyError, TypeError, ValueError, OverflowError):
-            is_right = False
-        if not is_right or kind not in ("box", "product", "background") or not 0 < width < 10_000:
-            raise ValueError(f"mark {str(mark)[:80]}: expected a kind and a list of [x, y] points.")
-        if kind == "box":
-            (left, top), (right, bottom) = points.min(0).clip(0), points.max(0).clip(0)
-            outside = np.ones(size_hw, bool)
-            outside[top : bottom + 1, left : right + 1] = False
-            hints[outside] = BACKGROUND
-        else:
-            value = PRODUCT if kind == "product" else BACKGROUND
-            stroke = points.astype(np.int32).reshape(-1, 1, 2)
-            cv2.polylines(hints, [stroke], False, value, width)
-    return hints
 
 
 def _shown(photo: PhotoMasks) -> dict:

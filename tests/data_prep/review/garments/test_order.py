@@ -1,7 +1,7 @@
 import pytest
 
 from data_prep.readers.review_folder import ReviewedInstance, ReviewedPhoto
-from data_prep.review.garment_order import ordered, uncertainty
+from data_prep.review.garments.order import ordered, uncertainty
 
 COUNTS = "0"  # nothing is decoded here
 

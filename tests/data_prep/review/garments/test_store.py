@@ -10,11 +10,11 @@ import pytest
 
 from data_prep.annotations import masks
 from data_prep.readers.review_folder import read_review
-from data_prep.review.garment_import import import_coco
-from data_prep.review.garment_store import GarmentStore, StaleEdit
+from data_prep.review.garments.coco_import import import_coco
+from data_prep.review.garments.store import GarmentStore, StaleEdit
 from tests.data_prep.review import drawn_review
 
-REPO_DIR = Path(__file__).resolve().parents[3]
+REPO_DIR = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture

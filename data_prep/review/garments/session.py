@@ -20,9 +20,9 @@ from data_prep.readers.review_folder import (
     ReviewedInstance,
     ReviewedPhoto,
 )
-from data_prep.review import garment_masks
-from data_prep.review.garment_order import ordered
-from data_prep.review.garment_store import GarmentStore, StaleEdit
+from data_prep.review.garments import masks as garment_masks
+from data_prep.review.garments.order import ordered
+from data_prep.review.garments.store import GarmentStore, StaleEdit
 from tfseg.io.photo_files import read_photo_bytes
 from tfseg.structures.image_decoding import decode_photo
 

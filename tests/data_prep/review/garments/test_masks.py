@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.review import garment_masks
+from data_prep.review.garments import masks as garment_masks
 from tests.data_prep import drawn_products
 from tests.data_prep.review import drawn_review
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from data_prep.review.session import BACKGROUND, PRODUCT, hints_from_marks
+from data_prep.review.marks import BACKGROUND, PRODUCT, hints_from_marks
 
 _MARGIN = 0.5  # of a box's side: what is around it tells what is background
 _LEAST_MARGIN = 12  # pixels

@@ -22,7 +22,7 @@ from tests.data_prep.review import drawn_review
 
 pytestmark = pytest.mark.slow
 
-REPO_DIR = Path(__file__).resolve().parents[3]
+REPO_DIR = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture

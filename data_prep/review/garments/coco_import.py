@@ -7,7 +7,7 @@ from pathlib import Path
 from data_prep.auto_mask.store import PhotoMasks, ProductMask
 from data_prep.readers.review_folder import PERSON, ReviewedInstance, ReviewedPhoto
 from data_prep.review import coco
-from data_prep.review.garment_store import GarmentStore
+from data_prep.review.garments.store import GarmentStore
 
 
 def import_coco(store: GarmentStore, path: Path) -> Counter:

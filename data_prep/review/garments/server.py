@@ -1,15 +1,18 @@
 """The local server of the page on which predictions are corrected."""
 
+from pathlib import Path
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from data_prep.review.garment_session import GarmentSession
-from data_prep.review.garment_store import StaleEdit
-from data_prep.review.server import NOT_KEPT, PageServer
+from data_prep.review.garments.session import GarmentSession
+from data_prep.review.garments.store import StaleEdit
+from data_prep.review.page_server import NOT_KEPT, PageServer
 
+_PAGE_DIR = Path(__file__).parent / "page"
 _PAGE_FILES = {
-    "/": ("garments.html", "text/html; charset=utf-8"),
+    "/": ("index.html", "text/html; charset=utf-8"),
     "/garments.css": ("garments.css", "text/css"),
     "/garments.js": ("garments.js", "text/javascript"),
     "/drawing.js": ("drawing.js", "text/javascript"),
@@ -38,7 +41,7 @@ class GarmentServer(PageServer):
             Route("/decide", self._decide, methods=["POST"]),
             Route("/undo", self._undo, methods=["POST"]),
         ]
-        super().__init__(routes, _PAGE_FILES, port, {StaleEdit: self._stale})
+        super().__init__(_PAGE_DIR, _PAGE_FILES, routes, port, {StaleEdit: self._stale})
 
     async def _photos(self, request: Request) -> Response:
         return await self.json_of(self._session.listed)
