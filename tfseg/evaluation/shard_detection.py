@@ -1,4 +1,4 @@
-"""The photos of a prepared data set: a model run on them, and their bytes by image id."""
+"""A model run on the photos of TFRecord shards, and those photos by image id."""
 
 from collections.abc import Callable, Iterator, Sequence
 

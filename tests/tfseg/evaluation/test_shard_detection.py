@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tfseg.evaluation.dataset_photos import detect_records, read_photos
+from tfseg.evaluation.shard_detection import detect_records, read_photos
 from tfseg.inference.detector import Detector
 
 
