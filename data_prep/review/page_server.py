@@ -14,6 +14,11 @@ from starlette.routing import Route
 from tfseg.io.http_server import HttpLimits, HttpServer, file_routes
 
 _HOST = "127.0.0.1"
+_SHARED_DIR = Path(__file__).parent / "page"
+_SHARED_FILES = {
+    "/photo_review.js": ("photo_review.js", "text/javascript"),
+    "/review.css": ("review.css", "text/css"),
+}
 _MAX_BODY = 4_000_000  # bytes, of a request
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -33,7 +38,8 @@ class PageServer(HttpServer):
 
         Args:
             page_dir: Where the page's own files are.
-            page_files: {path: (file's name, Content-Type)}.
+            page_files: {path: (file's name, Content-Type)}; those that both pages load are
+                served beside.
             routes: Of the actions.
             port: On this machine.
             error_handlers: Starlette's, beside those of bad input.
@@ -42,7 +48,11 @@ class PageServer(HttpServer):
             ValueError: The port is taken.
         """
         app = Starlette(
-            routes=[*file_routes(page_dir, page_files, NOT_KEPT), *routes],
+            routes=[
+                *file_routes(page_dir, page_files, NOT_KEPT),
+                *file_routes(_SHARED_DIR, _SHARED_FILES, NOT_KEPT),
+                *routes,
+            ],
             exception_handlers={
                 HTTPException: _http_error,
                 ValueError: _bad_input,

@@ -5,9 +5,6 @@
 // Light ones: with a dark line on both sides they show on any color.
 const COLORS = ["#ff9d9d", "#8fe38f", "#9cc4ff", "#ffd27a", "#e3a8ff", "#7fe9e0", "#ffb3df", "#d6e86a"];
 const CHOSEN_COLOR = "#fff200";
-const MARK_COLORS = { box: "#2f6fdb", product: "#12b312", background: "#e0218a" };
-const canvas = document.getElementById("canvas");
-const context = canvas.getContext("2d");
 
 function colorOf(index) {
   return COLORS[index % COLORS.length];
@@ -100,26 +97,13 @@ function drawLabel(text, place, index, isChosen, taken, width) {
 }
 
 function drawMark(mark) {
-  const [first, last] = [mark.points[0], mark.points[mark.points.length - 1]];
-  context.lineCap = context.lineJoin = "round";
-  const trace = () => {
-    context.beginPath();
-    if (mark.kind === "box") {
-      context.rect(first[0], first[1], last[0] - first[0], last[1] - first[1]);
-    } else {
-      context.moveTo(...first);
-      mark.points.forEach((point) => context.lineTo(...point));
-      context.lineTo(last[0] + 0.01, last[1]);
-    }
-    context.stroke();
-  };
   const width = mark.kind === "box" ? 2.5 * unit() : mark.width;
   context.strokeStyle = "#fff";
   context.lineWidth = width + 2.5 * unit();
-  trace();
+  traceMark(mark);
   context.strokeStyle = MARK_COLORS[mark.kind];
   context.lineWidth = width;
-  trace();
+  traceMark(mark);
 }
 
 function drawCross([x, y]) {
@@ -139,13 +123,4 @@ function drawCross([x, y]) {
 function isWithin(path, [x, y]) {
   const { a, d } = context.getTransform();
   return context.isPointInPath(path, x * a, y * d, "evenodd");
-}
-
-function photoPoint(event) {
-  const box = canvas.getBoundingClientRect();
-  const { a, d } = context.getTransform();
-  return [
-    ((event.clientX - box.left) * canvas.width) / box.width / a,
-    ((event.clientY - box.top) * canvas.height) / box.height / d,
-  ];
 }

@@ -2,58 +2,23 @@
 
 /* The photo shown, its garments, and what the server is asked to do with them. */
 
-const byId = (id) => document.getElementById(id);
-const TOOLS = { b: "box", n: "box", p: "product", x: "background" };
 const SHOWN = ["masks", "outlines", "nothing"];
 
-let photos = []; // {name, review, reasons, categories}, in order
-let shown = []; // those that the filter lets through
 let names = []; // of categories
-let index = 0;
 let photo = null; // the one shown, with its garments, once it is there
 let image = null;
 let paths = [];
 let chosen = -1;
-let tool = null;
-let marks = [];
-let stroke = null;
 let cross = null; // of drawing by keyboard
 let brush = 1;
 let shows = 0;
-let loading = 0;
-let failed = false;
 let progress = {};
 const underway = new Set(); // names of photos that the server is changing
-
-class Refused extends Error {
-  constructor(status, answer) {
-    super(answer.error);
-    this.isStale = status === 409;
-    this.answer = answer;
-  }
-}
-
-async function ask(path, body) {
-  const options = body && {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  const response = await fetch(path, options);
-  const answer = await response.json();
-  if (!response.ok) throw new Refused(response.status, answer);
-  return answer;
-}
 
 async function loadImage(name) {
   const response = await fetch(`photo?name=${encodeURIComponent(name)}`);
   if (!response.ok) throw new Refused(response.status, await response.json());
   return createImageBitmap(await response.blob());
-}
-
-function tell(text, isError = false) {
-  byId("message").textContent = text;
-  byId("message").className = isError ? "error" : "";
 }
 
 function draw() {
@@ -98,9 +63,7 @@ function describe() {
   describeProgress();
   describeGarments();
   canvas.classList.toggle("draws", Boolean(tool));
-  document.querySelectorAll("footer button.tool").forEach((button) => {
-    button.classList.toggle("chosen", button.dataset.key === tool);
-  });
+  describeTools();
 }
 
 function describeGarments() {
@@ -195,22 +158,11 @@ function applyFilter() {
   return show();
 }
 
-function move(step) {
-  const next = index + step;
-  if (next < 0 || next >= shown.length) {
-    tell(next < 0 ? "this is the first photo" : "this is the last photo");
-    return Promise.resolve();
-  }
-  index = next;
-  tell("");
-  return show();
-}
-
 /** Has the server do something to the shown photo; gives whether it is done and still shown. */
 async function change(action, body = {}) {
   // One that cannot be shown can be rejected.
   if (!photo || (!image && action !== "reject")) {
-    tell(failed ? "this photo cannot be shown" : "this photo is not shown yet");
+    tellUnseen();
     return false;
   }
   const { name, revision } = photo;

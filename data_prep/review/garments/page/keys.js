@@ -26,27 +26,6 @@ function thicken(factor) {
   if (photo) tell(`strokes of ${strokeWidth()} pixels`);
 }
 
-function penDown(point) {
-  stroke = { kind: TOOLS[tool], width: strokeWidth(), points: [point] };
-  draw();
-}
-
-function penMove(point) {
-  if (stroke.kind === "box") stroke.points[1] = point;
-  else stroke.points.push(point);
-  draw();
-}
-
-function penUp() {
-  const isBox = stroke.kind === "box";
-  if (isBox) marks = marks.filter((mark) => mark.kind !== "box");
-  // A box comes first: strokes are drawn over it.
-  if (!isBox) marks.push(stroke);
-  else if (stroke.points.length > 1) marks.unshift(stroke);
-  stroke = null;
-  draw();
-}
-
 function moveCross(x, y, isFast) {
   const step = (Math.max(photo.width, photo.height) / 100) * (isFast ? 6 : 1);
   cross = cross || [photo.width / 2, photo.height / 2];
@@ -122,7 +101,6 @@ for (let digit = 1; digit <= 9; digit++) {
 const MOVES = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]")) return;
   if (event.target === byId("go")) {
     if (event.key === "Enter") go();
@@ -133,7 +111,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  let key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  let key = keyOf(event);
   if (tool && photo && (key in MOVES || key === " ")) {
     event.preventDefault();
     if (key === " ") pressPen();
@@ -174,12 +152,6 @@ function go() {
   show();
 }
 
-document.querySelectorAll("footer button").forEach((button) => {
-  button.addEventListener("click", () => {
-    button.blur();
-    KEYS[button.dataset.key]();
-  });
-});
 byId("go").addEventListener("change", () => { if (document.activeElement !== byId("go")) go(); });
 byId("close_help").addEventListener("click", () => byId("help").close());
 byId("category").addEventListener("change", (event) => {

@@ -1,36 +1,13 @@
 "use strict";
 
-const COLORS = [[255, 60, 60], [60, 190, 60], [40, 120, 255], [255, 190, 30]];
-const MARK_COLORS = { box: "#2f6fdb", product: "#12b312", background: "#e0218a" };
-const byId = (id) => document.getElementById(id);
-const canvas = byId("canvas");
-const context = canvas.getContext("2d");
+/* The photo shown with its mask, and what the server is asked to do with it. */
 
-let photos = [];
-let shown = [];
-let index = 0;
+const COLORS = [[255, 60, 60], [60, 190, 60], [40, 120, 255], [255, 190, 30]];
 let photoImage = null;
 let maskImage = null;
 let showsMask = true;
-let tool = null;
-let marks = [];
-let stroke = null;
-let loading = 0;
-let failed = false;
 const decisions = []; // of this tab, the last one last
 const underway = new Set(); // photos that the server is changing
-
-async function ask(path, body) {
-  const options = body && {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  const response = await fetch(path, options);
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error);
-  return answer;
-}
 
 function loadImage(path, name) {
   return new Promise((resolve, reject) => {
@@ -68,23 +45,12 @@ function draw() {
 
 function drawMark(mark) {
   context.strokeStyle = MARK_COLORS[mark.kind];
-  context.lineCap = context.lineJoin = "round";
-  const [first, last] = [mark.points[0], mark.points[mark.points.length - 1]];
-  if (mark.kind === "box") {
-    context.lineWidth = Math.max(2, canvas.width / 300);
-    context.strokeRect(first[0], first[1], last[0] - first[0], last[1] - first[1]);
-    return;
-  }
-  context.lineWidth = mark.width;
-  context.beginPath();
-  context.moveTo(...first);
-  mark.points.forEach((point) => context.lineTo(...point));
-  context.lineTo(last[0] + 0.01, last[1]);
-  context.stroke();
+  context.lineWidth = mark.kind === "box" ? Math.max(2, canvas.width / 300) : mark.width;
+  traceMark(mark);
 }
 
-function tell(text) {
-  byId("message").textContent = text;
+function strokeWidth() {
+  return Math.max(3, Math.round(Math.max(canvas.width, canvas.height) / 90));
 }
 
 function describe() {
@@ -101,9 +67,7 @@ function describe() {
   byId("state").textContent = photo ? photo.review : "";
   byId("state").className = photo ? photo.review : "";
   if (document.activeElement !== byId("category")) byId("category").value = photo ? photo.category : "";
-  document.querySelectorAll("button.tool").forEach((button) => {
-    button.classList.toggle("chosen", button.dataset.key === tool);
-  });
+  describeTools();
 }
 
 async function show() {
@@ -143,17 +107,6 @@ function choose() {
   return show();
 }
 
-function move(step) {
-  const next = index + step;
-  if (next < 0 || next >= shown.length) {
-    tell(next < 0 ? "this is the first photo" : "this is the last photo");
-    return Promise.resolve();
-  }
-  index = next;
-  tell("");
-  return show();
-}
-
 /**
  * Has the server change the photo; `after` is left out if the reviewer has gone on by then.
  * Gives whether it was changed.
@@ -182,7 +135,7 @@ async function change(path, body, after, photo = shown[index]) {
 /** A photo that has not been seen cannot be decided; one that cannot be shown can be rejected. */
 async function decide(review) {
   if (!photoImage && !(failed && review !== "accepted")) {
-    tell(failed ? "this photo cannot be shown" : "this photo is not shown yet");
+    tellUnseen();
     return;
   }
   const photo = shown[index];
@@ -249,14 +202,6 @@ function pick(key) {
   describe();
 }
 
-function photoPoint(event) {
-  const box = canvas.getBoundingClientRect();
-  return [
-    ((event.clientX - box.left) * canvas.width) / box.width,
-    ((event.clientY - box.top) * canvas.height) / box.height,
-  ];
-}
-
 canvas.addEventListener("pointerdown", (event) => {
   if (!photoImage) return;
   if (!tool) {
@@ -264,33 +209,19 @@ canvas.addEventListener("pointerdown", (event) => {
     return;
   }
   canvas.setPointerCapture(event.pointerId);
-  const kind = { b: "box", p: "product", x: "background" }[tool];
-  const width = Math.max(3, Math.round(Math.max(canvas.width, canvas.height) / 90));
-  stroke = { kind, width, points: [photoPoint(event)] };
+  penDown(photoPoint(event));
 });
 
 canvas.addEventListener("pointermove", (event) => {
-  if (!stroke) return;
-  const point = photoPoint(event);
-  if (stroke.kind === "box") stroke.points[1] = point;
-  else stroke.points.push(point);
-  draw();
+  if (stroke) penMove(photoPoint(event));
 });
 
 canvas.addEventListener("pointerup", () => {
-  if (!stroke) return;
-  const isBox = stroke.kind === "box";
-  if (isBox) marks = marks.filter((mark) => mark.kind !== "box");
-  // A box comes first: strokes are drawn over it.
-  if (!isBox) marks.push(stroke);
-  else if (stroke.points.length > 1) marks.unshift(stroke);
-  stroke = null;
-  draw();
+  if (stroke) penUp();
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = keyOf(event);
   if (event.target === byId("category")) {
     if (key === "Enter") change("category", { category: event.target.value });
     if (key === "Enter" || key === "Escape") event.target.blur();
@@ -299,13 +230,6 @@ document.addEventListener("keydown", (event) => {
   if (event.target.tagName === "SELECT" || !(key in KEYS)) return;
   event.preventDefault();
   KEYS[key]();
-});
-
-document.querySelectorAll("button").forEach((button) => {
-  button.addEventListener("click", () => {
-    button.blur();
-    KEYS[button.dataset.key]();
-  });
 });
 
 byId("category").addEventListener("blur", describe);
