@@ -4,8 +4,8 @@ import pytest
 
 from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
+from data_prep.convert.coco_layouts import find_parts
 from data_prep.datasets.coco.coco_dataset_builder import Builder
-from data_prep.datasets.coco.layouts import find_parts
 from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import features
 from tests.data_prep.raw_modanet import draw_jpeg

@@ -7,6 +7,7 @@ A mask's `rle` are lengths of runs of 0, 1, 0, ... along the rows of its own box
 """
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ from xml.sax.xmlreader import AttributesImpl
 import numpy as np
 
 from data_prep.annotations import masks
+from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
 from data_prep.convert.label_set import (
     Label,
     LabelSet,
@@ -31,6 +33,7 @@ from data_prep.readers.raw_dataset import Note
 from tfseg.io.atomic_files import write_whole
 
 _NUM_DIGITS = 6  # of a pixel; CVAT itself writes two
+_ROOT = re.compile(r"<annotations[\s>]")
 _NO_MASKS = frozenset({"box", "polyline", "points", "ellipse", "cuboid", "skeleton", "tag"})
 
 
@@ -143,15 +146,14 @@ def _mask(shape: ElementTree.Element, size_hw: tuple[int, int]) -> dict:
     return coco_rle(pasted_mask(crop, left, top, size_hw))
 
 
-def write(labels: LabelSet, path: Path, losses: Losses, masks_as: str) -> None:
+def write(labels: LabelSet, path: Path, losses: Losses, options: WriteOptions) -> None:
     """Writes one file, whole or not at all.
 
     Args:
         labels: what to write.
         path: the XML.
         losses: gets what polygons cost.
-        masks_as: "source" keeps a polygon a polygon and pixels a mask; "rle" or "polygons", of
-            several parts as a group.
+        options: masks_as: polygons of several parts are written as a group.
     """
     text = io.StringIO()
     xml = XMLGenerator(text, "utf-8", short_empty_elements=True)
@@ -176,7 +178,7 @@ def write(labels: LabelSet, path: Path, losses: Losses, masks_as: str) -> None:
         _start(xml, "image", {"id": str(index), "name": photo.file_name, **size})
         for z_order, label in enumerate(photo.labels):
             losses.count_unheld(label)
-            shapes = _shapes(label, losses, masks_as)
+            shapes = _shapes(label, losses, options.masks_as)
             num_groups += len(shapes) > 1
             group = {"group_id": str(num_groups)} if len(shapes) > 1 else {}
             for tag, attributes in shapes:
@@ -221,3 +223,12 @@ def _shapes(label: Label, losses: Losses, masks_as: str) -> list[tuple[str, dict
 def _points(polygon: list[float]) -> str:
     pairs = zip(polygon[0::2], polygon[1::2], strict=True)
     return ";".join(f"{x:.12g},{y:.12g}" for x, y in pairs)
+
+
+FORMAT = AnnotationFormat(
+    tool="CVAT's XML for images",
+    read=read,
+    write=write,
+    holds=lambda suffix, head: suffix == ".xml" and _ROOT.search(head) is not None,
+    ending=".cvat.xml",
+)

@@ -13,6 +13,7 @@ A mask's points are its first and its last pixel. Shapes of one label and group_
 import base64
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 
 from data_prep.annotations import masks
+from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
 from data_prep.convert.label_set import (
     Label,
     LabelledPhoto,
@@ -37,6 +39,7 @@ from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
 
 _VERSION = "5.11.4"  # of the format; labelme 5 and 6 read it
+_KEYS = re.compile(r'"(shapes|imagePath)"\s*:')
 _SHAPE_KEYS: dict[str, Any] = {"group_id": None, "description": "", "flags": {}}
 
 
@@ -121,17 +124,14 @@ def _segmentation(shape: dict, kind: str, size_hw: tuple[int, int]) -> list | di
     return coco_rle(pasted_mask(crop, int(left), int(top), size_hw))
 
 
-def write(
-    labels: LabelSet, out_dir: Path, losses: Losses, masks_as: str, photos_dir: Path | None
-) -> None:
+def write(labels: LabelSet, out_dir: Path, losses: Losses, options: WriteOptions) -> None:
     """Writes one json a photo.
 
     Args:
         labels: what to write.
         out_dir: gets NAME.json for each photo NAME.jpg, in the photo's folder below it.
         losses: gets what polygons cost.
-        masks_as: "source" keeps polygons polygons and pixels masks; "rle" or "polygons".
-        photos_dir: where the photos will lie; None: beside the jsons.
+        options: masks_as; photos_dir, or None: beside the jsons.
 
     Raises:
         ValueError: Two photos would have one json.
@@ -147,12 +147,12 @@ def write(
         path = out_dir / name
         path.parent.mkdir(parents=True, exist_ok=True)
         image_path = PurePosixPath(photo.file_name).name
-        if photos_dir is not None:
-            image_path = os.path.relpath(photos_dir / photo.file_name, path.parent)
+        if options.photos_dir is not None:
+            image_path = os.path.relpath(options.photos_dir / photo.file_name, path.parent)
         content: dict[str, Any] = {
             "version": _VERSION,
             "flags": {},
-            "shapes": _shapes(photo, labels.category_names, losses, masks_as),
+            "shapes": _shapes(photo, labels.category_names, losses, options.masks_as),
             "imagePath": image_path,
             "imageData": None,
             "imageHeight": photo.height,
@@ -189,3 +189,17 @@ def _mask_shape(label: Label) -> dict[str, Any]:
         "shape_type": "mask",
         "mask": base64.b64encode(png.tobytes()).decode(),
     }
+
+
+def _holds(suffix: str, head: str) -> bool:
+    is_object = suffix == ".json" and head.startswith("{") and '"images"' not in head
+    return is_object and _KEYS.search(head) is not None
+
+
+FORMAT = AnnotationFormat(
+    tool="labelme's json",
+    read=read,
+    write=write,
+    holds=_holds,
+    has_file_a_photo=True,
+)

@@ -13,6 +13,7 @@ A polygon's points are percent of the photo's width and height.
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from xml.sax.saxutils import quoteattr
 import cv2
 
 from data_prep.annotations import masks
+from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
 from data_prep.convert.label_set import Label, LabelSet, RawLabels, checked_size_hw, coco_rle
 from data_prep.convert.label_studio_masks import (
     brush_from_mask,
@@ -34,7 +36,7 @@ from tfseg.io.atomic_files import write_whole
 from tfseg.io.photo_files import is_photo_name
 from tfseg.structures.coco_values import mark_length
 
-LOCAL_FILES = "/data/local-files/?d="
+_KEYS = re.compile(r'"(data|annotations|completions|result)"\s*:')
 _LABEL_LISTS = ("labels", "brushlabels", "polygonlabels", "bitmasklabels")
 _PASSED_OVER = "another_annotation_of_the_task_passed_over"
 _NUM_DIGITS = 6  # of a pixel: undoes the rounding of percentages
@@ -219,17 +221,14 @@ def _segmentation(value: dict, size_hw: tuple[int, int]) -> list[list[float]] | 
     return [[round(part, _NUM_DIGITS) for side in sides for part in side]]
 
 
-def write(
-    labels: LabelSet, path: Path, losses: Losses, masks_as: str, url_prefix: str = LOCAL_FILES
-) -> None:
+def write(labels: LabelSet, path: Path, losses: Losses, options: WriteOptions) -> None:
     """Writes tasks to import, and the labelling interface that they are for beside them.
 
     Args:
         labels: what to write.
         path: the json; NAME.label_config.xml gets the interface.
         losses: gets what polygons cost.
-        masks_as: "source" keeps a polygon a polygon and pixels a brush mask; "rle" or "polygons".
-        url_prefix: before each photo's name, where Label Studio finds it.
+        options: masks_as: "source" keeps pixels as a brush mask; url_prefix.
     """
     tasks = []
     for task_id, photo in enumerate(labels.photos, start=1):
@@ -237,7 +236,7 @@ def write(
         for index, label in enumerate(photo.labels):
             losses.count_unheld(label)
             name = labels.category_names[label.instance.category_id - 1]
-            shape = _shape(label, name, losses, masks_as)
+            shape = _shape(label, name, losses, options.masks_as)
             if shape is None:
                 continue
             known = {
@@ -252,7 +251,7 @@ def write(
         tasks.append(
             {
                 "id": task_id,
-                "data": {"image": url_prefix + photo.file_name},
+                "data": {"image": options.url_prefix + photo.file_name},
                 "annotations": [{"result": results, "was_cancelled": False}],
             }
         )
@@ -286,3 +285,16 @@ def _label_config(category_names: tuple[str, ...]) -> str:
         f'  <PolygonLabels name="polygon" toName="image">\n{rows}  </PolygonLabels>\n'
         f'  <BrushLabels name="brush" toName="image">\n{rows}  </BrushLabels>\n</View>\n'
     )
+
+
+def _holds(suffix: str, head: str) -> bool:
+    return suffix == ".json" and head.startswith("[") and _KEYS.search(head) is not None
+
+
+FORMAT = AnnotationFormat(
+    tool="Label Studio's json",
+    read=read,
+    write=write,
+    holds=_holds,
+    ending=".label_studio.json",
+)

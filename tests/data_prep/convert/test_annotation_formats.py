@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from data_prep.datasets.coco.layouts import find_parts
-from data_prep.readers.annotation_formats import format_of
+from data_prep.convert.annotation_formats import format_of
+from data_prep.convert.coco_layouts import find_parts
 from tests.data_prep.convert import drawn_labels
 
 FILES = {

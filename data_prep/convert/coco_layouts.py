@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.readers.annotation_formats import refuse_other_formats
+from data_prep.convert.annotation_formats import refuse_other_formats
 
 _SPLIT = re.compile(r"(?<![a-z])(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE)
 _SPLIT_NAMES = {"valid": "val", "validation": "val"}

@@ -7,10 +7,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
+from data_prep.convert.coco_layouts import find_parts
 from data_prep.convert.label_set import Label, LabelSet, RawLabels, json_rle
 from data_prep.convert.written_polygons import Losses
-from data_prep.datasets.coco.layouts import find_parts
-from data_prep.datasets.coco.reader import used_categories
+from data_prep.readers.coco_categories import used_categories
 from data_prep.readers.coco_json import CocoJson
 from data_prep.readers.raw_dataset import REJECTED, Note
 from tfseg.io.atomic_files import write_whole
@@ -48,14 +49,14 @@ def read(path: Path) -> RawLabels:
     return labels
 
 
-def write(labels: LabelSet, path: Path, losses: Losses, masks_as: str) -> None:
+def write(labels: LabelSet, path: Path, losses: Losses, options: WriteOptions) -> None:
     """Writes one json, whole or not at all.
 
     Args:
         labels: what to write.
         path: the json.
         losses: gets what polygons cost.
-        masks_as: "source" keeps polygons polygons and pixels RLE; else "rle" or "polygons".
+        options: masks_as: "source" keeps pixels as RLE.
     """
     images: list[dict] = []
     annotations: list[dict] = []
@@ -70,7 +71,7 @@ def write(labels: LabelSet, path: Path, losses: Losses, masks_as: str) -> None:
         )
         for label in photo.labels:
             losses.count_unheld(label, has_crowds=True)
-            segmentation = _segmentation(label, losses, masks_as)
+            segmentation = _segmentation(label, losses, options.masks_as)
             if not segmentation:
                 continue
             annotations.append(
@@ -103,3 +104,12 @@ def _segmentation(label: Label, losses: Losses, masks_as: str) -> dict | list:
     if as_polygons and not label.instance.is_crowd:
         return losses.polygons(label, num_digits=6)
     return json_rle(label.instance.rle)
+
+
+FORMAT = AnnotationFormat(
+    tool="a COCO json",
+    read=read,
+    write=write,
+    holds=lambda suffix, head: suffix == ".json" and head.startswith("{"),
+    ending=".coco.json",
+)

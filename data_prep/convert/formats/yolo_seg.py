@@ -7,21 +7,19 @@ images/train/a.jpg
 labels/train/a.txt            1 0.25 0.5 0.30 0.61 ...      x and y, shares of width and height
 """
 
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import yaml
-from PIL import Image
 
+from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
 from data_prep.convert.label_set import LabelSet, RawLabels
+from data_prep.convert.photo_size import photo_size_hw
 from data_prep.convert.written_polygons import Losses
-from data_prep.readers.annotation_formats import yolo_data_yaml
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
 from tfseg.io.photo_files import find_files
 
-_EXIF_ORIENTATION = 0x0112
 _SPLITS = ("train", "val", "valid", "test")
 _NUM_DIGITS = 6  # of a pixel
 
@@ -36,7 +34,7 @@ def read(path: Path) -> RawLabels:
         ValueError: A file is missing, or a line is not what it should be.
     """
     folder = path if path.is_dir() else path.parent
-    yaml_path = yolo_data_yaml(folder) if path.is_dir() else path
+    yaml_path = _data_yaml(folder) if path.is_dir() else path
     if yaml_path is None or yaml_path.suffix.lower() == ".txt":
         raise ValueError(f"{path}: no data.yaml with 'names', expected it beside images/, labels/.")
     names = _names(yaml_path)
@@ -63,6 +61,18 @@ def read(path: Path) -> RawLabels:
     return labels
 
 
+def _data_yaml(folder: Path) -> Path | None:
+    """The file that names the categories; None: there is none."""
+    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            continue
+        if isinstance(content, dict) and isinstance(content.get("names"), list | dict):
+            return path
+    return None
+
+
 def _names(yaml_path: Path) -> dict[int, str]:
     try:
         content = yaml.safe_load(yaml_path.read_text(encoding="utf-8"))
@@ -81,23 +91,6 @@ def _label_path(photo: Path, folder: Path) -> Path | None:
             parts[index] = "labels"
             return (folder / Path(*parts)).with_suffix(".txt")
     return None
-
-
-def photo_size_hw(path: Path) -> tuple[int, int]:
-    """Height and width as the photo is shown, pixels.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                width, height = image.size
-                is_turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a photo ({error}); remove it or its labels.") from error
-    return (width, height) if is_turned else (height, width)
 
 
 def _photo(
@@ -137,20 +130,21 @@ def _photo(
     )
 
 
-def write(labels: LabelSet, out_dir: Path, losses: Losses) -> None:
+def write(labels: LabelSet, out_dir: Path, losses: Losses, options: WriteOptions) -> None:
     """Writes data.yaml and a txt a photo below labels/; the photos belong in images/.
 
     Args:
         labels: what to write.
         out_dir: gets them.
         losses: gets what polygons cost.
+        options: none of them applies: a mask is one polygon.
 
     Raises:
         ValueError: Two photos would have one txt.
     """
     seen: dict[PurePosixPath, str] = {}
     for photo in labels.photos:
-        name = PurePosixPath(written_name(photo.file_name)).with_suffix(".txt")
+        name = PurePosixPath(_written_name(photo.file_name)).with_suffix(".txt")
         if name in seen:
             raise ValueError(
                 f"{out_dir}: {seen[name]} and {photo.file_name} would both be {name}; rename one."
@@ -173,14 +167,14 @@ def write(labels: LabelSet, out_dir: Path, losses: Losses) -> None:
     (out_dir / "data.yaml").write_text(text, encoding="utf-8")
 
 
-def written_name(file_name: str) -> str:
+def _written_name(file_name: str) -> str:
     """A photo's name below images/: without the images/ that a YOLO data set's own names have."""
     parts = [part for part in PurePosixPath(file_name).parts if part != "images"]
     return str(PurePosixPath(*parts))
 
 
 def _split_folders(file_names: Iterable[str]) -> dict[str, str]:
-    tops = {PurePosixPath(written_name(name)).parts[0] for name in file_names}
+    tops = {PurePosixPath(_written_name(name)).parts[0] for name in file_names}
     found = {top for top in tops if top in _SPLITS}
     if not found or found != tops:
         return {"train": "images", "val": "images"}
@@ -190,3 +184,14 @@ def _split_folders(file_names: Iterable[str]) -> dict[str, str]:
     if "test" in found:
         folders["test"] = "images/test"
     return folders
+
+
+FORMAT = AnnotationFormat(
+    tool="YOLO's txt files",
+    read=read,
+    write=write,
+    holds=lambda suffix, head: suffix in (".yaml", ".yml", ".txt"),
+    holds_folder=lambda folder: _data_yaml(folder) is not None,
+    folder_pattern="labels/**/*.txt",
+    photo_path=lambda name: f"images/{_written_name(name)}",
+)
