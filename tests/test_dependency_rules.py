@@ -113,8 +113,8 @@ DATA_PREP_ARROWS = {
     "annotations": set(),
     "readers": {"annotations"},
     "build": {"annotations", "readers"},
-    "datasets": {"annotations", "build", "readers", *BESIDE},
-    "convert": {"annotations", "datasets", "readers"},
+    "convert": {"annotations", "readers"},
+    "datasets": {"annotations", "build", "convert", "readers", *BESIDE},
 }
 ARROWS = {"tfseg": TFSEG_ARROWS, "serving": SERVING_ARROWS, "data_prep": DATA_PREP_ARROWS}
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from absl import flags
 
 from tfseg.io import command_line, cpu_precision
+from tfseg.prediction.output_files import RUN_FILES, RunFile
+from tfseg.structures.detection_files import PICTURE_KINDS
 from tfseg.zoo import packaged_models
 
 FLAGS = flags.FLAGS
@@ -37,10 +39,10 @@ def define_flags() -> None:
     flags.DEFINE_bool(
         "review_flip", False, "--review_dir: order by the mirrored photo too, in twice the time."
     )
-    flags.DEFINE_bool("overlays", True, "Write overlays/: masks, boxes, names, scores.")
-    flags.DEFINE_bool("cutouts", False, "Write cutouts/: each garment as a transparent PNG.")
-    flags.DEFINE_bool("challenge", False, "Write challenge.json for ModaNet's challenge.")
-    flags.DEFINE_bool("submission", False, "Write submission.csv for FGVC6's competition.")
+    for kind in PICTURE_KINDS.values():
+        flags.DEFINE_bool(kind.name, kind.is_default, f"Write {kind.name}/: {kind.shows}.")
+    for run_file in RUN_FILES:
+        flags.DEFINE_bool(run_file.flag, False, run_file.help)
     command_line.define_path(
         "label_descriptions_path", None, "FGVC6's: finds its categories by their names."
     )
@@ -111,18 +113,9 @@ def load_detector(all_scores: bool):
     return detector.detector_from_saved_model(str(path), all_scores)
 
 
-def submission_class_ids(detector) -> dict[int, int] | None:
-    """Returns FGVC6's ClassId by category id where a submission is wanted; tells what is lost."""
-    if not FLAGS.submission:
-        return None
-    from tfseg.prediction import submissions
-
-    names = detector.category_names
-    class_ids = submissions.fgvc6_class_ids(names, FLAGS.label_descriptions_path)
-    unknown = [name for category_id, name in enumerate(names, 1) if category_id not in class_ids]
-    if unknown:
-        print(f"submission.csv leaves out what the competition does not know: {', '.join(unknown)}")
-    return class_ids
+def run_files() -> list[RunFile]:
+    """Returns the files about all photos that the flags ask for."""
+    return [one for one in RUN_FILES if FLAGS[one.flag].value]
 
 
 def predict(photos, output_dir: Path) -> int:
@@ -134,21 +127,20 @@ def predict(photos, output_dir: Path) -> int:
     given = given_thresholds()
     detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
     shown = detector.thresholds_with(given, FLAGS.score_threshold)
-    class_ids = submission_class_ids(detector)
     order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
-    choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
-    settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
+    about = output_files.RunSettings(detector.category_names, order, FLAGS.label_descriptions_path)
+    writers = {one.file_name: one.writer(about) for one in run_files()}
+    kinds = tuple(name for name in PICTURE_KINDS if FLAGS[name].value)
+    choices = PictureChoices(kinds, FLAGS.overlay_max_side)
+    settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **choices.to_json()}
     if FLAGS.overwrite:
         remove_earlier_run(output_dir)
     with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
         run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
         run.run(photos, journal, FLAGS.batch_size)
         output_files.write_detections(output_dir / "detections.json", journal, photos)
-        if FLAGS.challenge:
-            output_files.write_challenge(output_dir / "challenge.json", journal, photos)
-        if class_ids is not None:
-            path = output_dir / "submission.csv"
-            output_files.write_submission(path, journal, photos, class_ids, order)
+        for file_name, write in writers.items():
+            write(output_dir / file_name, journal, photos)
         return sum(photo.name in journal.errors for photo in photos)
 
 
@@ -183,7 +175,8 @@ def refuse_unfit_flags() -> None:
     """Raises ValueError unless one folder is given, with flags that go with it."""
     if bool(FLAGS.output_dir) == bool(FLAGS.review_dir):
         raise ValueError("give one of --output_dir and --review_dir.")
-    only_output = ("challenge", "submission", "cutouts", "score_threshold")
+    extra = [kind.name for kind in PICTURE_KINDS.values() if not kind.is_default]
+    only_output = [one.flag for one in RUN_FILES] + extra + ["score_threshold"]
     unfit_names = only_output if FLAGS.review_dir else ("review_threshold", "review_flip")
     unfit = [name for name in unfit_names if FLAGS[name].value != FLAGS[name].default]
     if unfit:
@@ -195,15 +188,12 @@ def main(argv) -> None:
     """Reads the flags and predicts, alone in the output folder."""
     with command_line.one_line_errors("to go on"):
         from tfseg.io.folder_lock import only_one
-        from tfseg.prediction import output_files
         from tfseg.structures.review_predictions import LOCK_NAME
 
         refuse_unfit_flags()
         photos = find_photos(argv[1:])
-        if FLAGS.challenge:
-            output_files.refuse_unnumbered(photos)
-        if FLAGS.submission:
-            output_files.refuse_repeated(photos)
+        for run_file in run_files():
+            run_file.refuse(photos)
         output_dir = Path(FLAGS.output_dir or FLAGS.review_dir)
         if FLAGS.review_dir:
             lock = only_one(output_dir / LOCK_NAME, "predict or review", "--review_dir")

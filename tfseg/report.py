@@ -39,7 +39,7 @@ def photo_source(run):
     """Returns a function that gives (image id, encoded photo) of the run's images, or None."""
     if FLAGS.data_dir:
         from data_prep import prepared
-        from tfseg.evaluation.dataset_photos import read_photos
+        from tfseg.evaluation.shard_detection import read_photos
 
         prepared_set = prepared.open_prepared(FLAGS.data_dir, FLAGS.dataset)
         return lambda: read_photos(prepared_set.record_paths(FLAGS.split))

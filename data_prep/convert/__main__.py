@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags; only the program that runs does, so that others can import it."""
-    from data_prep.readers.annotation_formats import FORMATS
+    from data_prep.convert.annotation_formats import FORMATS
 
     FLAGS.set_gnu_getopt(True)  # the paths may stand between the flags
     flags.DEFINE_enum("from", None, list(FORMATS), "The input's format; told by it unless given.")
@@ -73,6 +73,8 @@ def main(argv: list[str]) -> None:
 
 
 def _paths(arguments: list[str]) -> tuple[Path, Path]:
+    from data_prep.convert.annotation_formats import format_named
+
     given = [FLAGS.input, FLAGS.output]
     for argument in arguments:
         if None not in given:
@@ -87,12 +89,12 @@ def _paths(arguments: list[str]) -> tuple[Path, Path]:
     source = Path(given[0])
     if given[1] is not None:
         return source, Path(given[1])
-    ending = {"coco": ".coco.json", "cvat_xml": ".cvat.xml", "label_studio": ".label_studio.json"}
-    return source, source.with_name(source.stem + ending.get(FLAGS.to, f"_{FLAGS.to}"))
+    ending = format_named(FLAGS.to).ending or f"_{FLAGS.to}"
+    return source, source.with_name(source.stem + ending)
 
 
 def _told_format(path: Path) -> str:
-    from data_prep.readers.annotation_formats import FORMATS, format_of
+    from data_prep.convert.annotation_formats import FORMATS, format_of
 
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; give it as --input.")

@@ -3,14 +3,14 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data_prep.annotations.segmentations import SegmentationError
-from data_prep.convert import coco, cvat_xml, label_studio, labelme, yolo_seg
+from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions, format_named
 from data_prep.convert.label_set import (
     Label,
     LabelledPhoto,
@@ -19,22 +19,13 @@ from data_prep.convert.label_set import (
     checked_size_hw,
     label_from_raw,
 )
+from data_prep.convert.photo_size import photo_size_hw
 from data_prep.convert.report import ConversionReport
 from data_prep.convert.written_polygons import Losses
-from data_prep.convert.yolo_seg import photo_size_hw
-from data_prep.readers.annotation_formats import COCO, CVAT_XML, LABEL_STUDIO, LABELME, YOLO_SEG
 from data_prep.readers.photo_conversion import RawPhoto
 from data_prep.readers.photo_names import other_names
 from data_prep.readers.raw_dataset import ENTRY_MERGED, PHOTO_LEFT_OUT, Note
 
-READERS: dict[str, Callable[[Path], RawLabels]] = {
-    COCO: coco.read,
-    CVAT_XML: cvat_xml.read,
-    LABEL_STUDIO: label_studio.read,
-    LABELME: labelme.read,
-    YOLO_SEG: yolo_seg.read,
-}
-FOLDER_FORMATS = (LABELME, YOLO_SEG)
 MASKS_AS = ("source", "rle", "polygons", "one_polygon")
 
 
@@ -52,7 +43,7 @@ class ConversionOptions:
 
     photos_dir: Path | None = None
     masks_as: str = MASKS_AS[0]
-    url_prefix: str = label_studio.LOCAL_FILES
+    url_prefix: str = WriteOptions.url_prefix
     copies_photos: bool = False
     overwrite: bool = False
 
@@ -63,10 +54,10 @@ def convert(
     """Converts annotations; what is written is whole or not there.
 
     Args:
-        source: a format of READERS.
+        source: one of annotation_formats.FORMATS.
         source_path: its file or folder.
         target: likewise.
-        target_path: its file; a folder for FOLDER_FORMATS.
+        target_path: its file, or its folder.
         options: how.
 
     Raises:
@@ -76,8 +67,9 @@ def convert(
         raise ValueError(f"{source_path}: no such file or folder; give it as --input.")
     if options.photos_dir is not None and not options.photos_dir.is_dir():
         raise ValueError(f"{options.photos_dir}: no such folder; give the photos' as --photos_dir.")
-    _check_target(target, target_path, options.overwrite)
-    raw = READERS[source](source_path)
+    written = format_named(target)
+    _check_target(written, target_path, options.overwrite)
+    raw = format_named(source).read(source_path)
     report = ConversionReport()
     for note in raw.left_out:
         report.leave_out(note)
@@ -94,7 +86,7 @@ def convert(
             " expected at least one."
         )
     losses = Losses(joins_parts=options.masks_as == "one_polygon")
-    _write(target, target_path, labels, losses, photos_dir, options)
+    _write(written, target_path, labels, losses, photos_dir, options)
     report.num_photos = len(labels.photos)
     report.num_garments = sum(len(photo.labels) for photo in labels.photos)
     report.polygon_ious = losses.polygon_ious
@@ -102,8 +94,8 @@ def convert(
     return report
 
 
-def _check_target(target: str, path: Path, overwrite: bool) -> None:
-    if target in FOLDER_FORMATS:
+def _check_target(target: AnnotationFormat, path: Path, overwrite: bool) -> None:
+    if target.is_folder:
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path}: a file, expected a folder to make; give another --output.")
         if path.is_dir() and any(path.iterdir()):
@@ -189,7 +181,7 @@ def _labelled(
 
 
 def _write(
-    target: str,
+    target: AnnotationFormat,
     path: Path,
     labels: LabelSet,
     losses: Losses,
@@ -197,22 +189,15 @@ def _write(
     options: ConversionOptions,
 ) -> None:
     masks_as = "polygons" if losses.joins_parts else options.masks_as
-    if target == COCO:
-        coco.write(labels, path, losses, masks_as)
-    elif target == CVAT_XML:
-        cvat_xml.write(labels, path, losses, masks_as)
-    elif target == LABEL_STUDIO:
-        label_studio.write(labels, path, losses, masks_as, options.url_prefix)
-    else:
-        with _whole_folder(path) as partial:
-            if options.copies_photos:
-                _copy_photos(target, labels, photos_dir, partial)
-            if target == YOLO_SEG:
-                yolo_seg.write(labels, partial, losses)
-                return
-            # Relative to where the folder will lie: the partial one is beside it.
-            where = None if options.copies_photos else photos_dir
-            labelme.write(labels, partial, losses, masks_as, where)
+    if not target.is_folder:
+        target.write(labels, path, losses, WriteOptions(masks_as, options.url_prefix, photos_dir))
+        return
+    with _whole_folder(path) as partial:
+        if options.copies_photos:
+            _copy_photos(target, labels, photos_dir, partial)
+        # Relative to where the folder will lie: the partial one is beside it.
+        where = None if options.copies_photos else photos_dir
+        target.write(labels, partial, losses, WriteOptions(masks_as, options.url_prefix, where))
 
 
 @contextlib.contextmanager
@@ -229,7 +214,9 @@ def _whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _copy_photos(target: str, labels: LabelSet, photos_dir: Path | None, out_dir: Path) -> None:
+def _copy_photos(
+    target: AnnotationFormat, labels: LabelSet, photos_dir: Path | None, out_dir: Path
+) -> None:
     if photos_dir is None:
         raise ValueError("--copy_photos: where the photos are is not known; give --photos_dir.")
     for photo in tqdm(labels.photos, "photos", unit="photo", disable=None):
@@ -238,9 +225,6 @@ def _copy_photos(target: str, labels: LabelSet, photos_dir: Path | None, out_dir
             raise ValueError(
                 f"{from_path}: no such photo to copy; give the folder as --photos_dir."
             )
-        name = photo.file_name
-        to_path = out_dir / (
-            f"images/{yolo_seg.written_name(name)}" if target == YOLO_SEG else name
-        )
+        to_path = out_dir / target.photo_path(photo.file_name)
         to_path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(from_path, to_path)

@@ -1,1 +1,1 @@
-"""The page on which people judge automatic masks."""
+"""Pages on which people judge and correct what models and auto_mask found."""

@@ -75,17 +75,18 @@ def main(argv: list[str]) -> None:
 
 def _review_garments(review_dir: Path) -> None:
     """Serves the page of a review folder, or exports or imports."""
-    from data_prep.review import coco, garment_import
-    from data_prep.review.garment_server import GarmentServer
-    from data_prep.review.garment_session import GarmentSession
-    from data_prep.review.garment_store import GarmentStore
+    from data_prep.review import coco
+    from data_prep.review.garments import coco_import
+    from data_prep.review.garments.server import GarmentServer
+    from data_prep.review.garments.session import GarmentSession
+    from data_prep.review.garments.store import GarmentStore
     from tfseg.io.folder_lock import only_one
     from tfseg.structures.review_predictions import LOCK_NAME
 
     lock = only_one(review_dir / LOCK_NAME, "predict or review", "--dir")
     with lock, GarmentStore(review_dir) as store:
         if FLAGS.import_coco:
-            imported = garment_import.import_coco(store, Path(FLAGS.import_coco))
+            imported = coco_import.import_coco(store, Path(FLAGS.import_coco))
             print(f"{review_dir}: {_listed(imported) or 'nothing to import'}")
         if FLAGS.export_coco:
             as_polygons = FLAGS.export_masks == "polygons"
@@ -101,13 +102,13 @@ def _review_garments(review_dir: Path) -> None:
 
 
 def _review_products(store) -> None:
-    from data_prep.review.server import ReviewServer
-    from data_prep.review.session import ReviewSession
+    from data_prep.review.product_masks.server import ProductServer
+    from data_prep.review.product_masks.session import ProductSession
 
     photos_dir = Path(FLAGS.photos_dir) if FLAGS.photos_dir else store.photos_dir()
-    session = ReviewSession(store, photos_dir)
+    session = ProductSession(store, photos_dir)
     try:
-        _serve(ReviewServer(session, FLAGS.port))
+        _serve(ProductServer(session, FLAGS.port))
     finally:
         session.close()
 

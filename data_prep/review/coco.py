@@ -19,7 +19,7 @@ from data_prep.auto_mask.store import (
     PhotoMasks,
     ProductMask,
 )
-from data_prep.readers.annotation_formats import refuse_other_formats
+from data_prep.convert.annotation_formats import refuse_other_formats
 from data_prep.readers.coco_json import CocoImage, CocoJson
 from data_prep.readers.photo_names import PhotoIndex
 from tfseg.io.atomic_files import write_whole
@@ -35,7 +35,7 @@ class CocoStore(Protocol):
 
 
 class PhotoStore(CocoStore, Protocol):
-    """A store that takes masks over: auto_mask's MaskStore, or a garment_import of a GarmentStore.
+    """A store that takes masks over: a MaskStore, or garments.coco_import of a GarmentStore.
 
     Attributes:
         photos: By file name.

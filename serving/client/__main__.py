@@ -18,7 +18,7 @@ from absl import flags
 from serving.client.connection import ServingError
 from serving.client.flags import client_arguments, define_server_flags
 from serving.client.photo_sources import find_photos
-from serving.client.runner import JSON, KINDS, OVERLAYS, PhotoRun
+from serving.client.runner import DEFAULT_KINDS, JSON, KINDS, PhotoRun
 from serving.client.segmentation_client import SegmentationClient
 from tfseg.io import command_line
 
@@ -32,8 +32,8 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "write",
         None,
-        f"What to write, of {','.join(KINDS)}; {OVERLAYS},{JSON} by default, {JSON} alone without "
-        "OpenCV.",
+        f"What to write, of {','.join(KINDS)}; {','.join(DEFAULT_KINDS)} by default, {JSON} alone "
+        "without OpenCV.",
     )
     flags.DEFINE_float(
         "score_threshold",
@@ -53,7 +53,7 @@ def _kinds_to_write() -> list[str]:
     if FLAGS.write is None:
         if not has_opencv:
             print(f"{JSON} only: pictures need OpenCV; {advice}.", file=sys.stderr)
-        return [OVERLAYS, JSON] if has_opencv else [JSON]
+        return list(DEFAULT_KINDS) if has_opencv else [JSON]
     if not has_opencv and set(FLAGS.write) - {JSON}:
         raise ValueError(f"--write={','.join(FLAGS.write)}: pictures need OpenCV; {advice}.")
     return FLAGS.write

@@ -16,11 +16,18 @@ from serving.client.connection import (
     ServingError,
 )
 from serving.client.photo_sources import Photo, overlay_paths, read_photo
-from tfseg.structures.detection_files import PhotoPictures, write_results
+from tfseg.structures.detection_files import (
+    OVERLAYS,
+    PICTURE_KINDS,
+    PhotoPictures,
+    write_results,
+)
 from tfseg.structures.detections import Detections
 from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 
-OVERLAYS, JSON, CUTOUTS = KINDS = ("overlays", "json", "cutouts")
+JSON = "json"  # detections.json
+DEFAULT_KINDS = (*(kind.name for kind in PICTURE_KINDS.values() if kind.is_default), JSON)
+KINDS = (*DEFAULT_KINDS, *(name for name in PICTURE_KINDS if name not in DEFAULT_KINDS))
 
 DetectFn = Callable[[Sequence[bytes]], list[Detections | ImageError]]
 _Job = tuple[int, Photo, Path]  # image id, the photo, where its overlay goes
@@ -36,7 +43,7 @@ class PhotoRun:
         num_errors: Photos that failed; each has its line on stderr.
     """
 
-    def __init__(self, detect: DetectFn, output_dir: Path, kinds: Sequence[str] = (OVERLAYS, JSON)):
+    def __init__(self, detect: DetectFn, output_dir: Path, kinds: Sequence[str] = DEFAULT_KINDS):
         """Prepares a run.
 
         Args:
@@ -133,7 +140,7 @@ class PhotoRun:
         )
         written = []
         try:
-            if self._kinds & {OVERLAYS, CUTOUTS}:
+            if self._kinds - {JSON}:
                 assert encoded is not None, "only a photo that was read is answered"
                 written = self._write_pictures(encoded, answer, overlay)
         except ValueError as error:
@@ -143,15 +150,16 @@ class PhotoRun:
         tqdm.tqdm.write(f"{photo}: {len(answer)} found{where}", file=sys.stdout)
 
     def _write_pictures(self, encoded: bytes, detections: Detections, overlay: Path) -> list[Path]:
-        """Writes the overlay and the cutouts that are asked for; returns where."""
-        cutouts_dir = self._output_dir / "cutouts"
-        pictures = PhotoPictures(
-            overlay if OVERLAYS in self._kinds else None,
-            cutouts_dir / overlay.stem if CUTOUTS in self._kinds else None,
-        )
-        written = pictures.write(decode_photo(encoded), detections)
-        folders = [cutouts_dir] if any(path.parent == cutouts_dir for path in written) else []
-        return [path for path in written if path.parent != cutouts_dir] + folders
+        """Writes the pictures asked for; returns the overlay and the folders of others."""
+        stems = {}
+        for kind in PICTURE_KINDS:
+            if kind in self._kinds:
+                # The overlay, one a photo, lies in the output folder itself.
+                folder = self._output_dir if kind == OVERLAYS.name else self._output_dir / kind
+                stems[kind] = folder / overlay.stem
+        written = PhotoPictures(stems).write(decode_photo(encoded), detections)
+        own_dir = self._output_dir
+        return list(dict.fromkeys(p if p.parent == own_dir else p.parent for p in written))
 
     def _report(self, photo: Photo, reason: str) -> None:
         self.num_errors += 1

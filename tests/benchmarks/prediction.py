@@ -109,7 +109,7 @@ def predict_plainly(network: Callable, names, photos, output_dir: Path) -> None:
 
 def predict_ours(detect, photos, output_dir: Path) -> None:
     thresholds = Thresholds({}, FLAGS.score_threshold)
-    choices = PictureChoices(overlays=True, cutouts=False, overlay_max_side=1600)
+    choices = PictureChoices(("overlays",), overlay_max_side=1600)
     with PredictionJournal(output_dir, {}) as journal:
         run = PhotoPrediction(detect, thresholds, None, choices, output_dir)
         run.run(photos, journal, FLAGS.batch_size)

@@ -15,8 +15,8 @@ import scipy.io
 from absl import app, flags
 
 from data_prep.auto_mask.cutout.cut import cut
-from data_prep.review import garment_masks
-from data_prep.review.session import hints_from_marks
+from data_prep.review.garments import masks as garment_masks
+from data_prep.review.marks import hints_from_marks
 
 FLAGS = flags.FLAGS
 _LEAST_AREA = 600  # pixels

@@ -73,7 +73,7 @@ def detect(tiny_module):
 
 
 def predict(detect, photos, output_dir, choices=None, order=None, batch_size=3):
-    choices = choices or PictureChoices(True, True, 1600)
+    choices = choices or PictureChoices(("overlays", "cutouts"), 1600)
     with PredictionJournal(output_dir, {"run": "test"}) as journal:
         PhotoPrediction(detect, THRESHOLDS, order, choices, output_dir).run(
             photos, journal, batch_size
@@ -142,7 +142,7 @@ def test_cutouts_are_named_by_category_and_hold_the_photos_pixels(done, photos_d
 
 def test_a_second_run_asks_the_model_for_the_new_photo_alone(detect, photos_dir, tmp_path):
     photos_dir = shutil.copytree(photos_dir / "shop", tmp_path / "photos")
-    choices = PictureChoices(False, False, 1600)
+    choices = PictureChoices((), 1600)
     predict(detect, find_in_tree(photos_dir), tmp_path / "out", choices)
     first = json.loads((tmp_path / "out" / "detections.json").read_text())
     Image.fromarray(scene(64, 64, 9)).save(photos_dir / "new.jpg")
@@ -202,7 +202,7 @@ def test_an_interrupted_run_keeps_what_is_done(detect, photos_dir, tmp_path, fai
             raise KeyboardInterrupt
         return detect(image_bytes)
 
-    choices = PictureChoices(True, False, 1600)
+    choices = PictureChoices(("overlays",), 1600)
     with pytest.raises(KeyboardInterrupt):
         predict(interrupted, photos, tmp_path / "out", choices, batch_size=1)
     predict(lambda image_bytes: calls.append(1) or detect(image_bytes), photos, tmp_path / "out",
@@ -227,7 +227,7 @@ def test_a_photo_that_cannot_be_drawn_is_found_all_the_same(
 
 
 def test_overlaps_are_removed_where_asked_for(detect, photos_dir, tmp_path):
-    choices = PictureChoices(False, False, 1600)
+    choices = PictureChoices((), 1600)
     predict(detect, find_in_tree(photos_dir / "shop"), tmp_path, choices, order="smaller_first")
 
     results = json.loads((tmp_path / "detections.json").read_text())
@@ -240,7 +240,7 @@ def test_overlaps_are_removed_where_asked_for(detect, photos_dir, tmp_path):
 def test_submission_has_a_row_for_each_photo_and_follows_the_rules(detect, photos_dir, tmp_path):
     photos = find_in_tree(photos_dir)
     with PredictionJournal(tmp_path, {}) as journal:
-        choices = PictureChoices(False, False, 1600)
+        choices = PictureChoices((), 1600)
         PhotoPrediction(detect, THRESHOLDS, None, choices, tmp_path).run(photos, journal, 4)
         output_files.write_submission(
             tmp_path / "submission.csv", journal, photos, {1: 0, 2: 1, 3: 2}, None

@@ -1,5 +1,8 @@
 """Changes to a training photo and its masks, each a function of the photo and a seed.
 
+One more is a function here in GEOMETRY_CHANGES or COLOUR_CHANGES, and its keys in
+configs.maskrcnn.Augmentation, whose defaults leave a photo as it is.
+
 Photos are uint8 [height, width, 3], masks uint8 [num, height, width] of 0 and 1. Boxes are taken
 from the masks afterwards (train_targets), so they follow whatever happens here.
 """
@@ -24,7 +27,7 @@ def uniform(seed: tf.Tensor, number: int, low, high, shape=()) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, sub_seed(seed, number), low, high)
 
 
-def change_colours(image: tf.Tensor, config: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+def shift_colours(image: tf.Tensor, config: Augmentation, seed: tf.Tensor) -> tf.Tensor:
     """Shifts brightness, contrast and saturation of a float32 [height, width, 3] photo in 0..255.
 
     Saturation moves the colours from their grey, contrast all values from their mean, brightness
@@ -161,6 +164,31 @@ def _with_region(images, part, region) -> tf.Tensor:
     ymin, xmin, ymax, xmax = tf.unstack(region)
     middle = tf.concat([images[:, ymin:ymax, :xmin], part, images[:, ymin:ymax, xmax:]], 2)
     return tf.concat([images[:, :ymin], middle, images[:, ymax:]], 1)
+
+
+# Each (image, masks, config, seed) -> image, masks, and whether a config asks for it.
+GEOMETRY_CHANGES = ((random_rotation, lambda config: bool(config.rotation_degrees)),)
+# Each (float32 photo in 0..255, config, seed) -> the same.
+COLOUR_CHANGES = (shift_colours,)
+
+
+def changes_geometry(config: Augmentation) -> bool:
+    """Whether change_geometry does anything; it needs the whole photo then."""
+    return any(is_wanted(config) for _, is_wanted in GEOMETRY_CHANGES)
+
+
+def change_geometry(image: tf.Tensor, masks: tf.Tensor, config: Augmentation, seed: tf.Tensor):
+    """Applies GEOMETRY_CHANGES in their order; returns image and masks."""
+    for change, _ in GEOMETRY_CHANGES:
+        image, masks = change(image, masks, config, seed)
+    return image, masks
+
+
+def change_colours(image: tf.Tensor, config: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Applies COLOUR_CHANGES to a float32 [height, width, 3] photo in 0..255, in their order."""
+    for change in COLOUR_CHANGES:
+        image = change(image, config, seed)
+    return image
 
 
 def wants_paste(config: Augmentation, seed: tf.Tensor) -> tf.Tensor:

@@ -82,7 +82,7 @@ class TrainInput:
 
         def whole():
             image, masks = photo_records.decode(record)
-            image, masks = augmentation.random_rotation(image, masks, config, seed)
+            image, masks = augmentation.change_geometry(image, masks, config, seed)
             pasted = augmentation.random_paste(
                 image, masks, record.classes, functools.partial(self._other, seed), config, seed
             )
@@ -94,7 +94,7 @@ class TrainInput:
             image, masks, left, frame = photo_records.decode_view(record, view, size_hw)
             return image, masks, left.classes, frame
 
-        if config.rotation_degrees:
+        if augmentation.changes_geometry(config):
             return whole()
         needs_all = ~photo_records.is_jpeg(record) | augmentation.wants_paste(config, seed)
         return tf.cond(needs_all, whole, seen)

@@ -219,7 +219,7 @@ def judge_model(
         ValueError: The categories differ, own_thresholds want another NMS than the one built into
             the model, a photo cannot be decoded or a shard is damaged.
     """
-    from tfseg.evaluation.dataset_photos import detect_records
+    from tfseg.evaluation.shard_detection import detect_records
 
     if tuple(detector.category_names) != tuple(prepared_set.category_names):
         raise ValueError(

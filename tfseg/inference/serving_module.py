@@ -122,19 +122,33 @@ class ServingModule(tf.Module):
             raise ValueError(f"num_proposals: got {num_proposals}, expected at least 1.")
         self.nms_iou, self.num_proposals = nms_iou, num_proposals
         self.max_pixels, self.max_images = max_pixels, max_images
-        bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
-        threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
-        pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
         layout = preprocessing.input_layout(
             self.input_size_hw, max_level, variable_size.joined_level(model, max_level), size_step
         )
+        self._define_signatures(
+            model, layout, list(zip(self.attribute_names, said_from, strict=True))
+        )
+
+    def _define_signatures(
+        self,
+        model: tf_keras.Model,
+        layout: preprocessing.InputLayout,
+        attributes: Sequence[tuple[str, float]],
+    ) -> None:
+        """Sets detect and its like; attributes are (name, the score from which it is said)."""
+        bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
+        threshold_spec = tf.TensorSpec([None], tf.float32, name="score_threshold")
+        pixels_spec = tf.TensorSpec([None] * 4, tf.uint8, name="images")
         class_names = ("", *self.category_names)
 
         # One body for every signature, so that the exported graph holds the network once.
         @tf.function(autograph=False)
         def find_garments(*inputs_and_thresholds):
             return maskrcnn_inference.find_garments(
-                model, *inputs_and_thresholds, nms_iou=nms_iou, num_proposals=num_proposals
+                model,
+                *inputs_and_thresholds,
+                nms_iou=self.nms_iou,
+                num_proposals=self.num_proposals,
             )
 
         def answer(inputs, own_threshold=None, as_crops=False):
@@ -146,12 +160,11 @@ class ServingModule(tf.Module):
                 inputs.image_size_hw,
                 thresholds,
             )
-            attributes = list(zip(self.attribute_names, said_from, strict=True))
             return _answer_by_image(inputs, found, class_names, attributes, as_crops)
 
         def from_bytes(image_bytes):
-            image_bytes = preprocessing.limited(image_bytes, max_images)
-            return preprocessing.inputs_from_bytes(image_bytes, layout, max_pixels)
+            image_bytes = preprocessing.limited(image_bytes, self.max_images)
+            return preprocessing.inputs_from_bytes(image_bytes, layout, self.max_pixels)
 
         def detect(image_bytes):
             return answer(from_bytes(image_bytes))
@@ -161,8 +174,8 @@ class ServingModule(tf.Module):
             return answer(inputs, tf.broadcast_to(score_threshold, tf.shape(image_bytes)))
 
         def detect_pixels(images):
-            images = preprocessing.limited(images, max_images)
-            return answer(preprocessing.inputs_from_pixels(images, layout, max_pixels))
+            images = preprocessing.limited(images, self.max_images)
+            return answer(preprocessing.inputs_from_pixels(images, layout, self.max_pixels))
 
         def detect_crops(image_bytes):
             return answer(from_bytes(image_bytes), as_crops=True)

@@ -2,15 +2,13 @@
 
 Starlette and uvicorn read HTTP: lengths, chunks, keep-alive, clients that leave. What they leave
 to a proxy is here, since pages and REST are used without one: how large a body may be (its unpacked
-form too) and all of them together, how long a request may take to come in, and which names and
-pages may ask.
+form too) and all of them together, and how long a request may take to come in; who may ask is in
+http_askers.
 """
 
 import asyncio
 import contextlib
 import dataclasses
-import ipaddress
-import json
 import socket
 import ssl
 import threading
@@ -19,19 +17,18 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import uvicorn
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tfseg.io.http_askers import AskedByItsOwn, own_names
+
 T = TypeVar("T")
-_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _DRAINED = 4  # times the limit: who sends a little too much can still read why
 
 
@@ -264,75 +261,3 @@ def file_routes(
         return Route(path, send_file)
 
     return [route(path, *file) for path, file in files.items()]
-
-
-class AskedByItsOwn:
-    """Refuses requests that another site's page makes, and names that merely lead here.
-
-    A browser sends the name it looked up as Host; a page of another site that had its name point
-    here (DNS rebinding) is known by it. Origin is what page asks. Beside: a request with both a
-    length and chunks, which proxies read differently, is refused.
-    """
-
-    def __init__(
-        self, app: ASGIApp, allowed_hosts: Collection[str] | None, checks_origin: bool = True
-    ):
-        """Wraps an app.
-
-        Args:
-            app: What to protect.
-            allowed_hosts: Names without ports, from own_names; None allows all.
-            checks_origin: False where other sites' pages may ask (CORS).
-        """
-        self._app = app
-        self._allowed = allowed_hosts
-        self._checks_origin = checks_origin
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 400 or 403, or hands the request on."""
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname if _is_host(host) else None
-        origin = headers.get("origin")
-        if "transfer-encoding" in headers and "content-length" in headers:
-            await _refuse(send, 400, "both Content-Length and Transfer-Encoding")
-        elif self._allowed is not None and name not in self._allowed:
-            await _refuse(send, 403, f"this server does not answer as {host[:80]!r}")
-        elif self._checks_origin and origin and _netloc(origin) != host:
-            await _refuse(send, 403, f"pages of {origin[:80]!r} may not ask this server")
-        else:
-            await self._app(scope, receive, send)
-
-
-def own_names(host: str) -> set[str] | None:
-    """The names that a server on an address answers to; None (all) where others reach it."""
-    try:
-        is_local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_local = host == "localhost"
-    return {*_LOCAL_NAMES, host} if is_local else None
-
-
-def _is_host(host: str) -> bool:
-    try:
-        return urlsplit(f"//{host}").hostname is not None
-    except ValueError:
-        return False
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
-
-
-async def _refuse(send: Send, code: int, message: str) -> None:
-    body = json.dumps({"error": message}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": code, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

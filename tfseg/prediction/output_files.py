@@ -1,15 +1,61 @@
-"""The files that a whole run of tfseg.predict writes, read off its journal photo by photo."""
+"""The files that a whole run of tfseg.predict writes, read off its journal photo by photo.
 
-from collections.abc import Iterable, Mapping
+A file more in RUN_FILES is a flag of tfseg.predict.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, image_ids
-from tfseg.prediction.submissions import challenge_results, fgvc6_rows, write_fgvc6
+from tfseg.prediction.submissions import (
+    challenge_results,
+    fgvc6_class_ids,
+    fgvc6_rows,
+    write_fgvc6,
+)
 from tfseg.structures.detection_files import write_results
 from tfseg.structures.detections import Detections
+
+RunFileWriter = Callable[[Path, PredictionJournal, list[PhotoFile]], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """What the files of a run depend on beside its detections.
+
+    Attributes:
+        category_names: The model's, by category id - 1.
+        overlap_order: mask_geometry.remove_overlaps' order; None leaves overlaps.
+        label_descriptions_path: FGVC6's label_descriptions.json; None: its names are known.
+    """
+
+    category_names: Sequence[str]
+    overlap_order: str | None
+    label_descriptions_path: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFile:
+    """One file about all photos, beside detections.json.
+
+    Attributes:
+        flag: Its flag's name.
+        file_name: In the output folder.
+        help: The flag's.
+        refuse: Raises ValueError for photos that the file cannot be about.
+        writer: Makes what writes it; ValueError where it cannot be made with these settings.
+    """
+
+    flag: str
+    file_name: str
+    help: str
+    refuse: Callable[[list[PhotoFile]], None]
+    writer: Callable[[RunSettings], RunFileWriter]
 
 
 def write_detections(path: Path, journal: PredictionJournal, photos: list[PhotoFile]) -> None:
@@ -98,4 +144,34 @@ def write_submission(
 
 _NOTHING = Detections(
     np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), (), (), (1, 1)
+)
+
+
+def _submission_writer(settings: RunSettings) -> RunFileWriter:
+    """Finds the competition's ClassId of the model's categories; tells which it has not."""
+    names = settings.category_names
+    class_ids = fgvc6_class_ids(names, settings.label_descriptions_path)
+    unknown = [name for category_id, name in enumerate(names, 1) if category_id not in class_ids]
+    if unknown:
+        print(f"submission.csv leaves out what the competition does not know: {', '.join(unknown)}")
+    return functools.partial(
+        write_submission, class_ids=class_ids, overlap_order=settings.overlap_order
+    )
+
+
+RUN_FILES = (
+    RunFile(
+        "challenge",
+        "challenge.json",
+        "Write challenge.json for ModaNet's challenge.",
+        refuse_unnumbered,
+        lambda settings: write_challenge,
+    ),
+    RunFile(
+        "submission",
+        "submission.csv",
+        "Write submission.csv for FGVC6's competition.",
+        refuse_repeated,
+        _submission_writer,
+    ),
 )

@@ -14,7 +14,7 @@ from tfseg.structures.image_decoding import decode_photo
 from tfseg.structures.mask_geometry import with_pixels
 from tfseg.structures.thresholds import Thresholds
 
-_NO_PICTURES = PictureChoices(overlays=False, cutouts=False, overlay_max_side=64)
+_NO_PICTURES = PictureChoices((), overlay_max_side=64)
 _JPEG_QUALITY = 95  # of the mirrored photo
 
 

@@ -13,7 +13,7 @@ import tqdm
 
 from tfseg.io.photo_files import read_photo_bytes
 from tfseg.prediction.photo_files import PhotoFile, output_names
-from tfseg.structures.detection_files import PhotoPictures
+from tfseg.structures.detection_files import PICTURE_KINDS, PhotoPictures
 from tfseg.structures.detections import Detections, detections_from_outputs
 from tfseg.structures.image_decoding import decode_photo, readable_by_the_model
 from tfseg.structures.mask_geometry import remove_overlaps
@@ -28,14 +28,17 @@ class PictureChoices:
     """Which pictures are written.
 
     Attributes:
-        overlays: A photo with everything drawn on it, in overlays/.
-        cutouts: Each garment alone, in cutouts/.
+        kinds: Of detection_files.PICTURE_KINDS, each in a folder of its name.
         overlay_max_side: Longest side of an overlay, pixels; larger photos are drawn smaller.
     """
 
-    overlays: bool
-    cutouts: bool
+    kinds: tuple[str, ...]
     overlay_max_side: int
+
+    def to_json(self) -> dict:
+        """Returns them as a journal's settings have them."""
+        wanted = {name: name in self.kinds for name in PICTURE_KINDS}
+        return {**wanted, "overlay_max_side": self.overlay_max_side}
 
 
 class PhotoJournal(Protocol):
@@ -168,16 +171,14 @@ class PhotoPrediction:
         detections = self._thresholds.apply(detections)
         if self._overlap_order:
             detections = remove_overlaps(detections, self._overlap_order)
-        if self._choices.overlays or (self._choices.cutouts and len(detections)):
+        pictures = self._pictures(name)
+        if pictures.paths(detections):
             try:
-                self._pictures(name).write(decode_photo(encoded), detections)
+                pictures.write(decode_photo(encoded), detections)
             except ValueError as error:
                 tqdm.tqdm.write(f"not drawn: {photo.name}: {error}", file=sys.stderr)
         return detections
 
     def _pictures(self, name: str) -> PhotoPictures:
-        return PhotoPictures(
-            self._output_dir / f"overlays/{name}.jpg" if self._choices.overlays else None,
-            self._output_dir / f"cutouts/{name}" if self._choices.cutouts else None,
-            self._choices.overlay_max_side,
-        )
+        stems = {kind: self._output_dir / kind / name for kind in self._choices.kinds}
+        return PhotoPictures(stems, self._choices.overlay_max_side)

@@ -16,7 +16,7 @@ from data_prep import prepared
 from tfseg.checkpoint import recovery
 from tfseg.checkpoint.optimizers import averages_of
 from tfseg.configs.experiment import PARAMS_FILE
-from tfseg.evaluation import coco_metrics, dataset_photos, evaluation_run
+from tfseg.evaluation import coco_metrics, evaluation_run, shard_detection
 from tfseg.evaluation.history import HISTORY_FILE, read_history
 from tfseg.inference.detector import Detector
 from tfseg.inference.replicas import detect_on_replicas, num_local_replicas
@@ -175,7 +175,7 @@ def draw_pictures(prepared_set, split: str, coco_results: list[dict], number: in
     """
     if not number:
         return None
-    photos = list(dataset_photos.read_photos(prepared_set.record_paths(split), number))
+    photos = list(shard_detection.read_photos(prepared_set.record_paths(split), number))
     image_ids = [image_id for image_id, _ in photos]
     truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
     rows = []

@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.build.builder import PreparedDatasetBuilder
 from data_prep.build.preparation import PrepOptions
-from data_prep.datasets.coco.layouts import find_parts
+from data_prep.convert.coco_layouts import find_parts
 from data_prep.datasets.coco.reader import open_raw_dataset
 from data_prep.readers.raw_dataset import RawDataset
 

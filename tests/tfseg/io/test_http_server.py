@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tfseg.io.http_server import HttpLimits, HttpServer, own_names
+from tfseg.io.http_askers import own_names
+from tfseg.io.http_server import HttpLimits, HttpServer
 
 LIMITS = HttpLimits(max_body_bytes=100, max_total_bytes=150, idle_s=1.0, request_s=1.0)
 

@@ -11,7 +11,7 @@ PHOTO = np.full((8, 10, 3), 200, np.uint8)
 
 
 def test_what_is_wanted_is_written_where_it_is_said(tmp_path):
-    pictures = PhotoPictures(tmp_path / "o/a.b.jpg", tmp_path / "c/a.b")
+    pictures = PhotoPictures({"overlays": tmp_path / "o/a.b", "cutouts": tmp_path / "c/a.b"})
 
     written = pictures.write(PHOTO, OUTFIT)
 
@@ -24,12 +24,12 @@ def test_what_is_wanted_is_written_where_it_is_said(tmp_path):
 
 
 def test_nothing_is_wanted(tmp_path):
-    assert PhotoPictures(None, None).write(PHOTO, OUTFIT) == []
+    assert PhotoPictures({}).write(PHOTO, OUTFIT) == []
 
 
 def test_a_photo_of_another_size_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is 9x8, but its detections are for 10x8"):
-        PhotoPictures(tmp_path / "a.jpg", None).write(PHOTO[:, :9], OUTFIT)
+        PhotoPictures({"overlays": tmp_path / "a"}).write(PHOTO[:, :9], OUTFIT)
 
 
 @pytest.mark.parametrize("entries", [[], [{"a": 1}], [{"a": 1}, {"b": "caf\udce9"}]])

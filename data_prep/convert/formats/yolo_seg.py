@@ -1,0 +1,197 @@
+"""YOLO's segmentation format: a txt a photo, a line a garment: its class and one polygon.
+
+Format: https://docs.ultralytics.com/datasets/segment/
+
+data.yaml                     names: {0: bag, 1: dress}
+images/train/a.jpg
+labels/train/a.txt            1 0.25 0.5 0.30 0.61 ...      x and y, shares of width and height
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
+from data_prep.convert.label_set import LabelSet, RawLabels
+from data_prep.convert.photo_size import photo_size_hw
+from data_prep.convert.written_polygons import Losses
+from data_prep.readers.photo_conversion import RawInstance, RawPhoto
+from data_prep.readers.raw_dataset import Note
+from tfseg.io.photo_files import find_files
+
+_SPLITS = ("train", "val", "valid", "test")
+_NUM_DIGITS = 6  # of a pixel
+
+
+def read(path: Path) -> RawLabels:
+    """Reads a data set of the layout above; Roboflow's (train/images/, train/labels/) too.
+
+    Args:
+        path: its folder, or its yaml.
+
+    Raises:
+        ValueError: A file is missing, or a line is not what it should be.
+    """
+    folder = path if path.is_dir() else path.parent
+    yaml_path = _data_yaml(folder) if path.is_dir() else path
+    if yaml_path is None or yaml_path.suffix.lower() == ".txt":
+        raise ValueError(f"{path}: no data.yaml with 'names', expected it beside images/, labels/.")
+    names = _names(yaml_path)
+    photos = find_files(folder).photos
+    photos = [photo for photo in photos if _label_path(photo, folder) is not None]
+    if not photos:
+        raise ValueError(
+            f"{folder}: no photo in images/, expected them there: without a photo's size its "
+            "polygons have no pixels."
+        )
+    labels = RawLabels({number: name for number, name in names.items()}, photos_dir=folder)
+    used = set()
+    counter = iter(range(1, 1 << 62))
+    for photo in photos:
+        label_path = _label_path(photo, folder)
+        assert label_path is not None
+        used.add(label_path)
+        name = photo.relative_to(folder).as_posix()
+        labels.photos.append(_photo(photo, label_path, name, names, counter))
+    for text_path in sorted(folder.rglob("*.txt")):
+        if "labels" in text_path.relative_to(folder).parts and text_path not in used:
+            name = text_path.relative_to(folder).as_posix()
+            labels.left_out.append(Note("txt_without_photo", next(counter), name))
+    return labels
+
+
+def _data_yaml(folder: Path) -> Path | None:
+    """The file that names the categories; None: there is none."""
+    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            continue
+        if isinstance(content, dict) and isinstance(content.get("names"), list | dict):
+            return path
+    return None
+
+
+def _names(yaml_path: Path) -> dict[int, str]:
+    try:
+        content = yaml.safe_load(yaml_path.read_text(encoding="utf-8"))
+        names = content["names"]
+        pairs = names.items() if isinstance(names, dict) else enumerate(names)
+        return {int(number): str(name) for number, name in pairs}
+    except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{yaml_path}: no 'names' of categories ({error!r}).") from error
+
+
+def _label_path(photo: Path, folder: Path) -> Path | None:
+    """Where a photo's txt is: in labels/ in place of images/; None: the photo is elsewhere."""
+    parts = list(photo.relative_to(folder).parts)
+    for index in reversed(range(len(parts) - 1)):
+        if parts[index] == "images":
+            parts[index] = "labels"
+            return (folder / Path(*parts)).with_suffix(".txt")
+    return None
+
+
+def _photo(
+    photo: Path, label_path: Path, name: str, names: dict[int, str], counter: Iterator[int]
+) -> RawPhoto:
+    size_hw = photo_size_hw(photo)
+    instances, dropped = [], []
+    repairs = []
+    lines: list[str] = []
+    if label_path.is_file():
+        lines = label_path.read_text(encoding="utf-8-sig").splitlines()
+    else:
+        repairs = [Note("photo_without_txt_taken_as_one_without_garments", next(counter), name)]
+    for index, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            category_id, values = int(words[0]), [float(word) for word in words[1:]]
+        except ValueError as error:
+            raise ValueError(f"{label_path}, line {index}: {error}; expected numbers.") from error
+        if category_id not in names:
+            raise ValueError(
+                f"{label_path}, line {index}: class {category_id}, expected one of data.yaml's "
+                f"{len(names)} names."
+            )
+        number = next(counter)
+        if len(values) == 4:
+            dropped.append(Note("box_is_no_mask", number, name))
+            continue
+        sides = [size_hw[1 - i % 2] for i in range(len(values))]
+        pixels = [round(v * side, _NUM_DIGITS) for v, side in zip(values, sides, strict=True)]
+        instances.append(RawInstance(number, category_id, [pixels]))
+    image_id = next(counter)
+    return RawPhoto(
+        image_id, name, size_hw, tuple(instances), tuple(dropped), repairs=tuple(repairs)
+    )
+
+
+def write(labels: LabelSet, out_dir: Path, losses: Losses, options: WriteOptions) -> None:
+    """Writes data.yaml and a txt a photo below labels/; the photos belong in images/.
+
+    Args:
+        labels: what to write.
+        out_dir: gets them.
+        losses: gets what polygons cost.
+        options: none of them applies: a mask is one polygon.
+
+    Raises:
+        ValueError: Two photos would have one txt.
+    """
+    seen: dict[PurePosixPath, str] = {}
+    for photo in labels.photos:
+        name = PurePosixPath(_written_name(photo.file_name)).with_suffix(".txt")
+        if name in seen:
+            raise ValueError(
+                f"{out_dir}: {seen[name]} and {photo.file_name} would both be {name}; rename one."
+            )
+        seen[name] = photo.file_name
+        lines = []
+        for label in photo.labels:
+            losses.count_unheld(label)
+            polygon = losses.one_polygon(label, _NUM_DIGITS, stays_inside=True)
+            sides = (photo.width, photo.height) * (len(polygon) // 2)
+            shares = [f"{v / side:.9g}" for v, side in zip(polygon, sides, strict=True)]
+            if shares:
+                lines.append(" ".join([str(label.instance.category_id - 1), *shares]) + "\n")
+        path = out_dir / "labels" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines), encoding="utf-8")
+    names = dict(enumerate(labels.category_names))
+    content = {**_split_folders(seen.values()), "nc": len(names), "names": names}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (out_dir / "data.yaml").write_text(text, encoding="utf-8")
+
+
+def _written_name(file_name: str) -> str:
+    """A photo's name below images/: without the images/ that a YOLO data set's own names have."""
+    parts = [part for part in PurePosixPath(file_name).parts if part != "images"]
+    return str(PurePosixPath(*parts))
+
+
+def _split_folders(file_names: Iterable[str]) -> dict[str, str]:
+    tops = {PurePosixPath(_written_name(name)).parts[0] for name in file_names}
+    found = {top for top in tops if top in _SPLITS}
+    if not found or found != tops:
+        return {"train": "images", "val": "images"}
+    val = next((top for top in ("val", "valid", "test", "train") if top in found), "train")
+    folders = {"train": "images/train" if "train" in found else f"images/{val}"}
+    folders["val"] = f"images/{val}"
+    if "test" in found:
+        folders["test"] = "images/test"
+    return folders
+
+
+FORMAT = AnnotationFormat(
+    tool="YOLO's txt files",
+    read=read,
+    write=write,
+    holds=lambda suffix, head: suffix in (".yaml", ".yml", ".txt"),
+    holds_folder=lambda folder: _data_yaml(folder) is not None,
+    folder_pattern="labels/**/*.txt",
+    photo_path=lambda name: f"images/{_written_name(name)}",
+)

@@ -1,0 +1,1 @@
+"""The page that corrects a model's garments, several a photo (tfseg.predict --review_dir)."""
