@@ -41,8 +41,11 @@ def define_flags() -> None:
     flags.DEFINE_bool("cutouts", False, "Write cutouts/: each garment as a transparent PNG.")
     flags.DEFINE_bool("challenge", False, "Write challenge.json for ModaNet's challenge.")
     flags.DEFINE_bool("submission", False, "Write submission.csv for FGVC6's competition.")
+    flags.DEFINE_bool(
+        "submission_attributes", True, "With a model's attributes, which in 2019 had to match."
+    )
     command_line.define_path(
-        "label_descriptions_path", None, "FGVC6's: finds its categories by their names."
+        "label_descriptions_path", None, "FGVC6's: finds its categories and attributes by names."
     )
     flags.DEFINE_float(
         "score_threshold", None, "One for all, in place of the model's; its second NMS stays.", 0, 1
@@ -125,6 +128,21 @@ def submission_class_ids(detector) -> dict[int, int] | None:
     return class_ids
 
 
+def submission_attribute_ids(detector) -> dict[str, int] | None:
+    """Returns FGVC6's attribute ids by name where its submission has any; tells what is lost."""
+    wanted = FLAGS.submission and FLAGS.submission_attributes
+    if not wanted or not detector.attribute_names:
+        return None
+    from tfseg.prediction import submissions
+
+    names = detector.attribute_names
+    ids = submissions.fgvc6_attribute_ids(names, FLAGS.label_descriptions_path)
+    unknown = [name for name in names if name not in ids]
+    if unknown:
+        print(f"submission.csv leaves out what the competition does not know: {', '.join(unknown)}")
+    return ids
+
+
 def predict(photos, output_dir: Path) -> int:
     """Predicts and writes the files asked for; returns how many photos failed."""
     from tfseg.prediction import output_files
@@ -135,20 +153,23 @@ def predict(photos, output_dir: Path) -> int:
     detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
     shown = detector.thresholds_with(given, FLAGS.score_threshold)
     class_ids = submission_class_ids(detector)
+    attribute_ids = submission_attribute_ids(detector)
     order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
     choices = PictureChoices(FLAGS.overlays, FLAGS.cutouts, FLAGS.overlay_max_side)
     settings = {"model": detector.name, **shown.to_json(), "overlaps": order, **vars(choices)}
     if FLAGS.overwrite:
         remove_earlier_run(output_dir)
     with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
-        run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
+        run = PhotoPrediction(
+            detector.detect, shown, order, choices, output_dir, detector.attribute_names
+        )
         run.run(photos, journal, FLAGS.batch_size)
         output_files.write_detections(output_dir / "detections.json", journal, photos)
         if FLAGS.challenge:
             output_files.write_challenge(output_dir / "challenge.json", journal, photos)
         if class_ids is not None:
             path = output_dir / "submission.csv"
-            output_files.write_submission(path, journal, photos, class_ids, order)
+            output_files.write_submission(path, journal, photos, class_ids, order, attribute_ids)
         return sum(photo.name in journal.errors for photo in photos)
 
 

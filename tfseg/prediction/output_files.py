@@ -75,10 +75,12 @@ def write_submission(
     photos: list[PhotoFile],
     class_ids: Mapping[int, int],
     overlap_order: str | None,
+    attribute_ids: Mapping[str, int] | None = None,
 ) -> None:
     """Writes the csv of FGVC6's competition, with a row for photos that failed too.
 
-    Contested pixels go to the better scored mask where nothing else was asked for.
+    Contested pixels go to the better scored mask where nothing else was asked for. With
+    attribute_ids (submissions.fgvc6_attribute_ids) a ClassId names the attributes too.
     """
     found = journal.read(photos)
     ahead = next(found, None)
@@ -89,9 +91,8 @@ def write_submission(
             detections = _NOTHING
             if ahead is not None and ahead[0] is photo:
                 detections, ahead = ahead[1], next(found, None)
-            yield from fgvc6_rows(
-                Path(photo.name).name, detections, class_ids, overlap_order or "score"
-            )
+            image_id, order = Path(photo.name).name, overlap_order or "score"
+            yield from fgvc6_rows(image_id, detections, class_ids, order, attribute_ids)
 
     write_fgvc6(path, rows())
 
