@@ -43,8 +43,11 @@ def define_flags() -> None:
         flags.DEFINE_bool(kind.name, kind.is_default, f"Write {kind.name}/: {kind.shows}.")
     for run_file in RUN_FILES:
         flags.DEFINE_bool(run_file.flag, False, run_file.help)
+    flags.DEFINE_bool(
+        "submission_attributes", True, "With a model's attributes, which in 2019 had to match."
+    )
     command_line.define_path(
-        "label_descriptions_path", None, "FGVC6's: finds its categories by their names."
+        "label_descriptions_path", None, "FGVC6's: finds its categories and attributes by names."
     )
     flags.DEFINE_float(
         "score_threshold", None, "One for all, in place of the model's; its second NMS stays.", 0, 1
@@ -128,7 +131,12 @@ def predict(photos, output_dir: Path) -> int:
     detector = load_detector(all_scores=bool(given) or FLAGS.score_threshold is not None)
     shown = detector.thresholds_with(given, FLAGS.score_threshold)
     order = None if FLAGS.overlaps == "keep" else FLAGS.overlaps
-    about = output_files.RunSettings(detector.category_names, order, FLAGS.label_descriptions_path)
+    about = output_files.RunSettings(
+        detector.category_names,
+        detector.attribute_names if FLAGS.submission_attributes else (),
+        order,
+        FLAGS.label_descriptions_path,
+    )
     writers = {one.file_name: one.writer(about) for one in run_files()}
     kinds = tuple(name for name in PICTURE_KINDS if FLAGS[name].value)
     choices = PictureChoices(kinds, FLAGS.overlay_max_side)
@@ -136,7 +144,9 @@ def predict(photos, output_dir: Path) -> int:
     if FLAGS.overwrite:
         remove_earlier_run(output_dir)
     with PredictionJournal(output_dir, settings, FLAGS.overwrite) as journal:
-        run = PhotoPrediction(detector.detect, shown, order, choices, output_dir)
+        run = PhotoPrediction(
+            detector.detect, shown, order, choices, output_dir, detector.attribute_names
+        )
         run.run(photos, journal, FLAGS.batch_size)
         output_files.write_detections(output_dir / "detections.json", journal, photos)
         for file_name, write in writers.items():

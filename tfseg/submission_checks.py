@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from tfseg.evaluation import coco_metrics, coco_results
 from tfseg.io import command_line
-from tfseg.prediction.submissions import FGVC6_COLUMNS, FGVC6_SIDE
+from tfseg.prediction.submissions import FGVC6_COLUMNS, FGVC6_NUM_ATTRIBUTES, FGVC6_SIDE
 
 FLAGS = flags.FLAGS
 _CLASS_ID = re.compile(r"\d+(_\d+)*")  # a category, then attributes
@@ -58,8 +58,7 @@ def fgvc6_faults(path: str | Path, sample_path: str | Path | None = None) -> lis
                 continue
             image_id, encoded, class_id = row
             seen.add(image_id)
-            if not _CLASS_ID.fullmatch(class_id) or int(class_id.split("_")[0]) > 45:
-                faults.append(f"{where}: ClassId {class_id!r}, expected 0 to 45")
+            faults += [f"{where}: {fault}" for fault in _class_id_faults(class_id)]
             mask, fault = _decode(encoded)
             if fault:
                 faults.append(f"{where}: {fault}")
@@ -78,6 +77,18 @@ def fgvc6_faults(path: str | Path, sample_path: str | Path | None = None) -> lis
         faults += [f"image {image_id} of the test set has no row" for image_id in wanted - seen]
         faults += [f"image {image_id} is not in the test set" for image_id in seen - wanted]
     return faults
+
+
+def _class_id_faults(class_id: str) -> list[str]:
+    category, *attributes = class_id.split("_")
+    if not _CLASS_ID.fullmatch(class_id) or int(category) > 45:
+        return [f"ClassId {class_id!r}, expected 0 to 45"]
+    numbers = [int(attribute) for attribute in attributes]
+    if any(number >= FGVC6_NUM_ATTRIBUTES for number in numbers):
+        return [f"ClassId {class_id!r}, expected attributes 0 to {FGVC6_NUM_ATTRIBUTES - 1}"]
+    if numbers != sorted(set(numbers)):
+        return [f"ClassId {class_id!r}, expected each attribute once, in ascending order"]
+    return []
 
 
 def _decode(encoded: str) -> tuple[np.ndarray, str]:

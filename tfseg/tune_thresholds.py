@@ -101,6 +101,26 @@ def _of_attributes(run, tuned) -> dict[str, float]:
     return {names[number]: value for number, value in best.items()}
 
 
+def _attribute_lines(run, tuned) -> list[str]:
+    """A line for each attribute that has a threshold: it, its name, F1 before and after."""
+    shown = dataclasses.replace(run, thresholds=tuned, attribute_thresholds={})
+    of_own = {
+        number: tuned.attribute_thresholds[name]
+        for number, name in shown.attribute_names.items()
+        if name in tuned.attribute_thresholds
+    }
+    f1 = [
+        100 * dataclasses.replace(shown, attribute_thresholds=own).found_attributes.f1()
+        for own in ({}, of_own)
+    ]
+    columns = zip(shown.attribute_names.items(), *f1, strict=True)
+    return [
+        f"{of_own[number]:6.2f}  {name}  {before:.1f} {after:.1f}"
+        for (number, name), before, after in columns
+        if number in of_own
+    ]
+
+
 def main(argv) -> None:
     """Reads the flags, tunes, writes the file and prints what it is worth."""
     command_line.refuse_arguments(argv)
@@ -118,7 +138,9 @@ def main(argv) -> None:
             print(f"{tuned.of_category(name):6.2f}  {name}")
         print(f"{tuned.default_score_threshold:6.2f}  categories not named")
         if tuned.attribute_thresholds:
-            print(f"{len(tuned.attribute_thresholds)} attributes have thresholds of their own")
+            print("attributes said from, with F1 at 0.5 and at their own threshold, percent:")
+            for line in _attribute_lines(run, tuned):
+                print(line)
         is_built_in = run.built_in_nms_iou is not None
         why = ", built into the export: no other could be tried" if is_built_in else ""
         print(f"second NMS: {'none' if tuned.nms_iou is None else tuned.nms_iou}{why}")

@@ -2,7 +2,8 @@
 
 The terms are those of Berlin and Kay, "Basic Color Terms" (1969). A pixel without a hue (CIELAB,
 D65) is black, grey or white by its lightness; any other has the term of the nearest prototype. The
-garment has the term of most pixels, and a second one that more than a quarter of them have.
+garment has the term of most pixels, and a second one that more than a quarter of them have; black
+or grey that is only the shade, or the washed part, of a hue is none of its own.
 """
 
 import functools
@@ -71,6 +72,10 @@ _BLACK_LIGHTNESS, _WHITE_LIGHTNESS = 22.0, 74.0
 _CREAM_LIGHTNESS, _CREAM_CHROMA = 78.0, 20.0
 _PURPLE_CHROMA, _BLUE_CHROMA = 18.0, 9.0
 _DARKEST_HUE = 8.0  # lightness below which no hue is seen
+# Black and grey that lean towards the garment's hue are the same cloth: by what share of its
+# chroma, in how nearly its direction (cosine). Looked up on 60 garments of real photos.
+_SHADE_LEAN, _SHADE_COSINE = 0.14, 0.9
+_SHADE_OUTWEIGHS = 0.75  # hue's pixels to the tone's, from which on the cloth has the hue's name
 
 
 def _lab(rgb: np.ndarray) -> np.ndarray:
@@ -113,6 +118,12 @@ def _term_table() -> np.ndarray:
     return np.where(plain, tone, index).astype(np.uint8)
 
 
+def _terms_of(rgb: np.ndarray) -> np.ndarray:
+    """uint8 [num_pixels, 3] -> uint8 [num_pixels], indices into COLOUR_NAMES."""
+    red, green, blue = (rgb.T >> 3).astype(np.int32)
+    return _term_table()[red << 10 | green << 5 | blue]
+
+
 def colour_shares(rgb: np.ndarray) -> np.ndarray:
     """What share of pixels has each colour.
 
@@ -122,9 +133,7 @@ def colour_shares(rgb: np.ndarray) -> np.ndarray:
     Returns:
         float64 [11], in the order of COLOUR_NAMES; their sum is 1.
     """
-    red, green, blue = (rgb.T >> 3).astype(np.int32)
-    terms = _term_table()[red << 10 | green << 5 | blue]
-    return np.bincount(terms, minlength=len(COLOUR_NAMES)) / len(terms)
+    return np.bincount(_terms_of(rgb), minlength=len(COLOUR_NAMES)) / len(rgb)
 
 
 def colours_from_shares(shares: np.ndarray) -> tuple[str, ...]:
@@ -144,6 +153,30 @@ def colours_from_shares(shares: np.ndarray) -> tuple[str, ...]:
     return (first, second)
 
 
+def colours_of_pixels(rgb: np.ndarray) -> tuple[str, ...]:
+    """The names of a garment's pixels: colours_from_shares, with shade told from a second colour.
+
+    Navy cloth is black in its folds and blue where light falls, washed denim grey and blue: where
+    the black or grey pixels lean towards the hue of the others, the cloth has one name.
+
+    Args:
+        rgb: uint8 [num_pixels, 3], at least one.
+    """
+    shares = colour_shares(rgb)
+    names = colours_from_shares(shares)
+    tones, hues = ([n for n in names if (n in ("black", "grey")) == wanted] for wanted in (1, 0))
+    if len(tones) != 1 or len(hues) != 1 or hues == ["white"]:
+        return names
+    terms = _terms_of(rgb)
+    tone, hue = (COLOUR_NAMES.index(some[0]) for some in (tones, hues))
+    tone_ab, hue_ab = (_lab(rgb[terms == one])[:, 1:].mean(axis=0) for one in (tone, hue))
+    tone_chroma, hue_chroma = np.hypot(*tone_ab), np.hypot(*hue_ab)
+    lean = float(tone_ab @ hue_ab) / hue_chroma
+    if lean < max(_SHADE_LEAN * hue_chroma, _SHADE_COSINE * tone_chroma):
+        return names
+    return (hues[0] if shares[hue] >= _SHADE_OUTWEIGHS * shares[tone] else tones[0],)
+
+
 def garment_colours(photo_rgb: np.ndarray, rle: dict) -> tuple[str, ...]:
     """Names the colours of a garment.
 
@@ -161,4 +194,4 @@ def garment_colours(photo_rgb: np.ndarray, rle: dict) -> tuple[str, ...]:
     inner = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     if 4 * np.count_nonzero(inner) < np.count_nonzero(mask):  # a belt, a strap
         inner = mask
-    return colours_from_shares(colour_shares(photo_rgb[rows, columns][inner > 0]))
+    return colours_of_pixels(photo_rgb[rows, columns][inner > 0])

@@ -10,13 +10,14 @@ from pycocotools import mask as coco_mask
 
 from tests.browser import chromium_page, distance_after_jump
 from tests.tfseg import entry_points, perturbed_truth
+from tests.tfseg.evaluation.test_attribute_metrics import run_of, with_attributes
 from tfseg.evaluation import coco_metrics
 from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.reporting import comparison, training_curves
 from tfseg.reporting.charts import curve_chart
 from tfseg.reporting.page import build_page
 from tfseg.reporting.pictures import encode_picture, photo_row
-from tfseg.reporting.samples import choose_samples
+from tfseg.reporting.samples import choose_attribute_samples, choose_samples
 from tfseg.structures.detections import detections_from_coco_results
 from tfseg.structures.thresholds import Thresholds
 
@@ -268,6 +269,33 @@ def test_a_page_without_photos_and_without_masks(folder):
 
     assert "data:image" not in page
     assert "box AP50" in page and "mask AP50" not in page
+
+
+def test_attributes_have_a_table_and_garments_with_what_is_said():
+    run = run_of(*with_attributes(0))
+    rng = np.random.default_rng(5)
+    encoded = {}
+    for image in run.ground_truth.imgs.values():
+        photo = rng.integers(0, 255, (image["height"], image["width"], 3)).astype(np.uint8)
+        encoded[image["id"]] = cv2.imencode(".png", photo)[1].tobytes()
+
+    page = build_page(run, "t", lambda: encoded.items())
+
+    section = page.split('id="Attributes"')[1].split("</section>")[0]
+    metrics = run.all_metrics
+    f1, ap = (100 * metrics[f"attributes/{kind}/a0"] for kind in ("F1", "AP"))
+    row = re.sub(r"<[^>]*>", " ", section.split("<td>a0</td>")[1].split("</tr>")[0]).split()
+    assert row[:3] == [f"{ap:.1f}", f"{f1:.1f}", "0.50"] and int(row[3]) >= int(row[4]) > 0
+    assert f"<td>{100 * metrics['attributes/AP_IoU_F1']:.1f}</td>" in section
+    samples = choose_attribute_samples(run)
+    assert section.count("data:image/webp") == len(samples) > 2
+    for sample in samples:
+        _, said, true = sample.words.splitlines()
+        annotation = run.ground_truth.anns[sample.annotation_id]
+        names = [f"a{i}" for i in sorted(annotation["attribute_ids"])]
+        assert true == f"true: {', '.join(names) or 'none'}"
+        assert f"{said}<br>{true}" in section
+    assert "Attributes" not in build_page(run_of(*perturbed_truth.make(5, 2, seed=1)), "t")
 
 
 def test_a_page_of_nothing_found(folder):

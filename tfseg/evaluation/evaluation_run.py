@@ -105,6 +105,15 @@ class EvaluationRun:
             return None
         return attribute_metrics.found_attributes(self.shown_images, self.shown_attributes)
 
+    @functools.cached_property
+    def attribute_names(self) -> dict[int, str]:
+        """By attribute id, ascending: the order of attributes and found_attributes."""
+        return image_attributes.attribute_names(self.ground_truth)
+
+    def attribute_threshold(self, attribute_id: int) -> float:
+        """Returns the score from which on an attribute is said."""
+        return self.attribute_thresholds.get(attribute_id, image_attributes.DEFAULT_THRESHOLD)
+
     def _attributes_of(
         self, images: Sequence[instance_matching.ImageMatches]
     ) -> list[image_attributes.ImageAttributes]:

@@ -10,11 +10,30 @@ def format_all(metrics: dict[str, float]) -> str:
     """Returns COCO's table, the other figures and what the lost AP50 is lost to, in percent."""
     listed = {metric.key: metric.explanation for metric in metrics_listed(Shown.LIST, metrics)}
     blocks = [coco_metrics.format_table(metrics), _figures(metrics, listed)]
+    names = _attributes_with_value(metrics)
+    if names:
+        rows = [
+            "  ".join(
+                [*(_percent(metrics[f"attributes/{k}/{name}"]).rjust(6) for k in ("AP", "F1"))]
+            )
+            + f"  {name}"
+            for name in names
+        ]
+        blocks.append("\n".join(["Attributes:", "    AP      F1", *rows]))
     kinds = {f"lost_AP50/{kind}": text for kind, text in error_analysis.ERROR_KINDS.items()}
     total = sum(metrics[key] for key in kinds)
     if total > 0:
         blocks.append(f"AP50 lost ({_percent(total)}), and to what:\n{_figures(metrics, kinds)}")
     return "\n\n".join(blocks)
+
+
+def _attributes_with_value(metrics: dict[str, float]) -> list[str]:
+    """The attributes that a found instance has, in the order of metrics."""
+    prefix = "attributes/F1/"
+    keys = [
+        key for key, value in metrics.items() if key.startswith(prefix) and not math.isnan(value)
+    ]
+    return [key.removeprefix(prefix) for key in keys]
 
 
 def _figures(metrics: dict[str, float], sentences: dict[str, str]) -> str:

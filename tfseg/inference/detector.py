@@ -4,6 +4,7 @@ Both are the exported graph (serving_module.ServingModule), so that what is meas
 is what is served.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tfseg.zoo import packaged_models
 
 _OUTPUTS = ("ok", "error", "num_detections", "boxes_yxyx", "class_ids", "mask_rle")
 _NAMES_FILE = "assets/category_names.txt"
+_ATTRIBUTES_FILE = "assets.extra/attributes.json"
 
 
 class Detector:
@@ -26,6 +28,7 @@ class Detector:
     Attributes:
         name: Where it comes from, for people.
         category_names: Names by category id - 1.
+        attribute_names: In the order of attribute_scores; () where it has none, or does not tell.
         thresholds: The model's own thresholds.json; None where it has none.
         step: The training step; None where it is not known.
         built_in_nms_iou: IoU of a second NMS within the graph, which no signature gets round; None
@@ -41,6 +44,7 @@ class Detector:
         step: int | None = None,
         built_in_nms_iou: float | None = None,
         detect_above=None,
+        attribute_names: Sequence[str] = (),
     ):
         """Wraps functions to ServingModule's outputs, as tensors.
 
@@ -52,6 +56,7 @@ class Detector:
         self._detect, self._detect_above = detect, detect_above
         self.name = name
         self.category_names = tuple(category_names)
+        self.attribute_names = tuple(attribute_names)
         self.thresholds = own_thresholds
         self.step = step
         self.built_in_nms_iou = built_in_nms_iou
@@ -72,7 +77,8 @@ class Detector:
 
         Args:
             given: Taken in place of the model's own.
-            score_threshold: For all categories, in place of the model's own; its second NMS stays.
+            score_threshold: For all categories, in place of the model's own; its second NMS and its
+                attributes' thresholds stay.
 
         Raises:
             ValueError: As refuse_other_nms.
@@ -81,7 +87,10 @@ class Detector:
             self.refuse_other_nms(given)
             return given
         own = self.thresholds or thresholds.DEFAULT
-        return own if score_threshold is None else Thresholds({}, score_threshold, own.nms_iou)
+        if score_threshold is None:
+            return own
+        of_attributes = own.attribute_thresholds
+        return Thresholds({}, score_threshold, own.nms_iou, attribute_thresholds=of_attributes)
 
     def detect(
         self, image_bytes: Sequence[bytes], score_threshold: float | None = None
@@ -130,6 +139,7 @@ def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) 
         own,
         trained.step,
         detect_above=module.detect_above,
+        attribute_names=module.attribute_names,
     )
 
 
@@ -198,7 +208,18 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
         own,
         built_in_nms_iou=nms_iou,
         detect_above=detect_above if above else None,
+        attribute_names=_attribute_names(version_dir),
     )
+
+
+def _attribute_names(version_dir: Path) -> list[str]:
+    path = version_dir / _ATTRIBUTES_FILE
+    if not path.is_file():
+        return []
+    try:
+        return [str(name) for name in json.loads(path.read_text(encoding="utf-8"))]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a json list of names ({error}); export it anew.") from None
 
 
 def _input_names(signature) -> tuple[str, ...]:

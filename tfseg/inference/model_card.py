@@ -1,6 +1,7 @@
 """What an exported model is and how good it is: the card that travels inside the export."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def model_card(trained, module, metrics: Mapping | None, thresholds_text: str) -
     task, trainer = trained.params.task, trained.params.trainer
     num_weights = sum(int(weight.shape.num_elements()) for weight in trained.model.weights)
     by_name = dict(zip(module.category_names, module.score_thresholds, strict=True))
+    said_from = dict(zip(module.attribute_names, module.attribute_thresholds, strict=True))
     return {
         "task": "instance segmentation of garments in photos",
         "model": {
@@ -75,10 +77,12 @@ def model_card(trained, module, metrics: Mapping | None, thresholds_text: str) -
             "shards": Path(task.train_data.input_path.split(",")[0]).name,
             "fingerprint": task.data_fingerprint,
             "category_names": list(module.category_names),
+            "attribute_names": list(module.attribute_names),
         },
         "serving": {
             "score_thresholds": {name: round(value, 6) for name, value in by_name.items()},
             "score_thresholds_of": thresholds_text,
+            "attribute_thresholds": {name: round(v, 6) for name, v in said_from.items()},
             "num_proposals": module.num_proposals,
             "nms_iou": module.nms_iou,
             "max_pixels": module.max_pixels,
@@ -120,6 +124,7 @@ def card_text(card: Mapping) -> str:
         f"| second non-maximum suppression | {serving['nms_iou'] or 'none'} |",
         f"| proposals | at most {serving['num_proposals']} |",
         f"| refuses | photos above {serving['max_pixels']:,} pixels |",
+        *_attribute_lines(card),
         "",
         "## Metrics",
     ]
@@ -136,6 +141,34 @@ def card_text(card: Mapping) -> str:
     return "\n".join(
         [*lines, *(f"| {name} | {100 * metrics[name]:.1f} |" for name in _of_all(metrics)), ""]
     )
+
+
+def _attribute_lines(card: Mapping) -> list[str]:
+    """The table of attributes; none where the model knows none, as all did of older cards."""
+    said_from = card["serving"].get("attribute_thresholds")
+    if not said_from:
+        return []
+    metrics = card["metrics"] or {}
+
+    def figure(kind: str, name: str) -> str:
+        value = metrics.get(f"attributes/{kind}/{name}")
+        if not isinstance(value, int | float) or math.isnan(value):
+            return "-"
+        return f"{100 * value:.1f}"
+
+    return [
+        "",
+        "## Attributes",
+        f"Says of each garment which of {len(said_from)} attributes it has, from these scores on. "
+        "AP and F1 are of garments that were found, percent; - is not measured.",
+        "",
+        "| attribute | said from | AP | F1 |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {value:g} | {figure('AP', name)} | {figure('F1', name)} |"
+            for name, value in said_from.items()
+        ),
+    ]
 
 
 def _of_all(metrics: Mapping) -> list[str]:

@@ -66,6 +66,7 @@ class ServingModule(tf.Module):
     Attributes:
         category_names: Names by class id - 1.
         attribute_names: In the order of attribute_scores; () where there are none.
+        attribute_thresholds: Of attribute_names, from which score on one is said.
         input_size_hw: The box that an image is fitted into.
         score_thresholds: By class id - 1.
         nms_iou, num_proposals, max_pixels, max_images: As given.
@@ -115,7 +116,7 @@ class ServingModule(tf.Module):
         attribute_head = head_of(model)
         self.attribute_names = () if attribute_head is None else attribute_head.attribute_names
         default = [_ATTRIBUTE_THRESHOLD] * len(self.attribute_names)
-        said_from = [*(attribute_thresholds or default)]
+        self.attribute_thresholds = said_from = tuple(map(float, attribute_thresholds or default))
         self.input_size_hw = int(input_size_hw[0]), int(input_size_hw[1])
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)
         if num_proposals < 1:

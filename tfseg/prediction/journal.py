@@ -126,7 +126,7 @@ class PredictionJournal:
 
     def add(self, photo: PhotoFile, num_bytes: int, detections: Detections) -> None:
         """Appends a photo that is done."""
-        results = detections.to_coco_results(0)
+        results = detections.to_coco_results(0, with_attribute_scores=True)
         self._append(
             {
                 "name": photo.name,

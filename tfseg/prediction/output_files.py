@@ -14,6 +14,7 @@ from tfseg.prediction.journal import PredictionJournal
 from tfseg.prediction.photo_files import PhotoFile, image_ids
 from tfseg.prediction.submissions import (
     challenge_results,
+    fgvc6_attribute_ids,
     fgvc6_class_ids,
     fgvc6_rows,
     write_fgvc6,
@@ -30,11 +31,13 @@ class RunSettings:
 
     Attributes:
         category_names: The model's, by category id - 1.
+        attribute_names: The model's that a submission is to have; () for none.
         overlap_order: mask_geometry.remove_overlaps' order; None leaves overlaps.
         label_descriptions_path: FGVC6's label_descriptions.json; None: its names are known.
     """
 
     category_names: Sequence[str]
+    attribute_names: Sequence[str]
     overlap_order: str | None
     label_descriptions_path: str | None
 
@@ -121,10 +124,12 @@ def write_submission(
     photos: list[PhotoFile],
     class_ids: Mapping[int, int],
     overlap_order: str | None,
+    attribute_ids: Mapping[str, int] | None = None,
 ) -> None:
     """Writes the csv of FGVC6's competition, with a row for photos that failed too.
 
-    Contested pixels go to the better scored mask where nothing else was asked for.
+    Contested pixels go to the better scored mask where nothing else was asked for. With
+    attribute_ids (submissions.fgvc6_attribute_ids) a ClassId names the attributes too.
     """
     found = journal.read(photos)
     ahead = next(found, None)
@@ -135,9 +140,8 @@ def write_submission(
             detections = _NOTHING
             if ahead is not None and ahead[0] is photo:
                 detections, ahead = ahead[1], next(found, None)
-            yield from fgvc6_rows(
-                Path(photo.name).name, detections, class_ids, overlap_order or "score"
-            )
+            image_id, order = Path(photo.name).name, overlap_order or "score"
+            yield from fgvc6_rows(image_id, detections, class_ids, order, attribute_ids)
 
     write_fgvc6(path, rows())
 
@@ -148,14 +152,21 @@ _NOTHING = Detections(
 
 
 def _submission_writer(settings: RunSettings) -> RunFileWriter:
-    """Finds the competition's ClassId of the model's categories; tells which it has not."""
-    names = settings.category_names
+    """Finds the competition's ids of what the model knows; tells which it has not."""
+    names, attributes = settings.category_names, settings.attribute_names
     class_ids = fgvc6_class_ids(names, settings.label_descriptions_path)
     unknown = [name for category_id, name in enumerate(names, 1) if category_id not in class_ids]
+    attribute_ids = None
+    if attributes:
+        attribute_ids = fgvc6_attribute_ids(attributes, settings.label_descriptions_path)
+        unknown += [name for name in attributes if name not in attribute_ids]
     if unknown:
         print(f"submission.csv leaves out what the competition does not know: {', '.join(unknown)}")
     return functools.partial(
-        write_submission, class_ids=class_ids, overlap_order=settings.overlap_order
+        write_submission,
+        class_ids=class_ids,
+        overlap_order=settings.overlap_order,
+        attribute_ids=attribute_ids,
     )
 
 

@@ -71,21 +71,25 @@ class PhotoPrediction:
         overlap_order: str | None,
         choices: PictureChoices,
         output_dir: Path,
+        attribute_names: Sequence[str] = (),
     ):
         """Prepares a run.
 
         Args:
             detect: detector.Detector.detect.
-            thresholds: Which detections are kept.
+            thresholds: Which detections are kept, and which attributes they are said to have.
             overlap_order: mask_geometry.remove_overlaps' order; None leaves overlaps.
             choices: Which pictures are written.
             output_dir: Where.
+            attribute_names: In the order of the model's attribute scores; () leaves what is said to
+                the model.
         """
         self._detect = detect
         self._thresholds = thresholds
         self._overlap_order = overlap_order
         self._choices = choices
         self._output_dir = output_dir
+        self._attribute_names = attribute_names
 
     def run(self, photos: list[PhotoFile], journal: PhotoJournal, batch_size: int) -> None:
         """Predicts the photos that the journal does not have; a bad one is named and skipped.
@@ -169,6 +173,8 @@ class PhotoPrediction:
         The detections are kept where the pictures cannot be made.
         """
         detections = self._thresholds.apply(detections)
+        if self._attribute_names:
+            detections = self._thresholds.say_attributes(detections, self._attribute_names)
         if self._overlap_order:
             detections = remove_overlaps(detections, self._overlap_order)
         pictures = self._pictures(name)

@@ -17,6 +17,7 @@ from tfseg.structures.detections import Detections, mask_from_rle
 from tfseg.structures.mask_geometry import remove_overlaps, resize_detections, with_pixels
 
 FGVC6_SIDE = 512
+FGVC6_NUM_ATTRIBUTES = 92
 FGVC6_COLUMNS = ("ImageId", "EncodedPixels", "ClassId")
 # Every image of the test set needs a row. sample_submission.csv fills one with a single pixel.
 _FGVC6_FILLER = ("1 1", "23")
@@ -43,13 +44,7 @@ def fgvc6_class_ids(
                 "the fgvc6 data set."
             )
         return {category_id: category_id - 1 for category_id in range(1, 47)}
-    try:
-        described = json.loads(Path(label_descriptions_path).read_text(encoding="utf-8"))
-        by_name = {entry["name"]: int(entry["id"]) for entry in described["categories"]}
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{label_descriptions_path}: not the competition's label_descriptions.json ({error!r})."
-        ) from None
+    by_name = _described_ids(label_descriptions_path, "categories")
     unknown = [name for name in category_names if name not in by_name]
     if len(unknown) == len(category_names):
         raise ValueError(
@@ -59,24 +54,78 @@ def fgvc6_class_ids(
     return {i: by_name[name] for i, name in enumerate(category_names, 1) if name in by_name}
 
 
+def _described_ids(path: str, kind: str) -> dict[str, int]:
+    """Ids by name of label_descriptions.json's "categories" or "attributes"."""
+    try:
+        described = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {entry["name"]: int(entry["id"]) for entry in described[kind]}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: not the competition's label_descriptions.json ({error!r})."
+        ) from None
+
+
+def fgvc6_attribute_ids(
+    attribute_names: Sequence[str], label_descriptions_path: str | None = None
+) -> dict[str, int]:
+    """Returns the competition's ids of attributes, 0 to 91, by name.
+
+    Args:
+        attribute_names: Of the model, in its order.
+        label_descriptions_path: As fgvc6_class_ids'; without, the model has to know just the 92 in
+            their order.
+
+    Raises:
+        ValueError: The model does not know the competition's attributes.
+    """
+    if label_descriptions_path is None:
+        if len(attribute_names) != FGVC6_NUM_ATTRIBUTES:
+            raise ValueError(
+                f"the model knows {len(attribute_names)} attributes, the FGVC6 competition has "
+                f"{FGVC6_NUM_ATTRIBUTES}; give --label_descriptions_path to find them by their "
+                "names, or --nosubmission_attributes."
+            )
+        return {name: number for number, name in enumerate(attribute_names)}
+    by_name = _described_ids(label_descriptions_path, "attributes")
+    known = {name: by_name[name] for name in attribute_names if name in by_name}
+    if not known:
+        raise ValueError(
+            f"{label_descriptions_path}: has none of the model's attributes "
+            f"({', '.join(attribute_names[:4])}, ...); give --nosubmission_attributes."
+        )
+    return known
+
+
 def fgvc6_rows(
-    image_id: str, detections: Detections, class_ids: Mapping[int, int], overlap_order: str
+    image_id: str,
+    detections: Detections,
+    class_ids: Mapping[int, int],
+    overlap_order: str,
+    attribute_ids: Mapping[str, int] | None = None,
 ) -> list[tuple[str, str, str]]:
     """Returns the rows of one image: masks at 512 x 512, no two of which overlap.
+
+    A row's ClassId is the category, or the category with the attributes that the garment is said to
+    have, as 6_20_30: the ids ascend, as in train.csv.
 
     Args:
         image_id: The photo's file name.
         detections: At the photo's own size.
         class_ids: From fgvc6_class_ids; detections of other categories are left out.
         overlap_order: mask_geometry.remove_overlaps' order.
+        attribute_ids: From fgvc6_attribute_ids; other attributes are left out. None: categories
+            alone.
     """
     known = np.array([int(i) in class_ids for i in detections.category_ids], bool)
     resized = resize_detections(detections.select(known), (FGVC6_SIDE, FGVC6_SIDE))
     separate = remove_overlaps(resized, overlap_order)
-    rows = [
-        (image_id, encoded_pixels(mask_from_rle(rle)), str(class_ids[int(category_id)]))
-        for rle, category_id in zip(separate.rles, separate.category_ids, strict=True)
-    ]
+    said = separate.attributes or [()] * len(separate)
+    known_ids = attribute_ids or {}
+    rows = []
+    for rle, category_id, own in zip(separate.rles, separate.category_ids, said, strict=True):
+        ids = {known_ids[name] for name, _ in own if name in known_ids}
+        parts = [class_ids[int(category_id)], *sorted(ids)]
+        rows.append((image_id, encoded_pixels(mask_from_rle(rle)), "_".join(map(str, parts))))
     return rows or [(image_id, *_FGVC6_FILLER)]
 
 

@@ -16,7 +16,13 @@ from tfseg.reporting.pictures import (
     sample_tile,
     truth_detections,
 )
-from tfseg.reporting.samples import CategorySamples, Sample, choose_samples, rank_photos
+from tfseg.reporting.samples import (
+    CategorySamples,
+    Sample,
+    choose_attribute_samples,
+    choose_samples,
+    rank_photos,
+)
 from tfseg.reporting.templates import render
 
 _FOLDER = Path(__file__).parent
@@ -92,6 +98,7 @@ def build_page(
     """
     pictures = _Pictures()
     samples = choose_samples(run) if photos else {}
+    attributed = choose_attribute_samples(run) if photos else ()
     worst = rank_photos(run)[:_NUM_PHOTOS] if photos else []
     changes = comparison.photo_changes(before, run) if before else []
     better = [c for c in changes[:_NUM_CHANGES] if c.now > c.before and photos]
@@ -99,6 +106,8 @@ def build_page(
     for chosen in samples.values():
         for sample in (*chosen.best, *chosen.worst, *chosen.wrong):
             _want_sample(pictures, run, sample)
+    for sample in attributed:
+        _want_sample(pictures, run, sample)
     for image_id, _ in worst:
         _want_photo(pictures, "photo", image_id, [run])
     if before:
@@ -115,6 +124,10 @@ def build_page(
         body = sections.compared(before, run, changes, *shown)
         parts.append(Section("Compared", "Against the run before", body))
     parts += _figure_sections(run)
+    if run.has_attributes:
+        garments = [(sample, pictures.drawn[_sample_key(sample)]) for sample in attributed]
+        body = sections.attributes(run, garments)
+        parts.append(Section("Attributes", "Attributes", body))
     if photos:
         examples, photo_body = _examples(run, samples, pictures), _worst(run, worst, pictures)
         parts.append(Section("Examples", "Examples by category", examples))

@@ -13,6 +13,7 @@ from tfseg.evaluation.instance_matching import ImageMatches
 
 _SHOWN_AT_MOST = 620  # tiles on a page: it stays light with many categories, too
 _MOST, _LEAST = 8, 3
+_NUM_ATTRIBUTE_SAMPLES = 16
 _WORDS = {
     "category": "is {}",
     "location": "poor mask",
@@ -85,6 +86,36 @@ def choose_samples(run: EvaluationRun) -> dict[int, CategorySamples]:
         poor = [s for s in _first(worst[category_id], count) if s not in tops]
         chosen[category_id] = CategorySamples(tops, tuple(poor), _first(wrong[category_id], count))
     return chosen
+
+
+def choose_attribute_samples(run: EvaluationRun) -> tuple[Sample, ...]:
+    """Chooses found garments whose attributes are annotated, those most wrongly told first.
+
+    After them come as many that are told right. A sample's words are three lines: the garment, what
+    is said of it, what it has.
+    """
+    if not run.has_attributes:
+        return ()
+    names = list(run.attribute_names.values())
+    ranked: tuple[list, list] = ([], [])
+    for image, own in zip(run.shown_images, run.shown_attributes, strict=True):
+        for row, column in enumerate(image.match(error_analysis.FOREGROUND_IOU)):
+            if column < 0 or not own.is_annotated[column]:
+                continue
+            said, truth = own.said[row], own.truth[column]
+            num_wrong = int((said != truth).sum())
+            category = run.ground_truth.cats[int(image.category_ids[row])]["name"]
+            words = f"{category}\nsaid: {_listed(names, said)}\ntrue: {_listed(names, truth)}"
+            iou, index = float(image.iou[row, column]), int(image.result_indices[row])
+            annotation_id = int(image.annotation_ids[column])
+            sample = Sample(image.image_id, annotation_id, index, iou, words)
+            ranked[num_wrong == 0].append(((-num_wrong, -image.scores[row]), sample))
+    wrong, right = (_first(some, _NUM_ATTRIBUTE_SAMPLES // 2) for some in ranked)
+    return (*wrong, *right)
+
+
+def _listed(names: list[str], chosen: np.ndarray) -> str:
+    return ", ".join(names[i] for i in np.flatnonzero(chosen)) or "none"
 
 
 def _first(ranked: list[tuple], count: int) -> tuple[Sample, ...]:

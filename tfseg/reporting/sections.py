@@ -6,11 +6,12 @@ from markupsafe import Markup
 
 from tfseg.evaluation import coco_metrics
 from tfseg.evaluation.evaluation_run import EvaluationRun
-from tfseg.evaluation.metrics import Shown, metrics_listed, metrics_shown
+from tfseg.evaluation.metrics import METRICS, Shown, metrics_listed, metrics_shown
 from tfseg.reporting import comparison, tables
 from tfseg.reporting.charts import calibration_chart, precision_recall_chart
 from tfseg.reporting.comparison import PhotoChange
 from tfseg.reporting.pictures import Picture
+from tfseg.reporting.samples import Sample
 from tfseg.reporting.templates import percent, render
 
 
@@ -49,6 +50,32 @@ def categories(run: EvaluationRun) -> Markup:
         rows=tables.category_rows(metrics, names, counts, run.thresholds, main_column),
         coco_names=coco_metrics.SUMMARY_NAMES,
         coco_kinds=coco_metrics.IOU_TYPES,
+    )
+
+
+def attributes(run: EvaluationRun, garments: Sequence[tuple[Sample, Picture]]) -> Markup:
+    """How well each attribute is told, and garments with what is said of them.
+
+    Args:
+        run: Of ground truth and detections with attributes.
+        garments: From samples.choose_attribute_samples, with their pictures.
+    """
+    metrics = run.all_metrics
+    beside = [
+        (METRICS[key], metrics[key])
+        for key in (
+            f"{run.prefix}/AP",
+            "attributes/AP_IoU_F1",
+            "fgvc6/score",
+            "fgvc6/score_with_attributes",
+        )
+    ]
+    return render(
+        "attributes",
+        metrics=metrics,
+        beside=beside,
+        rows=tables.attribute_rows(run),
+        garments=garments,
     )
 
 

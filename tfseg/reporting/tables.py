@@ -3,8 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from tfseg.evaluation import error_analysis
 from tfseg.evaluation.confusion import Confusion
+from tfseg.evaluation.evaluation_run import EvaluationRun
 from tfseg.evaluation.metrics import Metric, Shown, metrics_shown
 
 _KIND_COLOURS = {
@@ -60,6 +63,40 @@ def category_rows(
         }
         for category_id in sorted(names, key=rank)
     ]
+
+
+def attribute_rows(run: EvaluationRun) -> list[dict]:
+    """Lists how well each attribute is told, the commonest first.
+
+    Returns:
+        name, num_instances (of the ground truth, that have it), num_found (of those, by a shown
+        detection), threshold, AP and F1 (NaN where nothing found has it).
+    """
+    found = run.found_attributes
+    assert found is not None, "the section is left out then"
+    in_truth = np.zeros(len(run.attribute_names), int)
+    for image, attributes in zip(run.images, run.attributes, strict=True):
+        in_truth += attributes.truth[~image.truth_is_crowd].sum(axis=0)
+    columns = zip(
+        run.attribute_names.items(),
+        in_truth.tolist(),
+        found.truth.sum(axis=0).tolist(),
+        found.average_precision().tolist(),
+        found.f1().tolist(),
+        strict=True,
+    )
+    rows = [
+        {
+            "name": name,
+            "num_instances": num_instances,
+            "num_found": num_found,
+            "threshold": run.attribute_threshold(attribute_id),
+            "AP": average_precision,
+            "F1": f1,
+        }
+        for (attribute_id, name), num_instances, num_found, average_precision, f1 in columns
+    ]
+    return sorted(rows, key=lambda row: -row["num_instances"])
 
 
 def lost_bars(errors: error_analysis.ErrorAnalysis) -> list[dict]:

@@ -1,6 +1,8 @@
 """Each garment of a photo as a picture of its own, on a transparent ground."""
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ from tfseg.structures.detections import Detections, mask_from_rle
 
 _MARGIN = 4  # pixels around the mask, for its soft edge
 _SPECK = 0.01  # of the largest part's area: smaller parts are a mask head's noise
+_ATTRIBUTES_BYTES = 60  # of a file's name, for which most file systems take 255
 
 
 def cut_out(image_rgb: np.ndarray, rle: dict) -> np.ndarray:
@@ -46,12 +49,28 @@ def _without_specks(mask: np.ndarray, least: float | None = None) -> np.ndarray:
 
 
 def cutout_names(detections: Detections) -> list[str]:
-    """Returns a name for each detection: "dress", or "footwear-1", "footwear-2" where several."""
+    """Returns a name for each detection, fit for a file's.
+
+    "dress", or "footwear-1", "footwear-2" where several; with what it is said to have, the surest
+    first, as far as 60 bytes go: "top-2_short-sleeve_striped".
+    """
     safe = [name.replace("/", "-").replace("\\", "-") for name in detections.category_names]
     total = Counter(safe)
     seen: Counter[str] = Counter()
+    said = detections.attributes or [()] * len(safe)
     names = []
-    for name in safe:
+    for name, attributes in zip(safe, said, strict=True):
         seen[name] += 1
-        names.append(f"{name}-{seen[name]}" if total[name] > 1 else name)
+        numbered = f"{name}-{seen[name]}" if total[name] > 1 else name
+        names.append(numbered + _attributes_part(attribute for attribute, _ in attributes))
     return names
+
+
+def _attributes_part(attributes: Iterable[str]) -> str:
+    """Such as "_short-sleeve_striped": letters and digits of any script, hyphens for all else."""
+    part = ""
+    for attribute in attributes:
+        word = re.sub(r"[\W_]+", "-", attribute).strip("-")
+        if word and len(f"{part}_{word}".encode()) <= _ATTRIBUTES_BYTES:
+            part += f"_{word}"
+    return part

@@ -324,6 +324,7 @@ def detections_from_coco_results(
         ),
         image_size_hw=(image_size_hw[0], image_size_hw[1]),
         attributes=_attributes_of_results(results),
+        attribute_scores=_attribute_scores_of_results(results),
     )
 
 
@@ -334,6 +335,18 @@ def _attributes_of_results(results: Sequence[dict]) -> tuple:
         tuple((one["name"], one["score"]) for one in result.get("attributes", ()))
         for result in results
     )
+
+
+def _attribute_scores_of_results(results: Sequence[dict]) -> np.ndarray | None:
+    if not results or not all("attribute_scores" in result for result in results):
+        return None
+    lengths = {len(result["attribute_scores"]) for result in results}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"COCO results of one photo: got {' and '.join(map(str, sorted(lengths)))} "
+            "attribute_scores; expected as many in each, one for every attribute of the model."
+        )
+    return np.array([result["attribute_scores"] for result in results], np.float32)
 
 
 def _text(value) -> str:

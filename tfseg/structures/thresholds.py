@@ -78,6 +78,37 @@ class Thresholds:
             )
         )
 
+    def say_attributes(self, detections: Detections, attribute_names: Sequence[str]) -> Detections:
+        """Returns the detections with those attributes that reach these thresholds.
+
+        What the model said was said by the thresholds built into it.
+
+        Args:
+            detections: With attribute_scores; others come back as they are.
+            attribute_names: In the order of attribute_scores.
+
+        Raises:
+            ValueError: There are not as many names as scores.
+        """
+        scores = detections.attribute_scores
+        if scores is None or not len(detections):
+            return detections
+        if scores.shape[1] != len(attribute_names):
+            raise ValueError(
+                f"detections: got {scores.shape[1]} attribute scores, expected "
+                f"{len(attribute_names)}, one for each attribute of the model."
+            )
+        # In float32, as the exported graph compares them.
+        is_said = scores >= np.array(self.of_attributes(attribute_names), np.float32)
+        order = np.argsort(-scores, axis=1, kind="stable")
+        return dataclasses.replace(
+            detections,
+            attributes=tuple(
+                tuple((attribute_names[i], round(float(row[i]), 2)) for i in best if said[i])
+                for row, said, best in zip(scores, is_said, order, strict=True)
+            ),
+        )
+
     def kept(
         self,
         scores: np.ndarray,

@@ -183,11 +183,21 @@ class Card {
     } else if (kind === 'cutouts') {
       const files = await Promise.all(this.shown().map(async (garment, index) => {
         const bytes = new Uint8Array(await (await blobOf(cutout(this.bitmap, garment))).arrayBuffer());
-        return { name: `${stem}_${index + 1}_${garment.category_name.replace(/[\\/]/g, '-')}.png`, bytes };
+        return { name: `${stem}_${index + 1}_${cutoutName(garment)}.png`, bytes };
       }));
       download(zip(files), `${stem}-cutouts.zip`);
     }
   }
+}
+
+// As tfseg.structures.cutouts names files: "top_short-sleeve_striped", attributes in 60 bytes.
+function cutoutName({ category_name, attributes }) {
+  let part = '';
+  for (const { name } of attributes || []) {
+    const word = name.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '');
+    if (word && new TextEncoder().encode(`${part}_${word}`).length <= 60) part += `_${word}`;
+  }
+  return category_name.replace(/[\\/]/g, '-') + part;
 }
 
 const blobOf = (canvas) => new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); });

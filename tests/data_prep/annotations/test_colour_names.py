@@ -6,6 +6,7 @@ from data_prep.annotations.colour_names import (
     COLOUR_NAMES,
     colour_shares,
     colours_from_shares,
+    colours_of_pixels,
     garment_colours,
 )
 
@@ -77,3 +78,21 @@ def test_garment_colours_of_a_strap_are_of_all_its_pixels():
     mask = np.zeros((40, 40), np.uint8)
     mask[:, 20:23] = 1
     assert garment_colours(photo, masks.rle_from_mask(mask)) == ("blue",)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        # Cloth of navy, of denim, of grey with a bluish shade: measured on garments of photos.
+        ([((36, 44, 72), 60), ((14, 17, 24), 40)], ("blue",)),
+        ([((90, 105, 130), 40), ((115, 120, 131), 44)], ("blue",)),
+        ([((90, 105, 130), 30), ((115, 120, 131), 70)], ("grey",)),
+        ([((150, 20, 30), 30), ((15, 14, 14), 70)], ("black", "red")),  # a print
+        ([((40, 80, 190), 50), ((128, 128, 128), 50)], ("grey", "blue")),
+        ([((40, 80, 190), 50), ((240, 240, 250), 50)], ("white", "blue")),
+    ],
+)
+def test_shade_is_no_second_colour(parts, expected):
+    pixels = np.concatenate([np.tile(np.array([rgb], np.uint8), (n, 1)) for rgb, n in parts])
+
+    assert colours_of_pixels(pixels) == expected

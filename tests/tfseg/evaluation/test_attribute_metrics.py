@@ -162,7 +162,10 @@ def test_metrics_of_a_run_tell_of_each_attribute():
     parts = [values[f"attributes/F1/a{i}"] for i in range(5)]
     assert values["attributes/F1"] == pytest.approx(np.nanmean(parts))
     assert values["fgvc6/score_with_attributes"] < values["fgvc6/score"]
-    assert "attributes/F1" in format_all(values)
+    table = format_all(values)
+    assert "attributes/F1" in table
+    of_a0 = f"{100 * values['attributes/AP/a0']:.1f}", f"{100 * values['attributes/F1/a0']:.1f}"
+    assert "{:>6}  {:>6}  a0".format(*of_a0) in table.splitlines()
 
 
 def test_what_has_no_attributes_lists_none():

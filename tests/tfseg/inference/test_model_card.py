@@ -46,6 +46,21 @@ def test_write_card_for_people_and_programs(tmp_path):
     assert "| box/AP | 20.0 |\n| mask/AP50 | 35.0 |" in text
 
 
+def test_card_text_names_the_attributes_with_their_figures():
+    serving = {**CARD["serving"], "attribute_thresholds": {"red": 0.35, "wide belt": 0.5}}
+    metrics = {**CARD["metrics"], "attributes/AP/red": 0.912, "attributes/F1/red": 0.8}
+    metrics["attributes/F1/wide belt"] = float("nan")
+
+    text = model_card.card_text({**CARD, "serving": serving, "metrics": metrics})
+
+    assert "which of 2 attributes it has" in text
+    assert "| red | 0.35 | 91.2 | 80.0 |\n| wide belt | 0.5 | - | - |" in text
+    assert "| red | 0.35 | - | - |" in model_card.card_text(
+        {**CARD, "serving": serving, "metrics": None}
+    )
+    assert "attribute" not in model_card.card_text(CARD)
+
+
 def test_card_text_without_metrics():
     assert "Not evaluated" in model_card.card_text({**CARD, "metrics": None})
 

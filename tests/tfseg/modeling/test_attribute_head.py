@@ -179,6 +179,7 @@ def test_the_served_answer_has_the_scores(trained):
     nums = answer["num_detections"].numpy()
     scores = answer["attribute_scores"].numpy()
     assert module.attribute_names == ("red", "blue", "laced")
+    assert module.attribute_thresholds == (0.5, 0.5, 0.5)
     assert nums[0] == nums[2] > 0 and nums[1] == 0
     assert scores.shape == (3, max(nums), 3) and scores.dtype == np.uint8
     assert (scores[0] == scores[2]).all() and not scores[1].any()

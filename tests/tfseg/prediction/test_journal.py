@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -121,3 +123,27 @@ def test_another_file_of_that_name_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="photos.jsonl: not a journal"):
         PredictionJournal(tmp_path, SETTINGS)
+
+
+def test_a_stopped_and_resumed_run_reads_the_same_attributes_as_one_run(tmp_path, photos):
+    told = dataclasses.replace(
+        OUTFIT,
+        attributes=((("red", 0.93), ("wide belt", 0.6)), (), (("red", 0.5),)),
+        attribute_scores=np.array([[237, 153, 0], [0, 51, 255], [128, 1, 2]], np.float32) / 255,
+    )
+    for folder, stops in (("one", [photos]), ("two", [photos[:1], photos[1:]])):
+        for part in stops:
+            with PredictionJournal(tmp_path / folder, SETTINGS) as journal:
+                for photo in part:
+                    journal.add(photo, photo.path.stat().st_size, told)
+
+    read = []
+    for folder in ("one", "two"):
+        with PredictionJournal(tmp_path / folder, SETTINGS) as journal:
+            read.append([detections for _, detections in journal.read(photos)])
+
+    assert [len(run) for run in read] == [4, 4]
+    for one, other in zip(*read, strict=True):
+        assert one.attributes == other.attributes == told.attributes
+        np.testing.assert_array_equal(one.attribute_scores, other.attribute_scores)
+        np.testing.assert_allclose(one.attribute_scores, told.attribute_scores, atol=5e-5)

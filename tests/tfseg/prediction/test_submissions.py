@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tracemalloc
 
@@ -10,6 +11,7 @@ from tfseg import submission_checks
 from tfseg.prediction.submissions import (
     challenge_results,
     encoded_pixels,
+    fgvc6_attribute_ids,
     fgvc6_class_ids,
     fgvc6_rows,
     write_fgvc6,
@@ -175,3 +177,51 @@ def test_modanet_faults_names_each(tmp_path, change, expected):
     faults = submission_checks.modanet_faults(tmp_path / "challenge.json", tmp_path / "val.json")
 
     assert faults == [] if expected is None else any(expected in fault for fault in faults)
+
+
+def test_fgvc6_rows_name_the_attributes_in_ascending_order(tmp_path):
+    told = dataclasses.replace(
+        OUTFIT, attributes=((("plain", 0.9), ("mini", 0.8), ("red", 0.7)), (), (("mini", 0.6),))
+    )
+    ids = {"mini": 30, "plain": 9}  # red is none of the competition's
+
+    rows = fgvc6_rows("a.jpg", told, CLASS_IDS, "smaller_first", ids)
+    without = fgvc6_rows("a.jpg", told, CLASS_IDS, "smaller_first")
+
+    assert [row[2] for row in rows] == ["0_9_30", "33", "45_30"]
+    assert [row[2] for row in without] == ["0", "33", "45"]
+    write_fgvc6(tmp_path / "submission.csv", rows)
+    assert submission_checks.fgvc6_faults(tmp_path / "submission.csv") == []
+
+
+def test_fgvc6_attribute_ids_are_found_by_name_or_place(tmp_path):
+    path = tmp_path / "label_descriptions.json"
+    path.write_text(json.dumps({"attributes": [{"id": 7, "name": "mini"}, {"id": 9, "name": "a"}]}))
+
+    assert fgvc6_attribute_ids(["red", "mini"], str(path)) == {"mini": 7}
+    assert fgvc6_attribute_ids([f"kind {i}" for i in range(92)])["kind 91"] == 91
+    with pytest.raises(ValueError, match=r"none of the model's attributes \(red"):
+        fgvc6_attribute_ids(["red"], str(path))
+    with pytest.raises(ValueError, match="knows 2 attributes, the FGVC6 competition has 92"):
+        fgvc6_attribute_ids(["red", "mini"])
+
+
+@pytest.mark.parametrize(
+    ("class_id", "fault"),
+    [
+        ("6_20_91", None),
+        ("6_92", "attributes 0 to 91"),
+        ("6_30_20", "ascending"),
+        ("6_20_20", "once"),
+        ("46_2", "0 to 45"),
+        ("6_", "0 to 45"),
+    ],
+)
+def test_checks_look_at_the_attributes_of_a_class_id(tmp_path, class_id, fault):
+    write_fgvc6(tmp_path / "submission.csv", [("a.jpg", "1 1", class_id)])
+
+    faults = submission_checks.fgvc6_faults(tmp_path / "submission.csv")
+
+    assert len(faults) == bool(fault)
+    if fault:
+        assert f"line 2: ClassId {class_id!r}" in faults[0] and fault in faults[0]

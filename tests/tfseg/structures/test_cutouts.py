@@ -55,3 +55,20 @@ def test_cutout_names_count_where_there_are_several():
     )
 
     assert cutout_names(three) == ["footwear-1", "scarf-tie", "footwear-2"]
+
+
+def test_cutout_names_tell_attributes_in_short_and_safely():
+    long = "x" * 40
+    three = dataclasses.replace(
+        detections_of((0.9, 0, 0, 2, 2), (0.8, 4, 4, 6, 6), (0.7, 0, 4, 2, 6)),
+        category_names=("top", "scarf/tie", "top"),
+        attributes=(
+            (("short sleeve", 0.9), ("../no: neck?", 0.8), ("塩", 0.7), ("\udcff", 0.6)),
+            (),
+            ((long, 0.9), (long, 0.8), ("red", 0.7)),
+        ),
+    )
+
+    assert cutout_names(three) == [
+        "top-1_short-sleeve_no-neck_塩", "scarf-tie", f"top-2_{long}_red"
+    ]  # fmt: skip

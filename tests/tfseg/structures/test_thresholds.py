@@ -1,8 +1,10 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from tests.tfseg.structures.test_mask_geometry import OUTFIT
 from tfseg.structures import thresholds
 from tfseg.structures.detections import Detections
 from tfseg.structures.thresholds import Thresholds
@@ -146,3 +148,24 @@ def test_attributes_have_thresholds_of_their_own(tmp_path):
     assert "attribute_thresholds" not in Thresholds({}, 0.5).to_json()
     with pytest.raises(ValueError, match=r"attribute_thresholds\['red'\]: got 2"):
         Thresholds({}, 0.5, attribute_thresholds={"red": 2})
+
+
+def test_attributes_are_said_from_their_own_thresholds_on():
+    told = dataclasses.replace(
+        OUTFIT,
+        attributes=((("red", 0.93),), (), ()),
+        attribute_scores=np.array([[237, 153, 0], [0, 51, 127], [128, 152, 2]], np.float32) / 255,
+    )
+    chosen = Thresholds({}, 0.5, attribute_thresholds={"mini": 0.6, "red": 0.95})
+
+    said = chosen.say_attributes(told, ["red", "mini", "plain"])
+
+    assert said.attributes == ((("mini", 0.6),), (), ())
+    assert Thresholds({}, 0.5).say_attributes(told, ["red", "mini", "plain"]).attributes == (
+        (("red", 0.93), ("mini", 0.6)),
+        (),
+        (("mini", 0.6), ("red", 0.5)),
+    )
+    assert chosen.say_attributes(OUTFIT, ["red"]) is OUTFIT
+    with pytest.raises(ValueError, match="got 3 attribute scores, expected 1"):
+        chosen.say_attributes(told, ["red"])
