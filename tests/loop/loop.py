@@ -37,7 +37,8 @@ class Loop:
     Attributes:
         work_dir: gets everything.
         ccp_dir: Clothing Co-Parsing.
-        start: what the first model starts from.
+        start: what the first model starts from; with first_photos, the first model itself.
+        first_photos: file names that it was trained on; None: they are drawn, it is trained.
         given_prepared_dir: the data set ccp; None: made in work_dir.
         recipe: --flagfile of every training.
         params_overrides: of every training.
@@ -47,6 +48,7 @@ class Loop:
     work_dir: Path
     ccp_dir: Path
     start: Path
+    first_photos: tuple[str, ...] | None
     given_prepared_dir: Path | None
     recipe: str
     params_overrides: tuple[str, ...]
@@ -60,11 +62,19 @@ class Loop:
         self._once("seed_photos", lambda: self._copy_seed(seed_names))
         seed_dir = self.work_dir / "seed_photos"
         self._build("seed", "ccp", f"--raw_dir={seed_dir}", "--val_percent=0")
-        self._train("model_0", self.start, self.work_dir / "seed", self.sizes.num_steps)
+        if not self.first_photos:
+            self._train(0, self.start, self.work_dir / "seed")
+        self._evaluate("0", self.model_dir(0))
+
+    def model_dir(self, number: int) -> Path:
+        """Of the first model, 0, and of the one after each round."""
+        if number == 0 and self.first_photos:
+            return self.start
+        return self.work_dir / f"model_{number}"
 
     def go_round(self, number: int) -> None:
         """Predicts with the model so far, corrects, builds, trains on, judges; from round 1 on."""
-        before, review_dir = self.work_dir / f"model_{number - 1}", self.work_dir / "review"
+        before, review_dir = self.model_dir(number - 1), self.work_dir / "review"
         pool = self.work_dir / "pool.txt"
         paths = [str(self.ccp_dir / "photos" / name) for name in self.photos()[1]]
         pool.write_text("\n".join(paths) + "\n", encoding="utf-8")
@@ -81,18 +91,18 @@ class Loop:
         self._once(f"review_{number}", lambda: self._review(review_dir, wanted))
         source = f"--review_dir={review_dir}"
         self._build(f"reviewed_{number}", "reviewed", source, "--val_percent=0")
-        self._train(
-            f"model_{number}",
-            before,
-            self.work_dir / f"reviewed_{number}",
-            self.sizes.num_steps,
-            f"--mix_data_dirs={self.work_dir / 'seed'}",
-        )
+        seed = f"--mix_data_dirs={self.work_dir / 'seed'}"
+        self._train(number, before, self.work_dir / f"reviewed_{number}", seed)
+        self._evaluate(str(number), self.model_dir(number))
 
     def train_control(self, num_rounds: int) -> None:
-        """Trains the first model as many steps further as the rounds do, on its own photos."""
-        num_steps = num_rounds * self.sizes.num_steps
-        self._train("control", self.work_dir / "model_0", self.work_dir / "seed", num_steps)
+        """Trains the first model as long as the rounds do, in as many trainings, on its photos."""
+        before = self.model_dir(0)
+        for number in range(1, num_rounds + 1):
+            name = f"control_{number}"
+            self._train_into(name, before, self.work_dir / "seed")
+            before = self.work_dir / name
+        self._evaluate("control", before)
 
     def photos(self) -> tuple[list[str], list[str]]:
         """File names of the first photos and of those to be predicted: both of ccp's train.
@@ -102,13 +112,16 @@ class Loop:
         """
         truth = json.loads(self.prepared().ground_truth_path("train").read_text())
         names = sorted(image["file_name"] for image in truth["images"])
-        wanted = self.sizes.num_seed_photos + self.sizes.num_pool_photos
+        num_seed = len(self.first_photos or ()) or self.sizes.num_seed_photos
+        wanted = num_seed + self.sizes.num_pool_photos
         if wanted > len(names):
             raise ValueError(f"{self.prepared().path}: {len(names)} train photos, not {wanted}.")
-        drawn = np.random.default_rng(0).permutation(len(names))[:wanted]
-        chosen = [names[index] for index in drawn]
-        num_seed = self.sizes.num_seed_photos
-        return sorted(chosen[:num_seed]), sorted(chosen[num_seed:])
+        if self.first_photos:
+            names = sorted(set(names) - set(self.first_photos))
+        drawn = [names[index] for index in np.random.default_rng(0).permutation(len(names))]
+        num_drawn = 0 if self.first_photos else num_seed
+        pool = drawn[num_drawn : num_drawn + self.sizes.num_pool_photos]
+        return sorted(self.first_photos or drawn[:num_drawn]), sorted(pool)
 
     def prepared(self) -> PreparedDataset:
         """The data set ccp: its val judges every model, its train is what the reviewer knows."""
@@ -116,7 +129,7 @@ class Loop:
 
     def figures(self, num_rounds: int, has_control: bool) -> dict:
         """What came of it: each model's AP in percent, each round's decisions."""
-        names = [f"model_{number}" for number in range(num_rounds + 1)] + ["control"] * has_control
+        names = [str(number) for number in range(num_rounds + 1)] + ["control"] * has_control
         wanted = ("mask/AP", "mask/AP50", "box/AP", "box/AP50", "shown/f1")
         models = {}
         for name in names:
@@ -148,8 +161,11 @@ class Loop:
         command = (f"--dataset={dataset}", data_dir, f"--max_side={_MAX_SIDE}", *arguments)
         self._command(name, "data_prep.build_tfrecords", *command)
 
-    def _train(self, name: str, start: Path, data_dir: Path, num_steps: int, *more: str) -> None:
-        overrides = (f"trainer.train_steps={num_steps}", *self.params_overrides)
+    def _train(self, number: int, start: Path, data_dir: Path, *more: str) -> None:
+        self._train_into(self.model_dir(number).name, start, data_dir, *more)
+
+    def _train_into(self, name: str, start: Path, data_dir: Path, *more: str) -> None:
+        overrides = (f"trainer.train_steps={self.sizes.num_steps}", *self.params_overrides)
         self._command(
             name,
             "tfseg.train",
@@ -160,10 +176,12 @@ class Loop:
             *(f"--params_override={override}" for override in overrides),
             *more,
         )
+
+    def _evaluate(self, name: str, model_dir: Path) -> None:
         self._command(
             f"evaluation_{name}",
             "tfseg.evaluate",
-            f"--model_dir={self.work_dir / name}",
+            f"--model_dir={model_dir}",
             f"--data_dir={self.prepared().path}",
             f"--output_dir={self.work_dir / f'evaluation_{name}'}",
         )

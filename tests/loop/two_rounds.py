@@ -20,6 +20,11 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     flags.DEFINE_string("ccp_dir", None, "Clothing Co-Parsing.", required=True)
     flags.DEFINE_string("start", None, "model_dir that the first model starts from.", required=True)
+    flags.DEFINE_string(
+        "first_photos",
+        None,
+        "Text file of file names, one a line: --start is the first model itself, trained on these.",
+    )
     flags.DEFINE_string("work_dir", None, "Where everything is written.", required=True)
     flags.DEFINE_string("prepared_dir", None, "The data set ccp, prepared; made unless given.")
     flags.DEFINE_integer("num_seed_photos", 60, "Photos that the first model is trained on.", 1)
@@ -34,7 +39,9 @@ def define_flags() -> None:
 
 def main(_) -> None:
     absolute = {name: Path(FLAGS[name].value).resolve() for name in ("ccp_dir", "start")}
+    first = Path(FLAGS.first_photos).read_text().split() if FLAGS.first_photos else None
     loop = Loop(
+        first_photos=tuple(first) if first else None,
         work_dir=Path(FLAGS.work_dir).resolve(),
         given_prepared_dir=Path(FLAGS.prepared_dir).resolve() if FLAGS.prepared_dir else None,
         recipe=FLAGS.recipe,
