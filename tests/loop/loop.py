@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import numpy as np
 
 from data_prep.prepared import PreparedDataset, open_prepared
 from tests.loop import review_figures
+from tests.loop.ccp_part import copy_part
 from tests.loop.simulated_reviewer import review_next, true_garments
 
 REPOSITORY = Path(__file__).parents[2]
@@ -37,7 +37,8 @@ class Loop:
     Attributes:
         work_dir: gets everything.
         ccp_dir: Clothing Co-Parsing.
-        start: what the first model starts from; with first_photos, the first model itself.
+        start: what the first model starts from, None: nothing; with first_photos, the first model
+            itself.
         first_photos: file names that it was trained on; None: they are drawn, it is trained.
         given_prepared_dir: the data set ccp; None: made in work_dir.
         recipe: --flagfile of every training.
@@ -47,7 +48,7 @@ class Loop:
 
     work_dir: Path
     ccp_dir: Path
-    start: Path
+    start: Path | None
     first_photos: tuple[str, ...] | None
     given_prepared_dir: Path | None
     recipe: str
@@ -59,8 +60,8 @@ class Loop:
         if not self.given_prepared_dir:
             self._build("prepared", "ccp", f"--raw_dir={self.ccp_dir}")
         seed_names, _ = self.photos()
-        self._once("seed_photos", lambda: self._copy_seed(seed_names))
         seed_dir = self.work_dir / "seed_photos"
+        self._once("seed_photos", lambda: copy_part(self.ccp_dir, seed_names, seed_dir))
         self._build("seed", "ccp", f"--raw_dir={seed_dir}", "--val_percent=0")
         if not self.first_photos:
             self._train(0, self.start, self.work_dir / "seed")
@@ -68,7 +69,7 @@ class Loop:
 
     def model_dir(self, number: int) -> Path:
         """Of the first model, 0, and of the one after each round."""
-        if number == 0 and self.first_photos:
+        if number == 0 and self.first_photos and self.start:
             return self.start
         return self.work_dir / f"model_{number}"
 
@@ -142,16 +143,6 @@ class Loop:
         )
         return {"models": models, "rounds": rounds}
 
-    def _copy_seed(self, names: list[str]) -> None:
-        """A folder as ccp's with these photos alone."""
-        pixels = Path("annotations", "pixel-level")
-        files = [Path("label_list.mat"), *(Path("photos", name) for name in names)]
-        files += [pixels / f"{Path(name).stem}.mat" for name in names]
-        for file in files:
-            copy = self.work_dir / "seed_photos" / file
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.ccp_dir / file, copy)
-
     def _review(self, review_dir: Path, num_decided: int) -> None:
         truth = true_garments(self.prepared().ground_truth_path("train"))
         review_next(review_dir, truth, num_decided)
@@ -161,16 +152,16 @@ class Loop:
         command = (f"--dataset={dataset}", data_dir, f"--max_side={_MAX_SIDE}", *arguments)
         self._command(name, "data_prep.build_tfrecords", *command)
 
-    def _train(self, number: int, start: Path, data_dir: Path, *more: str) -> None:
+    def _train(self, number: int, start: Path | None, data_dir: Path, *more: str) -> None:
         self._train_into(self.model_dir(number).name, start, data_dir, *more)
 
-    def _train_into(self, name: str, start: Path, data_dir: Path, *more: str) -> None:
+    def _train_into(self, name: str, start: Path | None, data_dir: Path, *more: str) -> None:
         overrides = (f"trainer.train_steps={self.sizes.num_steps}", *self.params_overrides)
         self._command(
             name,
             "tfseg.train",
             f"--flagfile={self.recipe}",
-            f"--init_from={start}",
+            f"--init_from={start}" if start else "--from_scratch",
             f"--data_dir={data_dir}",
             f"--model_dir={self.work_dir / name}",
             *(f"--params_override={override}" for override in overrides),

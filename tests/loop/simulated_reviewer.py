@@ -7,7 +7,7 @@ which garments are doubtful) is all that is known of a prediction.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -26,6 +26,19 @@ from tests.loop.review_page import RefusedRequest, ReviewPage
 _LEAST_IOU = 0.5  # of a prediction that is taken for a garment
 _GOOD_IOU = 0.8  # of a mask that is left as it is
 _PAIRS = ("footwear", "boots")
+
+
+class Page(Protocol):
+    """What a reviewer works on: ReviewPage, or one in a browser."""
+
+    def photos(self) -> dict[str, Any]:
+        """All photos in order, and how far the review is."""
+
+    def show(self, name: str) -> dict[str, Any]:
+        """A photo with its garments."""
+
+    def decide(self, photo: dict[str, Any], action: str, **asked: Any) -> dict[str, Any]:
+        """Changes a photo as it is shown; gives it as it is then."""
 
 
 def true_garments(ground_truth_path: Path) -> dict[str, list[TrueGarment]]:
@@ -51,18 +64,22 @@ def review_next(
         num_decided: photos decided in the end, those of earlier reviews too.
     """
     with reviewing(review_dir) as (_, url):
-        page = ReviewPage(url)
-        listed = page.photos()
-        pending = [one["name"] for one in listed["photos"] if one["review"] == "pending"]
-        todo = pending[: max(0, num_decided - listed["num_decided"])]
-        for number, name in enumerate(todo, start=1):
-            progress = Reviewer(page, name, truth[name]).review()
-            if number % 20 == 0 or number == len(todo):
-                print(
-                    f"reviewed {progress['num_decided']} of {progress['num_photos']}, "
-                    f"{progress['num_decisions']} decisions",
-                    flush=True,
-                )
+        review_listed(ReviewPage(url), truth, num_decided)
+
+
+def review_listed(page: Page, truth: Mapping[str, Sequence[TrueGarment]], num_decided: int) -> None:
+    """As review_next, on a page that is there."""
+    listed = page.photos()
+    pending = [one["name"] for one in listed["photos"] if one["review"] == "pending"]
+    todo = pending[: max(0, num_decided - listed["num_decided"])]
+    for number, name in enumerate(todo, start=1):
+        progress = Reviewer(page, name, truth[name]).review()
+        if number % 10 == 0 or number == len(todo):
+            print(
+                f"reviewed {progress['num_decided']} of {progress['num_photos']} photos, "
+                f"{progress['num_decisions']} decisions",
+                flush=True,
+            )
 
 
 class Reviewer:
@@ -74,7 +91,7 @@ class Reviewer:
         truths: its garments.
     """
 
-    def __init__(self, page: ReviewPage, name: str, truths: Sequence[TrueGarment]):
+    def __init__(self, page: Page, name: str, truths: Sequence[TrueGarment]):
         self._page = page
         self._truths = list(truths)
         self._photo = page.show(name)

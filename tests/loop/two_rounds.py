@@ -19,7 +19,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     flags.DEFINE_string("ccp_dir", None, "Clothing Co-Parsing.", required=True)
-    flags.DEFINE_string("start", None, "model_dir that the first model starts from.", required=True)
+    flags.DEFINE_string("start", None, "model_dir that the first model starts from; else nothing.")
     flags.DEFINE_string(
         "first_photos",
         None,
@@ -38,18 +38,20 @@ def define_flags() -> None:
 
 
 def main(_) -> None:
-    absolute = {name: Path(FLAGS[name].value).resolve() for name in ("ccp_dir", "start")}
+    if FLAGS.first_photos and not FLAGS.start:
+        raise ValueError("--first_photos goes with --start, the model that was trained on them.")
     first = Path(FLAGS.first_photos).read_text().split() if FLAGS.first_photos else None
     loop = Loop(
-        first_photos=tuple(first) if first else None,
         work_dir=Path(FLAGS.work_dir).resolve(),
+        ccp_dir=Path(FLAGS.ccp_dir).resolve(),
+        start=Path(FLAGS.start).resolve() if FLAGS.start else None,
+        first_photos=tuple(first) if first else None,
         given_prepared_dir=Path(FLAGS.prepared_dir).resolve() if FLAGS.prepared_dir else None,
         recipe=FLAGS.recipe,
         params_overrides=tuple(FLAGS.params_override),
         sizes=Sizes(
             FLAGS.num_seed_photos, FLAGS.num_pool_photos, FLAGS.photos_per_round, FLAGS.num_steps
         ),
-        **absolute,
     )
     loop.begin()
     for number in range(1, FLAGS.num_rounds + 1):
