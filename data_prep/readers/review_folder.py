@@ -33,6 +33,7 @@ from tfseg.structures.review_predictions import (
 DECISIONS_NAME = "decisions.jsonl"
 PENDING, ACCEPTED, REJECTED = "pending", "accepted", "rejected"
 MODEL, PERSON = "model", "person"
+_NO_EDITS = {"accept", "reject", "reopen"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class ReviewedInstance:
 
 @dataclass(frozen=True)
 class ReviewedPhoto:
-    """What is known of one photo; the module's text says what the fields mean."""
+    """What is known of one photo; the module's text says what the fields mean.
+
+    is_edited: whether an action changed the garments that has not been taken back.
+    """
 
     file_name: str
     height: int
@@ -63,6 +67,7 @@ class ReviewedPhoto:
     review: str = PENDING
     revision: int = 0
     is_touched: bool = False
+    is_edited: bool = False
     dhash: str = ""
     flip_disagreement: float | None = None
     error: str = ""
@@ -146,12 +151,21 @@ def decision_counts(folder: ReviewFolder) -> Counter:
 
 
 def is_corrected(photo: ReviewedPhoto, predicted: ReviewedPhoto | None) -> bool:
-    """Whether an accepted photo has other garments than were predicted."""
+    """Whether people changed the garments of an accepted photo.
+
+    What was predicted alone does not tell: a better model may have predicted anew since.
+    """
 
     def garments(one: ReviewedPhoto | None) -> Counter:
         return Counter((i.category, i.counts) for i in one.instances) if one else Counter()
 
-    return photo.review == ACCEPTED and garments(photo) != garments(predicted)
+    is_edited = photo.review == ACCEPTED and photo.is_edited
+    return is_edited and garments(photo) != garments(predicted)
+
+
+def is_edit(action: str) -> bool:
+    """Whether an action, other than an undo, changes garments."""
+    return action not in _NO_EDITS
 
 
 def _replay(path: Path, photos: dict[str, ReviewedPhoto]) -> tuple[list[ReviewedPhoto], int]:
@@ -164,10 +178,12 @@ def _replay(path: Path, photos: dict[str, ReviewedPhoto]) -> tuple[list[Reviewed
         decided = _checked(path, entry, _decided_photo)
         # Predicted no more: what a person decided stays.
         origin = predicted.setdefault(name, replace(decided, review=PENDING, is_touched=False))
-        if entry["action"] != "undo":
-            history.append(photos.get(name, replace(origin, revision=decided.revision - 1)))
+        if (action := entry["action"]) != "undo":
+            before = photos.get(name, replace(origin, revision=decided.revision - 1))
+            history.append(before)
+            decided = replace(decided, is_edited=before.is_edited or is_edit(action))
         elif history:
-            history.pop()
+            decided = replace(decided, is_edited=history.pop().is_edited)
         photos[name] = as_decided(decided, origin)
     return history, end
 

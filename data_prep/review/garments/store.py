@@ -19,6 +19,7 @@ from data_prep.readers.review_folder import (
     as_decided,
     decision_counts,
     is_corrected,
+    is_edit,
     read_review,
 )
 from tfseg.io.atomic_files import flush_to_disk, write_errors
@@ -108,7 +109,10 @@ class GarmentStore:
                 f"{changed.file_name}: has been changed elsewhere (revision {before.revision}, "
                 f"this page had {changed.revision}); here it is as it is now."
             )
-        decided = replace(changed, revision=before.revision + 1, is_touched=True)
+        is_edited = before.is_edited or is_edit(action)
+        decided = replace(
+            changed, revision=before.revision + 1, is_touched=True, is_edited=is_edited
+        )
         self._write(decided, action)
         self.folder.history.append(before)
         return decided

@@ -106,6 +106,7 @@ def test_accepted_and_corrected_photos_are_built_and_the_others_counted(review, 
     review.decide("corrected.jpg", "add", "pending", TOP, BAG)
     review.decide("corrected.jpg", "accept", "accepted", TOP, {**BAG, "source": "person"})
     review.predict("empty.jpg", TOP, dhash=hexes[1])
+    review.decide("empty.jpg", "delete", "pending")
     review.decide("empty.jpg", "accept", "accepted")
     review.predict("rejected.jpg", TOP, BAG, dhash=hexes[2])
     review.decide("rejected.jpg", "reject", "rejected", TOP, BAG)
@@ -126,7 +127,7 @@ def test_accepted_and_corrected_photos_are_built_and_the_others_counted(review, 
 
     assert printed.returncode == 0, printed.stderr
     prepared = open_prepared(tmp_path / "set")
-    assert prepared.path.name == "1.0.13"  # decisions
+    assert prepared.path.name == "1.0.14"  # decisions
     assert prepared.category_names == ("bag", "top")
     splits = split_by_name(prepared)
     assert sorted(splits) == sorted(

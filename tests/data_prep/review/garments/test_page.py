@@ -4,10 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,34 +15,14 @@ from data_prep.readers.review_folder import read_review
 from tests.browser import chromium_page
 from tests.data_prep import drawn_products
 from tests.data_prep.review import drawn_review
+from tests.data_prep.review.review_process import reviewing
 
 pytestmark = pytest.mark.slow
-
-REPO_DIR = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
 def review_dir(tmp_path):
     return drawn_review.write(tmp_path)
-
-
-@contextmanager
-def reviewing(review_dir, *flags):
-    command = [sys.executable, "-m", "data_prep.review", f"--dir={review_dir}", "--port=0", *flags]
-    process = subprocess.Popen(
-        command,
-        cwd=REPO_DIR,
-        stdout=subprocess.PIPE,
-        text=True,
-        # A shell's background job ignores it, and so would what it starts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        found = (re.search(r"http://\S+", line) for line in process.stdout)
-        yield process, next(match.group() for match in found if match)
-    finally:
-        process.kill()
-        process.wait()
 
 
 def wait_for(page, name, revision=0):

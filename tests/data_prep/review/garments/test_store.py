@@ -117,6 +117,28 @@ def test_accepted_and_corrected_photos_are_exported_and_the_rest_counted(review_
     assert (belt["bbox"], belt["area"]) == ([72, 120, 76, 10], 760)
 
 
+def test_a_photo_accepted_as_it_was_is_not_corrected_by_a_later_prediction(review_dir):
+    """tfseg.predict --overwrite leaves the decisions and predicts all anew."""
+    with GarmentStore(review_dir) as store:
+        accept(store, "a.jpg")
+        trim(store, "b.jpg")
+        accept(store, "b.jpg")
+        trim(store, "c.jpg")
+        accept(store, "c.jpg")
+        store.undo(5)
+        store.undo(4)
+        accept(store, "c.jpg")
+    path = review_dir / "predictions.jsonl"
+    anew = [json.loads(line) for line in path.read_text().splitlines()]
+    for photo in anew:
+        photo["instances"] = photo["instances"][:1]
+    path.write_text("".join(json.dumps(photo) + "\n" for photo in anew))
+    with GarmentStore(review_dir) as store:
+        corrected = {image["file_name"]: image["is_corrected"] for image in store.coco()["images"]}
+        assert corrected == {"a.jpg": False, "b.jpg": True, "c.jpg": False}
+        assert store.counts() == {"accepted": 3, "corrected": 1}
+
+
 def test_what_another_tool_made_of_it_comes_in_as_decisions(review_dir, tmp_path):
     with GarmentStore(review_dir) as store:
         store.exports_all = True
