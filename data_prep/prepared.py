@@ -190,6 +190,10 @@ def _open_version(path: Path) -> PreparedDataset:
             split["name"]: tuple(int(length) for length in split["shardLengths"])
             for split in dataset_info["splits"]
         }
+        if any(length < 0 for lengths in shard_lengths.values() for length in lengths):
+            raise ValueError("a shard of fewer than no examples")
+        if not all(isinstance(name, str) for name in report["category_names"]):
+            raise ValueError("a category whose name is no text")
         facts = [report["splits"][split] for split in shard_lengths]
         prepared = PreparedDataset(
             path=path,

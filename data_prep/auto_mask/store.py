@@ -13,6 +13,8 @@ from pathlib import Path
 from data_prep.annotations import masks
 from data_prep.auto_mask import masks_csv
 from tfseg.io.atomic_files import write_whole
+from tfseg.structures.detections import checked_counts
+from tfseg.structures.review_predictions import is_share
 
 JOURNAL_NAME = "masks.jsonl"
 COCO_NAME = "instances.json"
@@ -233,7 +235,7 @@ def _read_journal(path: Path) -> tuple[dict[str, PhotoMasks], int]:
 
 def _photo_from_json(value: dict) -> PhotoMasks:
     size, modified = value["photo_state"]
-    return PhotoMasks(
+    photo = PhotoMasks(
         **{
             **value,
             "products": tuple(ProductMask(**product) for product in value["products"]),
@@ -241,3 +243,13 @@ def _photo_from_json(value: dict) -> PhotoMasks:
             "photo_state": (size, modified),
         }
     )
+    texts = (photo.file_name, photo.review, photo.engine, photo.error, *photo.reasons)
+    texts += tuple(product.category for product in photo.products)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a name or a reason is no text")
+    is_size = all(type(side) is int and side >= 0 for side in (photo.height, photo.width))
+    if not is_size or not is_share(photo.confidence):
+        raise ValueError(f"{photo.width}x{photo.height} pixels, confidence {photo.confidence}")
+    for rle in photo.rles():
+        checked_counts(rle)
+    return photo

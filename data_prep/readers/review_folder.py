@@ -18,6 +18,7 @@ photo counts:
         source "model" or "person" (mask drawn by one), counts as in predictions.jsonl.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from tfseg.structures.detections import checked_counts
 from tfseg.structures.review_predictions import (
     PREDICTIONS_NAME,
     ReviewSettings,
+    is_share,
     load_settings,
     whole_lines,
 )
@@ -178,10 +180,10 @@ def _replay(path: Path, photos: dict[str, ReviewedPhoto]) -> tuple[list[Reviewed
         decided = _checked(path, entry, _decided_photo)
         # Predicted no more: what a person decided stays.
         origin = predicted.setdefault(name, replace(decided, review=PENDING, is_touched=False))
-        if (action := entry["action"]) != "undo":
+        if (action := entry.get("action")) != "undo":
             before = photos.get(name, replace(origin, revision=decided.revision - 1))
             history.append(before)
-            decided = replace(decided, is_edited=before.is_edited or is_edit(action))
+            decided = replace(decided, is_edited=before.is_edited or is_edit(str(action)))
         elif history:
             decided = replace(decided, is_edited=history.pop().is_edited)
         photos[name] = as_decided(decided, origin)
@@ -211,13 +213,18 @@ def _predicted_photo(entry: dict) -> ReviewedPhoto:
     name = entry["file_name"]
     if "error" in entry:
         return ReviewedPhoto(name, 0, 0, (), error=str(entry["error"]) or "not predicted")
+    dhash, disagreement = entry["dhash"], entry["flip_disagreement"]
+    if not re.fullmatch("[0-9a-f]{16}|", dhash):
+        raise ValueError(f"dhash {dhash[:20]!r}")
+    if disagreement is not None and not is_share(disagreement):
+        raise ValueError(f"flip_disagreement {str(disagreement)[:20]!r}")
     return ReviewedPhoto(
         name,
-        int(entry["height"]),
-        int(entry["width"]),
-        tuple(ReviewedInstance(**instance) for instance in entry["instances"]),
-        dhash=entry["dhash"],
-        flip_disagreement=entry["flip_disagreement"],
+        _whole_number(entry, "height", 1),
+        _whole_number(entry, "width", 1),
+        tuple(map(_instance, entry["instances"])),
+        dhash=dhash,
+        flip_disagreement=disagreement,
     )
 
 
@@ -226,10 +233,28 @@ def _decided_photo(entry: dict) -> ReviewedPhoto:
         raise ValueError(f"review {entry['review']!r}")
     return ReviewedPhoto(
         entry["file_name"],
-        int(entry["height"]),
-        int(entry["width"]),
-        tuple(ReviewedInstance(**instance) for instance in entry["instances"]),
+        _whole_number(entry, "height", 1),
+        _whole_number(entry, "width", 1),
+        tuple(map(_instance, entry["instances"])),
         entry["review"],
-        int(entry["revision"]),
+        _whole_number(entry, "revision", 0),
         bool(entry["is_touched"]),
     )
+
+
+def _whole_number(entry: dict, key: str, least: int) -> int:
+    value = entry[key]
+    if type(value) is not int or value < least:
+        raise ValueError(f"{key} {str(value)[:20]!r}")
+    return value
+
+
+def _instance(fields: dict) -> ReviewedInstance:
+    instance = ReviewedInstance(**fields)
+    if not isinstance(instance.category, str) or not isinstance(instance.counts, str):
+        raise ValueError(f"category {instance.category!r}, counts {str(instance.counts)[:20]!r}")
+    if instance.score is not None and not is_share(instance.score):
+        raise ValueError(f"score {str(instance.score)[:20]!r}, not a number of 0 to 1")
+    if instance.source not in (MODEL, PERSON):
+        raise ValueError(f"source {str(instance.source)[:20]!r}")
+    return instance

@@ -22,7 +22,7 @@ from absl import app, flags
 
 from data_prep.prepared import open_prepared
 from data_prep.readers.review_folder import read_review
-from data_prep.review.garment_order import ordered
+from data_prep.review.garments.order import ordered
 
 FLAGS = flags.FLAGS
 

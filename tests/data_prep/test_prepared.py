@@ -110,6 +110,22 @@ def test_open_prepared_refuses_one_with_a_file_missing(tmp_path, name):
         open_prepared(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("prep_report.json", '"bag"', "null"),
+        ("dataset_info.json", '"shardLengths": ["', '"shardLengths": ["-'),
+    ],
+)
+def test_open_prepared_refuses_facts_that_cannot_be(tmp_path, name, old, new):
+    path = write_prepared(tmp_path / "modanet" / "1.0.0")
+    text = (path / name).read_text()
+    assert old in text
+    (path / name).write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match="prep_report.json is damaged.*--overwrite"):
+        open_prepared(tmp_path)
+
+
 @pytest.mark.parametrize("contents", ["{", "{}", "[]", '{"splits": 3}'])
 def test_open_prepared_refuses_a_damaged_report(tmp_path, contents):
     path = write_prepared(tmp_path / "modanet" / "1.0.0")

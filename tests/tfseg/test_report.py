@@ -361,6 +361,22 @@ def test_read_losses_keeps_the_last_value_of_a_repeated_step(tmp_path):
     assert "<polyline" in training_curves.loss_chart(losses)
 
 
+def test_read_losses_keeps_all_steps_where_the_clock_was_set_back_between_two_runs(tmp_path):
+    import tensorflow as tf
+
+    for number, steps in enumerate(([10, 20], [30, 40])):
+        with tf.summary.create_file_writer(str(tmp_path / "train")).as_default():
+            for step in steps:
+                tf.summary.scalar("model_loss", float(step), step=step)
+        for path in (tmp_path / "train").glob("events.out.*"):
+            time_s = 2_000_000_000 - 1_000_000 * number
+            path.rename(path.with_name(f"kept.tfevents.{time_s}"))
+
+    losses = training_curves.read_losses(str(tmp_path))
+
+    assert losses == {"model_loss": [(10, 10.0), (20, 20.0), (30, 30.0), (40, 40.0)]}
+
+
 def test_read_metrics_gives_ap50_by_step_in_percent(tmp_path):
     (tmp_path / "validation.jsonl").write_text(
         '{"step": 10, "box/AP50": 0.25, "mask/AP50": 0.2}\n{"step": 20, "box/AP50": 0.5}\n'

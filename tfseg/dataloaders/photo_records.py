@@ -34,7 +34,8 @@ class Record(NamedTuple):
         classes: int64 [num] from 1, IGNORED_CLASS for crowds; with attributes
             [num, 1 + num_attributes], see with_attributes.
         pngs: string [num], masks.
-        boxes: float32 [num, 4] yxyx, 0..1; all of the photo where the record has none.
+        boxes: float32 [num, 4] yxyx, 0..1; all of the photo where the record has none, or one
+            that is no number.
         source_id: int64 scalar.
     """
 
@@ -73,6 +74,9 @@ def parse(
         lambda: tf.stack(sides, axis=1),
         lambda: tf.tile([[0.0, 0.0, 1.0, 1.0]], [num, 1]),
     )
+    # A box only says which masks need not be decoded; the mask itself is the garment's.
+    is_number = tf.reduce_all(tf.math.is_finite(boxes), axis=1, keepdims=True)
+    boxes = tf.where(is_number, boxes, [0.0, 0.0, 1.0, 1.0])
     source_id = tf.strings.to_number(parsed["image/source_id"], tf.int64)
     # The key is optional, and none is a crowd without it.
     single = tf.equal(tf.pad(crowds, [[0, num - tf.size(crowds)]]), 0)

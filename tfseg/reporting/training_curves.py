@@ -29,7 +29,9 @@ def read_losses(model_dir: str) -> dict[str, list[tuple[int, float]]]:
     folder = Path(model_dir) / "train"
     if not folder.is_dir():
         raise ValueError(f"--training_dir={model_dir}: no train/ in it; expected a --model_dir.")
-    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    # Its files are named by the clock, and read in that order: where the clock was set back, what
+    # comes after a later step is not what replaced it.
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0}, purge_orphaned_data=False)
     events.Reload()
     losses = {}
     for name in ("model_loss", "mask_loss"):

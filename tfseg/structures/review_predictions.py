@@ -76,12 +76,40 @@ def load_settings(review_dir: Path) -> ReviewSettings | None:
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}")
         known = {field.name: content[field.name] for field in fields(ReviewSettings)}
+        problem = _settings_problem(known)
+        if problem:
+            raise ValueError(problem)
         return ReviewSettings(**{**known, "category_names": tuple(known["category_names"])})
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: got {error!r}, expected a file of tfseg.predict --review_dir with format "
             f"{FORMAT}; predict into a new folder."
         ) from error
+
+
+def is_share(value: object) -> bool:
+    """Whether a json's value is a number of 0 to 1."""
+    return type(value) in (int, float) and 0 <= value <= 1  # type: ignore[operator]
+
+
+def _settings_problem(content: dict) -> str:
+    """What is wrong with a review.json's values, "" for nothing."""
+    names, thresholds = content["category_names"], content["score_thresholds"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return f"category_names {str(names)[:40]!r}"
+    if len(set(names)) != len(names):
+        return "two of category_names are the same"
+    if not isinstance(thresholds, dict) or not all(map(is_share, thresholds.values())):
+        return f"score_thresholds {str(thresholds)[:40]!r}, not numbers of 0 to 1"
+    fitting = {
+        "model": isinstance(content["model"], str),
+        "photos_dir": isinstance(content["photos_dir"], str) and "\0" not in content["photos_dir"],
+        "score_threshold": is_share(content["score_threshold"]),
+        "nms_iou": content["nms_iou"] is None or is_share(content["nms_iou"]),
+        "flip": isinstance(content["flip"], bool),
+    }
+    wrong = [name for name, is_right in fitting.items() if not is_right]
+    return f"{wrong[0]} {str(content[wrong[0]])[:40]!r}" if wrong else ""
 
 
 def whole_lines(path: Path) -> Iterator[tuple[dict, int]]:

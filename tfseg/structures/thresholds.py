@@ -185,7 +185,7 @@ def load(path: str | Path) -> Thresholds | None:
         raise ValueError(f"{file}: not valid json ({error}).") from None
     try:
         return _from_json(content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
             f"{file}: {reason} Expected a file of tfseg.tune_thresholds with score_thresholds "

@@ -44,6 +44,7 @@ class ProgressAction:
         self._bar: tqdm.tqdm | None = None
         self._file = file
         self._last_time = 0.0  # of the last loop; not used before there is a bar
+        self._wall_clock_offset = 0.0  # of the wall clock against the monotonic one, seconds
 
     def __call__(self, output) -> None:
         """Draws the losses of one training loop (a dict of scalars from the trainer)."""
@@ -52,6 +53,7 @@ class ProgressAction:
         assert self.global_step is not None, "set before the first loop"
         step = int(self.global_step.numpy())
         now = time.monotonic()
+        self._follow_wall_clock(now)
         parts = []
         if self._bar is None:
             # The first loop is mostly graph building; the rate and the ETA start after it.
@@ -78,6 +80,15 @@ class ProgressAction:
             parts.append(self.note)
         self._bar.set_postfix_str(", ".join(parts), refresh=False)
         self._last_time = now
+
+    def _follow_wall_clock(self, now: float) -> None:
+        """Moves the bar's marks along where someone has set the clock, which tqdm times by."""
+        offset = time.time() - now
+        moved = offset - self._wall_clock_offset
+        self._wall_clock_offset = offset
+        if self._bar is not None and abs(moved) > 1:
+            self._bar.start_t += moved
+            self._bar.last_print_t += moved
 
     def close(self) -> None:
         """Leaves the bar's last state on the screen."""

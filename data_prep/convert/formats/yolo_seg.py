@@ -101,7 +101,10 @@ def _photo(
     repairs = []
     lines: list[str] = []
     if label_path.is_file():
-        lines = label_path.read_text(encoding="utf-8-sig").splitlines()
+        try:
+            lines = label_path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{label_path}: no text ({error}); export it again.") from error
     else:
         repairs = [Note("photo_without_txt_taken_as_one_without_garments", next(counter), name)]
     for index, line in enumerate(lines, start=1):

@@ -27,6 +27,8 @@ from data_prep.readers.raw_dataset import (
     RawSource,
 )
 from tfseg.io.photo_files import find_files
+from tfseg.structures.detections import checked_counts
+from tfseg.structures.review_predictions import is_share
 
 
 class PredictedRecord(NamedTuple):
@@ -183,7 +185,14 @@ def read_detections(
                 f"{path}: entry {number} is of the category {entry['category_name']!r}, expected "
                 f"those of --like: {known}."
             )
-        by_name.setdefault(entry["file_name"], []).append((number, entry))
+        of_photo = by_name.setdefault(entry["file_name"], [])
+        size, first = entry["segmentation"]["size"], (of_photo or [(0, entry)])[0][1]
+        if size != first["segmentation"]["size"]:
+            raise ValueError(
+                f"{path}: entry {number} of {entry['file_name']} has size {size}, another one "
+                f"{first['segmentation']['size']}; predict anew."
+            )
+        of_photo.append((number, entry))
     if not by_name:
         raise ValueError(f"{path}: has no detections; predict with a lower --score_threshold.")
     return by_name
@@ -200,8 +209,16 @@ def _fault(entry: Any) -> str:
     if not isinstance(segmentation, dict) or not isinstance(segmentation.get("counts"), str):
         return f"has segmentation {str(segmentation)[:40]!r}, not a compressed RLE"
     size = segmentation.get("size")
-    if not isinstance(size, list) or len(size) != 2 or not all(type(n) is int for n in size):
+    if not isinstance(size, list) or len(size) != 2:
         return f"has size {str(size)[:40]!r}"
+    if not all(type(side) is int and side > 0 for side in size):
+        return f"has size {str(size)[:40]!r}"
+    if not is_share(entry["score"]):
+        return f"has score {str(entry['score'])[:20]}, not 0 to 1"
+    try:
+        checked_counts(segmentation)
+    except ValueError as error:
+        return f"has a {error}"
     return ""
 
 

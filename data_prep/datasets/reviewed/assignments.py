@@ -7,6 +7,7 @@ folder keeps it: while the set grows, no photo moves from val to train.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,11 +113,26 @@ def _read(path: Path) -> dict[str, Assignment]:
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']!r}")
         photos = {name: Assignment(**fields) for name, fields in content["photos"].items()}
-        if any(one.split not in ("train", "val", "test") for one in photos.values()):
-            raise ValueError("a split that is none of train, val and test")
+        problem = _problem(list(photos.values()))
+        if problem:
+            raise ValueError(problem)
         return photos
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: got {error!r}, expected what an earlier build wrote; put it back from a "
             "backup. Without it, photos of val may come to be trained on."
         ) from error
+
+
+def _problem(photos: Sequence[Assignment]) -> str:
+    """What is wrong with what was decided, "" for nothing."""
+    for one in photos:
+        if one.split not in ("train", "val", "test"):
+            return f"the split {one.split!r}, none of train, val and test"
+        if type(one.image_id) is not int or one.image_id < 1:
+            return f"the image id {str(one.image_id)[:20]!r}"
+        if not re.fullmatch("[0-9a-f]{16}|", one.dhash):
+            return f"the dhash {one.dhash[:20]!r}"
+    if len({one.image_id for one in photos}) != len(photos):
+        return "two photos of one image id"
+    return ""

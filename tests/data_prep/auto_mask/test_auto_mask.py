@@ -213,6 +213,27 @@ def test_a_damaged_journal_is_told(tmp_path):
         MaskStore(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("file_name", None, "no text"),
+        ("confidence", None, "confidence None"),
+        ("confidence", float("nan"), "confidence nan"),
+        ("height", "60", "40x60 pixels"),
+        ("products", [{"category": "top", "counts": "5"}], "its runs cover 5 pixels"),
+        ("products", [{"category": 5, "counts": "PU2"}], "no text"),
+    ],
+)
+def test_a_value_of_the_journal_that_no_run_wrote_is_told(tmp_path, key, value, told):
+    with MaskStore(tmp_path) as store:
+        store.add(PhotoMasks("top/a.jpg", 60, 40, 0.9, (ProductMask("top", "PU2"),)))
+    path = tmp_path / "masks.jsonl"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, key: value}) + "\n")
+    with pytest.raises(ValueError, match=f"masks.jsonl, line 1: not a photo's record .*{told}"):
+        MaskStore(tmp_path)
+
+
 def test_two_runs_at_once_are_refused(tmp_path):
     from tfseg.io.folder_lock import only_one
 
@@ -276,7 +297,7 @@ def test_folder_without_categories_is_told(tmp_path):
 
 
 def test_store_keeps_the_last_line_of_a_photo(tmp_path):
-    photo = PhotoMasks("a/b.jpg", 2, 3, 0.5, (ProductMask("a", "22"),))
+    photo = PhotoMasks("a/b.jpg", 2, 3, 0.5, (ProductMask("a", "6"),))
     with MaskStore(tmp_path) as store:
         store.add(photo)
         store.add(PhotoMasks("a/b.jpg", 2, 3, 0.9, (), review="rejected"))

@@ -284,6 +284,13 @@ def test_damaged_yolo_line_is_refused_by_file_and_line(tmp_path, line):
         to_coco("yolo_seg", root, tmp_path)
 
 
+def test_yolo_txt_that_is_no_text_is_named(tmp_path):
+    root = write_yolo(tmp_path / "yolo", [])
+    (root / "train/labels/a.txt").write_bytes(b"\x80 0 0 0 1 1 1")
+    with pytest.raises(ValueError, match=r"a\.txt: no text"):
+        to_coco("yolo_seg", root, tmp_path)
+
+
 def test_nothing_is_written_over(tmp_path):
     path = write_cvat(tmp_path, '<polygon label="shoe" points="0,0;2,0;2,2;0,2"/>')
     out = tmp_path / "mine"

@@ -1,5 +1,6 @@
 import io
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -211,6 +212,21 @@ def test_a_row_that_cannot_be_read_is_told_with_its_line_and_column(tmp_path):
     raw.rows.append(f"{raw.add_photo(1)},1 5,30,40,0.5")
     with pytest.raises(ValueError, match=r"line 2: got the ClassId '0.5', expected such as 6"):
         build(raw, tmp_path)
+
+
+def test_zeros_of_gigabytes_behind_the_rows_are_told_without_being_read(tmp_path):
+    from data_prep.datasets.fgvc6.train_csv import TrainCsv
+
+    path = tmp_path / "train.csv"
+    path.write_text(f"{HEADER}\n{image_name(1)},1 5,30,40,2\n")
+    with path.open("r+b") as file:
+        file.truncate(3 * 2**30)  # takes no room on the disk
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"train.csv: line 3 has 268,435,456 bytes and more"):
+        TrainCsv(path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 2**30
 
 
 def test_a_csv_without_rows_is_refused(tmp_path):

@@ -234,6 +234,31 @@ def test_a_photo_may_need_all_that_its_tags_name():
     assert enough(strict, None)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"score": float("nan")}, "score nan"),
+        ({"score": "0.9"}, "score '0.9'"),
+        ({"segmentation": {"size": [60, 40], "counts": "\x80"}}, "ascii"),
+        ({"segmentation": {"size": [60, 40], "counts": "5"}}, "its runs cover 5 pixels"),
+        ({"segmentation": {"size": [0, 40], "counts": ""}}, "size"),
+        ({"segmentation": {"size": [40, 60], "counts": "P[2"}}, "size .40, 60., another one"),
+    ],
+)
+def test_a_damaged_detection_is_told_before_its_mask_is_compared(tmp_path, change, told):
+    whole = {
+        "file_name": "a.jpg",
+        "category_name": "top",
+        "score": 0.9,
+        "segmentation": {"size": [60, 40], "counts": rle(0, 0, 10, 10)["counts"].decode()},
+    }
+    path = tmp_path / "detections.json"
+    path.write_text(json.dumps([whole, {**whole, **change}]))
+
+    with pytest.raises(ValueError, match=f"detections.json: entry 2 .*{told}"):
+        read_detections(path, {"top": 1})
+
+
 def test_entries_keep_their_places(tmp_path):
     path = tmp_path / "detections.json"
     path.write_text(json.dumps(DETECTIONS))

@@ -204,6 +204,22 @@ def test_a_damaged_splits_json_stops_the_build(tmp_path):
         assign(tmp_path, {"a.jpg": ""}, SplitPlan())
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("image_id", None), ("image_id", 2), ("dhash", "x"), ("dhash", 5), ("split", "maybe")],
+)
+def test_a_value_of_splits_json_that_no_build_wrote_stops_the_next(tmp_path, key, value):
+    assign(tmp_path, {"a.jpg": "", "b.jpg": ""}, SplitPlan())
+    path = tmp_path / "splits.json"
+    content = json.loads(path.read_text())
+    assert content["photos"]["b.jpg"]["image_id"] == 2
+    content["photos"]["a.jpg"][key] = value
+    path.write_text(json.dumps(content))
+
+    with pytest.raises(ValueError, match="splits.json: got .* put it back from a backup"):
+        assign(tmp_path, {"c.jpg": ""}, SplitPlan())
+
+
 @pytest.mark.slow
 def test_without_an_accepted_photo_the_way_to_one_is_told(review, tmp_path):
     review.predict("a.jpg", TOP, dhash="0" * 16)

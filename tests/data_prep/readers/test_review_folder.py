@@ -132,6 +132,46 @@ def test_a_damaged_folder_is_told(review_dir, name, line, words):
         read_review(review_dir)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("review.json", "score_thresholds", {"bag": None}),
+        ("review.json", "score_thresholds", {"bag": 10**400}),
+        ("review.json", "category_names", ["bag", "bag"]),
+        ("review.json", "category_names", "bag"),
+        ("review.json", "photos_dir", 5),
+        ("review.json", "nms_iou", "0.5"),
+        ("predictions.jsonl", "dhash", "xyz"),
+        ("predictions.jsonl", "height", 300.5),
+        ("predictions.jsonl", "flip_disagreement", float("nan")),
+        ("decisions.jsonl", "revision", "1"),
+    ],
+)
+def test_a_value_that_would_stop_the_page_is_told_when_it_is_read(review_dir, name, key, value):
+    decide(review_dir, decision("a.jpg", 1))
+    *before, last = (review_dir / name).read_text().splitlines()
+    content = json.loads("".join([*before, last]) if name == "review.json" else last)
+    assert key in content
+    content[key] = value
+    lines = [] if name == "review.json" else before
+    (review_dir / name).write_text("\n".join([*lines, json.dumps(content)]) + "\n")
+
+    with pytest.raises(ValueError, match=rf"{name}.*{key}"):
+        read_review(review_dir)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("score", float("nan")), ("score", "0.5"), ("category", None)]
+)
+def test_an_instances_value_is_told_when_it_is_read(review_dir, key, value):
+    line = json.loads(decision("a.jpg", 1, categories=["dress"]))
+    line["instances"][0][key] = value
+    decide(review_dir, json.dumps(line))
+
+    with pytest.raises(ValueError, match=rf"decisions.jsonl, a.jpg: not a photo's .*{key}"):
+        read_review(review_dir)
+
+
 def test_another_folder_is_told(tmp_path):
     with pytest.raises(ValueError, match="expected --review_dir of python -m tfseg.predict"):
         read_review(tmp_path)

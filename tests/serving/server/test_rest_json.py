@@ -1,5 +1,6 @@
 import base64
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -139,6 +140,17 @@ def test_json_from_response_rows_of_unequal_number():
 
     with pytest.raises(RequestError, match="same size in their first dimension"):
         json_from_response(response, by_row=True)
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"1", b'""'])
+def test_a_body_of_very_many_values_is_refused_before_it_is_unpacked(value):
+    body = b'{"instances": [' + b",".join([value] * 2_100_000) + b"]}"
+    tracemalloc.start()
+    with pytest.raises(RequestError, match="more than 2,000,000 values; send .* over gRPC"):
+        request_from_json(body, SIGNATURES)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 2**20
 
 
 def test_deeply_nested_lists_are_refused():

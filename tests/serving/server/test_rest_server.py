@@ -1,13 +1,50 @@
 import http.client
+import json
+import socket
+import threading
 
+import grpc
 import pytest
 
+from serving.servables.request_errors import RequestError
 from serving.server.rest_server import RestServer
 from tfseg.io.http_server import HttpLimits
 
 
 class _NoStore:
     store = None
+
+
+class _WaitsForItsClient:
+    """Works until the client is gone."""
+
+    store = None
+
+    def __init__(self):
+        self.has_begun, self.is_told = threading.Event(), threading.Event()
+
+    def predict_read(self, spec, read, entrypoint, seconds_left, cancellation):
+        cancellation.on_set(self.is_told.set)
+        self.has_begun.set()
+        assert self.is_told.wait(30)
+        raise RequestError(grpc.StatusCode.CANCELLED, "the client is gone")
+
+
+def test_who_works_for_a_client_that_leaves_is_told_at_once():
+    predictor = _WaitsForItsClient()
+    server = RestServer("127.0.0.1", 0, predictor, None, timeout_s=60, limits=HttpLimits(100))
+    server.start()
+    body = json.dumps({"instances": ["a"]}).encode()
+    with socket.create_connection(server.server_address[:2], timeout=30) as connection:
+        head = (
+            f"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
+        )
+        connection.sendall(head.encode() + b"\r\n\r\n" + body)
+        assert predictor.has_begun.wait(30)
+        assert not predictor.is_told.is_set()
+
+    assert predictor.is_told.wait(5)
+    server.stop()
 
 
 @pytest.mark.parametrize(

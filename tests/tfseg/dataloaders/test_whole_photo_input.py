@@ -157,3 +157,34 @@ def test_boxes_are_not_needed(jpeg_set):
     parsed = photo_records.parse(tf.constant(record.SerializeToString()))
 
     assert parsed.boxes.numpy().tolist() == [[0.0, 0.0, 1.0, 1.0]] * 4
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_box_that_is_no_number_costs_no_garment(value):
+    """A garment that is left out would be taught as background."""
+    import tensorflow as tf
+
+    from tfseg.dataloaders import photo_records
+    from tfseg.dataloaders.photo_view import View
+
+    garments = [mask(SIZE, 10, 10, 60, 60), mask(SIZE, 40, 30, 90, 80)]
+    record = tf.train.Example.FromString(drawn_examples.example(garments, [1, 2], 1, SIZE))
+    feature = record.features.feature
+    feature["image/encoded"].bytes_list.value[:] = [
+        tf.io.encode_jpeg(drawn_examples.photo(garments, SIZE)).numpy()
+    ]
+    feature["image/object/bbox/ymax"].float_list.value[0] = value
+    parsed = photo_records.parse(tf.constant(record.SerializeToString()))
+    view = View(
+        scale=tf.constant([1.0, 1.0]),
+        offset=tf.constant([0.0, 0.0]),
+        shown=tf.constant([100.0, 90.0]),
+        flipped=False,
+        window=tf.constant([0.0, 0.0, 100.0, 90.0]),
+    )
+
+    _, masks, left, _ = photo_records.decode_view(parsed, view, tf.constant(SIZE))
+
+    assert left.classes.numpy().tolist() == [1, 2]
+    for found, garment in zip(masks.numpy(), garments, strict=True):
+        assert found.tolist() == garment[:102, :92].tolist()

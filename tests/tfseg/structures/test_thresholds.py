@@ -125,6 +125,10 @@ def test_load_of_a_folder_without_one_is_none(tmp_path):
             "nms_iou: got 'x'",
         ),
         ('{"score_thresholds": {}, "default_score_threshold": NaN}', "got nan"),
+        (
+            f'{{"score_thresholds": {{"bag": 1{"0" * 400}}}, "default_score_threshold": 0.5}}',
+            "too large",
+        ),
     ],
 )
 def test_load_of_other_content_names_the_file(tmp_path, content, expected):

@@ -1,6 +1,9 @@
 import io
+import re
+import time
 
 import numpy as np
+import pytest
 
 from tfseg.training.progress import ProgressAction
 
@@ -48,6 +51,26 @@ def test_progress_shows_epoch_learning_rate_and_the_last_validation():
     last = screen.getvalue().split("\r")[-1]
     assert "epoch 2.5, lr 0.013, loss=1.500" in last
     assert "val at 5: mask/AP 12.3" in last
+
+
+@pytest.mark.parametrize("moved_s", [-90_000.0, 90_000.0])
+def test_progress_keeps_its_times_where_the_clock_is_set(monkeypatch, moved_s):
+    shift = [0.0]
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + shift[0])
+    monkeypatch.setattr("tqdm.std.time", time.time)
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)  # drawn every half second
+    progress = ProgressAction(train_steps=40, global_batch_size=4, file=screen)
+    progress.global_step = Step(10)
+    progress(LOSSES)
+    shift[0] = moved_s
+    time.sleep(0.6)
+    progress.global_step = Step(20)
+    progress(LOSSES)
+
+    last = screen.getvalue().split("\r")[-1]
+    assert re.search(r"20/40 \[00:0\d<00:0\d, ", last), last
 
 
 def test_progress_of_a_worker_that_is_not_chief_draws_nothing():
