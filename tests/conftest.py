@@ -1,8 +1,23 @@
+import tempfile
+
 import pytest
 
 # Fixtures that start a server, and what drives a browser: their tests are marked by themselves.
 _SERVERS = {"server_address", "live", "server", "page_url"}
 _BROWSER = "chromium_page"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scratch_folder(tmp_path_factory):
+    """Where libraries and commands put their temporary files: what they leave goes at the end."""
+    tmp_path_factory.getbasetemp()  # made before: the folders of failed tests stay to be looked at
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,13 @@ def contents(folder: Path) -> dict[str, str]:
 def test_build_is_the_same_whatever_the_number_of_workers(raw_dir, data_dir, tmp_path):
     build(raw_dir, tmp_path, num_workers=2)
     assert contents(tmp_path / "modanet" / VERSION) == contents(data_dir / "modanet" / VERSION)
+
+
+def test_a_build_leaves_no_temporary_files(raw_dir, tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    build(raw_dir, tmp_path)
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_build_is_the_same_by_way_of_temporary_files(raw_dir, data_dir, tmp_path, monkeypatch):
