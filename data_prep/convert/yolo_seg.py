@@ -7,23 +7,23 @@ images/train/a.jpg
 labels/train/a.txt            1 0.25 0.5 0.30 0.61 ...      x and y, shares of width and height
 """
 
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import yaml
-from PIL import Image
 
 from data_prep.convert.label_set import LabelSet, RawLabels
+from data_prep.convert.photo_size import photo_size_hw
 from data_prep.convert.written_polygons import Losses
 from data_prep.readers.annotation_formats import yolo_data_yaml
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
 from tfseg.io.photo_files import find_files
 
-_EXIF_ORIENTATION = 0x0112
 _SPLITS = ("train", "val", "valid", "test")
 _NUM_DIGITS = 6  # of a pixel
+_CLASSES_TXT = "classes.txt"
+_LARGEST_SHARE = 5  # of a side; what is beyond are pixels
 
 
 def read(path: Path) -> RawLabels:
@@ -36,10 +36,8 @@ def read(path: Path) -> RawLabels:
         ValueError: A file is missing, or a line is not what it should be.
     """
     folder = path if path.is_dir() else path.parent
-    yaml_path = yolo_data_yaml(folder) if path.is_dir() else path
-    if yaml_path is None or yaml_path.suffix.lower() == ".txt":
-        raise ValueError(f"{path}: no data.yaml with 'names', expected it beside images/, labels/.")
-    names = _names(yaml_path)
+    names_path = _names_path(path)
+    names = _names(names_path)
     photos = find_files(folder).photos
     photos = [photo for photo in photos if _label_path(photo, folder) is not None]
     if not photos:
@@ -63,7 +61,26 @@ def read(path: Path) -> RawLabels:
     return labels
 
 
+def _names_path(path: Path) -> Path:
+    """data.yaml, or Label Studio's classes.txt, which has a name a line."""
+    if not path.is_dir():
+        is_names = path.suffix.lower() != ".txt" or path.name == _CLASSES_TXT
+        found = path if is_names else None
+    else:
+        classes_path = path / _CLASSES_TXT
+        found = yolo_data_yaml(path) or (classes_path if classes_path.is_file() else None)
+    if found is None:
+        raise ValueError(
+            f"{path}: no data.yaml with 'names' and no {_CLASSES_TXT}, expected one beside "
+            "images/ and labels/."
+        )
+    return found
+
+
 def _names(yaml_path: Path) -> dict[int, str]:
+    if yaml_path.name == _CLASSES_TXT:
+        lines = yaml_path.read_text(encoding="utf-8-sig").splitlines()
+        return {n: line.strip() for n, line in enumerate(lines) if line.strip()}
     try:
         content = yaml.safe_load(yaml_path.read_text(encoding="utf-8"))
         names = content["names"]
@@ -83,23 +100,6 @@ def _label_path(photo: Path, folder: Path) -> Path | None:
     return None
 
 
-def photo_size_hw(path: Path) -> tuple[int, int]:
-    """Height and width as the photo is shown, pixels.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                width, height = image.size
-                is_turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a photo ({error}); remove it or its labels.") from error
-    return (width, height) if is_turned else (height, width)
-
-
 def _photo(
     photo: Path, label_path: Path, name: str, names: dict[int, str], counter: Iterator[int]
 ) -> RawPhoto:
@@ -116,17 +116,21 @@ def _photo(
         if not words:
             continue
         try:
-            category_id, values = int(words[0]), [float(word) for word in words[1:]]
+            category_id, values = _class_id(words[0]), [float(word) for word in words[1:]]
         except ValueError as error:
             raise ValueError(f"{label_path}, line {index}: {error}; expected numbers.") from error
         if category_id not in names:
             raise ValueError(
-                f"{label_path}, line {index}: class {category_id}, expected one of data.yaml's "
-                f"{len(names)} names."
+                f"{label_path}, line {index}: class {category_id}, expected one of the "
+                f"data set's {len(names)} names, counted from 0."
             )
         number = next(counter)
         if len(values) == 4:
             dropped.append(Note("box_is_no_mask", number, name))
+            continue
+        if any(abs(v) > _LARGEST_SHARE for v in values):
+            detail = f"got {max(values, key=abs):g}, expected shares of the sides, 0 to 1"
+            dropped.append(Note("polygon_in_pixels", number, name, detail))
             continue
         sides = [size_hw[1 - i % 2] for i in range(len(values))]
         pixels = [round(v * side, _NUM_DIGITS) for v, side in zip(values, sides, strict=True)]
@@ -135,6 +139,18 @@ def _photo(
     return RawPhoto(
         image_id, name, size_hw, tuple(instances), tuple(dropped), repairs=tuple(repairs)
     )
+
+
+def _class_id(word: str) -> int:
+    """0 of "0", and of "0.0", as scripts write.
+
+    Raises:
+        ValueError: It is no whole number.
+    """
+    number = float(word)
+    if not number.is_integer():
+        raise ValueError(f"class {word}")
+    return int(number)
 
 
 def write(labels: LabelSet, out_dir: Path, losses: Losses) -> None:
