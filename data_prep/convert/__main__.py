@@ -98,6 +98,8 @@ def _told_format(path: Path) -> str:
 
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; give it as --input.")
+    if path.is_file() and not path.stat().st_size:
+        raise ValueError(f"{path}: an empty file, expected annotations; export it again.")
     found = format_of(path)
     if found is None:
         raise ValueError(f"{path}: of no format known here; give --from={'|'.join(FORMATS)}.")

@@ -111,12 +111,18 @@ def checked_size_hw(height: object, width: object, where: str) -> tuple[int, int
     Raises:
         ValueError: It is none, or of more pixels than any photo has.
     """
+    height, width = (_whole(side) for side in (height, width))
     is_size = all(type(side) is int and side >= 1 for side in (height, width))
     if not (is_size and isinstance(height, int) and isinstance(width, int)):
         raise ValueError(f"{where}: size {width}x{height}, expected pixels; export it again.")
     if height * width > _MAX_PIXELS:
         raise ValueError(f"{where}: {width}x{height}, expected at most {_MAX_PIXELS:,} pixels.")
     return height, width
+
+
+def _whole(side: object) -> object:
+    """60.0, as scripts write, is 60; anything else stays what it is."""
+    return int(side) if isinstance(side, float) and side.is_integer() else side
 
 
 def coco_rle(mask: np.ndarray) -> dict:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,7 +121,7 @@ def _label_set(
     report: ConversionReport,
 ) -> LabelSet:
     """Makes the masks; photos that two entries mean are one."""
-    category_ids = {raw_id: n for n, raw_id in enumerate(sorted(raw.category_names), start=1)}
+    category_ids, category_names = _categories(raw, report)
     by_name: dict[str, LabelledPhoto] = {}
     for raw_photo in tqdm(raw.photos, "masks", unit="photo", disable=None):
         name = renamed.get(raw_photo.file_name, raw_photo.file_name)
@@ -137,8 +138,25 @@ def _label_set(
         elif first is not photo:
             detail = f"got {photo.width}x{photo.height} after {first.width}x{first.height}"
             report.leave_out(Note("entry_of_another_size", raw_photo.image_id, name, detail))
-    category_names = tuple(raw.category_names[raw_id] for raw_id in sorted(raw.category_names))
     return LabelSet(category_names, list(by_name.values()))
+
+
+def _categories(raw: RawLabels, report: ConversionReport) -> tuple[dict[int, int], tuple[str, ...]]:
+    """Category ids by raw ids, and names; spellings that differ in case and spaces are one."""
+    ids_by_spelling: dict[str, int] = {}
+    names: list[str] = []
+    category_ids = {}
+    for raw_id in sorted(raw.category_names):
+        name = raw.category_names[raw_id]
+        spelling = unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+        category_id = ids_by_spelling.setdefault(spelling, len(names) + 1)
+        if category_id > len(names):
+            names.append(name)
+        elif name != names[category_id - 1]:
+            detail = f"{name!r} is taken as {names[category_id - 1]!r}"
+            report.notice(Note("category_spelt_in_two_ways", raw_id, "", detail))
+        category_ids[raw_id] = category_id
+    return category_ids, tuple(names)
 
 
 def _labelled(

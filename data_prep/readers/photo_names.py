@@ -17,6 +17,9 @@ from tfseg.io.photo_files import find_files
 # Label Studio puts eight hexadecimal digits before the name of an uploaded file.
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 
+# Roboflow's mein-photo_jpg.rf.0123456789abcdef.jpg was "mein photo.jpg".
+_ROBOFLOW_ENDING = re.compile(r"_(jpe?g|png|webp|bmp)\.rf\.[0-9a-z]+$")
+
 
 def other_names(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Finds the photos of names that are no file below a folder.
@@ -57,9 +60,11 @@ class PhotoIndex:
     def __init__(self, paths: Iterable[str]):
         self._by_name: dict[str, list[PurePosixPath]] = {}
         self._by_stem: dict[str, list[PurePosixPath]] = {}
+        self._by_slug: dict[str, list[PurePosixPath]] = {}
         for path in map(PurePosixPath, paths):
             self._by_name.setdefault(_plain(path.name), []).append(path)
             self._by_stem.setdefault(_plain(path.stem), []).append(path)
+            self._by_slug.setdefault(_slug(_plain(path.stem)), []).append(path)
 
     def matched(self, names: Iterable[str], taken: set[str]) -> dict[str, str]:
         """Returns the one photo that each name means, by name; names without one are missing.
@@ -87,10 +92,17 @@ class PhotoIndex:
                 self._by_stem.get(PurePosixPath(last).stem),
                 self._by_stem.get(last),
                 self._by_stem.get(PurePosixPath(without_prefix).stem),
+                self._by_slug.get(_slug(_ROBOFLOW_ENDING.sub("", PurePosixPath(last).stem))),
+                self._by_slug.get(_slug(PurePosixPath(without_prefix).stem)),
             ):
                 if found:
                     return _closest(found, wanted)
         return []
+
+
+def _slug(stem: str) -> str:
+    """A name as uploads change it: what is no letter or digit becomes one "-"."""
+    return re.sub(r"[\W_]+", "-", stem).strip("-") or stem
 
 
 def _plain(name: str) -> str:

@@ -144,10 +144,14 @@ def _task_photo(
         if reason is not None or not isinstance(value, dict):
             dropped.append(Note(reason or "result_without_value", number, name))
             continue
-        category = _category(value, names_by_region.get(str(result.get("id"))))
-        if category is None or size_hw is None:
+        categories = _categories(value, names_by_region.get(str(result.get("id"))))
+        if not categories or size_hw is None:
             dropped.append(Note("mask_without_category_or_size", number, name))
             continue
+        category = categories[0]
+        if len(categories) > 1:
+            detail = f"got {', '.join(categories)}, {category} was taken"
+            repairs.append(Note("mask_of_several_categories", number, name, detail))
         category_id = ids_by_name.setdefault(category, len(ids_by_name) + 1)
         try:
             segmentation = _segmentation(value, size_hw)
@@ -201,11 +205,11 @@ def _size_hw(results: list[dict], where: str) -> tuple[int, int] | None:
     return checked_size_hw(*known[0], where) if known else None
 
 
-def _category(value: dict, names_of_region: list | None) -> str | None:
+def _categories(value: dict, names_of_region: list | None) -> list[str]:
     for key in _LABEL_LISTS:
         if isinstance(value.get(key), list) and value[key]:
-            return str(value[key][0])
-    return str(names_of_region[0]) if names_of_region else None
+            return list(map(str, value[key]))
+    return list(map(str, names_of_region or []))
 
 
 def _segmentation(value: dict, size_hw: tuple[int, int]) -> list[list[float]] | dict:

@@ -34,6 +34,7 @@ from data_prep.convert.label_set import (
     join_groups,
     pasted_mask,
 )
+from data_prep.convert.photo_size import photo_size_hw
 from data_prep.convert.written_polygons import Losses
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
@@ -84,9 +85,7 @@ def _photo(
     image_path = str(content.get("imagePath") or path.with_suffix(".jpg").name)
     below = path.parent.relative_to(folder).as_posix()
     name = os.path.normpath(f"{below}/" + image_path.replace("\\", "/")).replace(os.sep, "/")
-    height, width = checked_size_hw(
-        content.get("imageHeight"), content.get("imageWidth"), str(path)
-    )
+    height, width = _size_hw(content, path, path.parent / image_path.replace("\\", "/"))
     shapes: list[tuple[RawInstance, object]] = []
     dropped = []
     for shape in content["shapes"]:
@@ -111,6 +110,19 @@ def _photo(
     instances, joined = join_groups(shapes, (height, width), name)
     photo_id = next(counter)
     return RawPhoto(photo_id, name, (height, width), instances, tuple(dropped), repairs=joined)
+
+
+def _size_hw(content: dict, path: Path, photo_path: Path) -> tuple[int, int]:
+    """The photo's, which labelme before 4 does not write."""
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    if height is None and width is None:
+        if not photo_path.is_file():
+            raise ValueError(
+                f"{path}: has no imageHeight and imageWidth, and {photo_path} is no file; expected "
+                "one of them; put the photo there, or save it in labelme again."
+            )
+        return photo_size_hw(photo_path)
+    return checked_size_hw(height, width, str(path))
 
 
 def _segmentation(shape: dict, kind: str, size_hw: tuple[int, int]) -> list | dict:

@@ -22,6 +22,8 @@ from tfseg.io.photo_files import find_files
 
 _SPLITS = ("train", "val", "valid", "test")
 _NUM_DIGITS = 6  # of a pixel
+_CLASSES_TXT = "classes.txt"
+_LARGEST_SHARE = 5  # of a side; what is beyond are pixels
 
 
 def read(path: Path) -> RawLabels:
@@ -34,10 +36,8 @@ def read(path: Path) -> RawLabels:
         ValueError: A file is missing, or a line is not what it should be.
     """
     folder = path if path.is_dir() else path.parent
-    yaml_path = _data_yaml(folder) if path.is_dir() else path
-    if yaml_path is None or yaml_path.suffix.lower() == ".txt":
-        raise ValueError(f"{path}: no data.yaml with 'names', expected it beside images/, labels/.")
-    names = _names(yaml_path)
+    names_path = _names_path(path)
+    names = _names(names_path)
     photos = find_files(folder).photos
     photos = [photo for photo in photos if _label_path(photo, folder) is not None]
     if not photos:
@@ -73,7 +73,26 @@ def _data_yaml(folder: Path) -> Path | None:
     return None
 
 
+def _names_path(path: Path) -> Path:
+    """data.yaml, or Label Studio's classes.txt, which has a name a line."""
+    if not path.is_dir():
+        is_names = path.suffix.lower() != ".txt" or path.name == _CLASSES_TXT
+        found = path if is_names else None
+    else:
+        classes_path = path / _CLASSES_TXT
+        found = _data_yaml(path) or (classes_path if classes_path.is_file() else None)
+    if found is None:
+        raise ValueError(
+            f"{path}: no data.yaml with 'names' and no {_CLASSES_TXT}, expected one beside "
+            "images/ and labels/."
+        )
+    return found
+
+
 def _names(yaml_path: Path) -> dict[int, str]:
+    if yaml_path.name == _CLASSES_TXT:
+        lines = yaml_path.read_text(encoding="utf-8-sig").splitlines()
+        return {n: line.strip() for n, line in enumerate(lines) if line.strip()}
     try:
         content = yaml.safe_load(yaml_path.read_text(encoding="utf-8"))
         names = content["names"]
@@ -112,17 +131,21 @@ def _photo(
         if not words:
             continue
         try:
-            category_id, values = int(words[0]), [float(word) for word in words[1:]]
+            category_id, values = _class_id(words[0]), [float(word) for word in words[1:]]
         except ValueError as error:
             raise ValueError(f"{label_path}, line {index}: {error}; expected numbers.") from error
         if category_id not in names:
             raise ValueError(
-                f"{label_path}, line {index}: class {category_id}, expected one of data.yaml's "
-                f"{len(names)} names."
+                f"{label_path}, line {index}: class {category_id}, expected one of the "
+                f"data set's {len(names)} names, counted from 0."
             )
         number = next(counter)
         if len(values) == 4:
             dropped.append(Note("box_is_no_mask", number, name))
+            continue
+        if any(abs(v) > _LARGEST_SHARE for v in values):
+            detail = f"got {max(values, key=abs):g}, expected shares of the sides, 0 to 1"
+            dropped.append(Note("polygon_in_pixels", number, name, detail))
             continue
         sides = [size_hw[1 - i % 2] for i in range(len(values))]
         pixels = [round(v * side, _NUM_DIGITS) for v, side in zip(values, sides, strict=True)]
@@ -131,6 +154,18 @@ def _photo(
     return RawPhoto(
         image_id, name, size_hw, tuple(instances), tuple(dropped), repairs=tuple(repairs)
     )
+
+
+def _class_id(word: str) -> int:
+    """0 of "0", and of "0.0", as scripts write.
+
+    Raises:
+        ValueError: It is no whole number.
+    """
+    number = float(word)
+    if not number.is_integer():
+        raise ValueError(f"class {word}")
+    return int(number)
 
 
 def write(labels: LabelSet, out_dir: Path, losses: Losses, options: WriteOptions) -> None:

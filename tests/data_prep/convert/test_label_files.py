@@ -320,3 +320,78 @@ def test_photo_of_another_size_is_counted(tmp_path):
         "changed: 1 photo_of_another_size_than_its_masks, such as of a.jpg "
         "(the file 16x12, its masks 8x6)"
     )
+
+
+def labelme_shape(label, points):
+    return {"label": label, "points": points, "shape_type": "polygon", "group_id": None}
+
+
+def write_labelme(folder, **changed):
+    folder.mkdir()
+    content = {
+        "shapes": [labelme_shape("top", [[0, 0], [2, 0], [2, 2], [0, 2]])],
+        "imagePath": "..\\photos\\a.jpg",
+        "imageHeight": 6,
+        "imageWidth": 8,
+    }
+    (folder / "a.json").write_text(json.dumps({**content, **changed}))
+    return folder
+
+
+@pytest.mark.parametrize("size", [(6.0, 8.0), (None, None)])
+def test_labelme_size_as_scripts_and_old_versions_write_it(tmp_path, size):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(draw_jpeg(8, 6))
+    labels = write_labelme(tmp_path / "labels", imageHeight=size[0], imageWidth=size[1])
+
+    _, found, _ = to_coco("labelme", labels, tmp_path)
+
+    assert [np.shape(mask) for _, mask in found] == [(6, 8)]
+
+
+def test_labelme_without_a_size_and_photo_is_refused(tmp_path):
+    labels = write_labelme(tmp_path / "labels", imageHeight=None, imageWidth=None)
+    with pytest.raises(ValueError, match=r"a\.json: has no imageHeight .*a\.jpg is no file"):
+        to_coco("labelme", labels, tmp_path)
+
+
+def test_category_in_other_case_and_spaces_is_one_and_counted(tmp_path):
+    square = [[0, 0], [2, 0], [2, 2], [0, 2]]
+    shapes = [labelme_shape(name, square) for name in ("Polo shirt", " polo  Shirt", "hat")]
+    labels = write_labelme(tmp_path / "labels", shapes=shapes)
+
+    report, found, _ = to_coco("labelme", labels, tmp_path)
+
+    assert [category for category, _ in found] == ["Polo shirt", "Polo shirt", "hat"]
+    assert report.noted["category_spelt_in_two_ways"] == 1
+    assert any("' polo  Shirt' is taken as 'Polo shirt'" in line for line in report.lines())
+
+
+def test_label_studio_region_of_two_categories_is_counted(tmp_path):
+    value = {"points": [[0, 0], [50, 0], [50, 50]], "polygonlabels": ["shoe", "top"]}
+    result = {
+        "id": "x",
+        "type": "polygonlabels",
+        "original_width": 8,
+        "original_height": 6,
+        "value": value,
+    }
+    path = tmp_path / "tasks.json"
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [result]}]}
+    path.write_text(json.dumps([task]))
+
+    report, found, _ = to_coco("label_studio", path, tmp_path)
+
+    assert [category for category, _ in found] == ["shoe"]
+    assert report.noted == {"mask_of_several_categories": 1}
+
+
+def test_yolo_of_label_studio_has_classes_txt(tmp_path):
+    root = write_yolo(tmp_path / "yolo", ["1.0 0 0 1 0 1 1", "0 0 0 400 0 400 300"])
+    (root / "data.yaml").unlink()
+    (root / "classes.txt").write_text("top\nshoe\n")
+
+    report, found, _ = to_coco("yolo_seg", root, tmp_path)
+
+    assert [category for category, _ in found] == ["shoe"]
+    assert report.left_out == {"polygon_in_pixels": 1, "txt_without_photo": 1}

@@ -37,6 +37,9 @@ def folder(tmp_path):
             unicodedata.normalize("NFD", "robe d'été.jpg"),
         ),
         ("train/1.jpg", "deep/train/1.jpg"),
+        ("1a2b3c4d-red_dress_1.jpg", "red dress (1).jpg"),
+        ("red-dress_jpg.rf.0123456789abcdef0123456789abcdef.jpg", "red dress.jpg"),
+        ("images/1_png.rf.8ab3.jpg", "1.png"),
     ],
 )
 def test_a_name_that_a_tool_changed_means_the_one_photo_that_fits(folder, name, there):
