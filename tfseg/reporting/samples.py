@@ -91,8 +91,8 @@ def choose_samples(run: EvaluationRun) -> dict[int, CategorySamples]:
 def choose_attribute_samples(run: EvaluationRun) -> tuple[Sample, ...]:
     """Chooses found garments whose attributes are annotated, those most wrongly told first.
 
-    After them come as many that are told right, those that have most attributes first. A sample's words are three lines: the garment, what
-    is said of it, what it has.
+    After them come as many that are told right, those that have most attributes first. A sample's
+    words are three lines: the garment, what is said of it, what it has.
     """
     if not run.has_attributes:
         return ()
