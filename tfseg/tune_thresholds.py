@@ -103,21 +103,17 @@ def _of_attributes(run, tuned) -> dict[str, float]:
 
 def _attribute_lines(run, tuned) -> list[str]:
     """A line for each attribute that has a threshold: it, its name, F1 before and after."""
-    shown = dataclasses.replace(run, thresholds=tuned, attribute_thresholds={})
-    of_own = {
-        number: tuned.attribute_thresholds[name]
-        for number, name in shown.attribute_names.items()
-        if name in tuned.attribute_thresholds
-    }
+    found = dataclasses.replace(run, thresholds=tuned).found_attributes
+    names = list(run.attribute_names.values())
+    # Of the scores: results may say by other thresholds what a garment has.
     f1 = [
-        100 * dataclasses.replace(shown, attribute_thresholds=own).found_attributes.f1()
-        for own in ({}, of_own)
+        100 * dataclasses.replace(found, said=found.scores >= said_from).f1()
+        for said_from in (0.5, tuned.of_attributes(names))
     ]
-    columns = zip(shown.attribute_names.items(), *f1, strict=True)
     return [
-        f"{of_own[number]:6.2f}  {name}  {before:.1f} {after:.1f}"
-        for (number, name), before, after in columns
-        if number in of_own
+        f"{tuned.attribute_thresholds[name]:6.2f}  {name}  {before:.1f} {after:.1f}"
+        for name, before, after in zip(names, *f1, strict=True)
+        if name in tuned.attribute_thresholds
     ]
 
 

@@ -91,8 +91,8 @@ def choose_samples(run: EvaluationRun) -> dict[int, CategorySamples]:
 def choose_attribute_samples(run: EvaluationRun) -> tuple[Sample, ...]:
     """Chooses found garments whose attributes are annotated, those most wrongly told first.
 
-    After them come as many that are told right. A sample's words are three lines: the garment, what
-    is said of it, what it has.
+    After them come as many that are told right, those that have most attributes first. A sample's
+    words are three lines: the garment, what is said of it, what it has.
     """
     if not run.has_attributes:
         return ()
@@ -109,7 +109,9 @@ def choose_attribute_samples(run: EvaluationRun) -> tuple[Sample, ...]:
             iou, index = float(image.iou[row, column]), int(image.result_indices[row])
             annotation_id = int(image.annotation_ids[column])
             sample = Sample(image.image_id, annotation_id, index, iou, words)
-            ranked[num_wrong == 0].append(((-num_wrong, -image.scores[row]), sample))
+            ranked[num_wrong == 0].append(
+                ((-num_wrong, -int(truth.sum()), -image.scores[row]), sample)
+            )
     wrong, right = (_first(some, _NUM_ATTRIBUTE_SAMPLES // 2) for some in ranked)
     return (*wrong, *right)
 
