@@ -73,14 +73,17 @@ function drawGarment(path, index, isChosen, look) {
   context.setLineDash([]);
 }
 
-/** Draws a garment's number beside those in `taken`, boxes [left, top, right, bottom] it adds to. */
+/**
+ * Draws a garment's number above its topmost point, where it hides none of a small one, beside those
+ * in `taken`, boxes [left, top, right, bottom] it adds to.
+ */
 function drawLabel(text, place, index, isChosen, taken, width) {
   const size = 12 * unit();
   context.font = `600 ${size}px system-ui, sans-serif`;
   const boxWidth = context.measureText(text).width + 8 * unit();
   const height = size * 1.4;
   const within = (x) => Math.max(0, Math.min(width - boxWidth, x));
-  let [left, top] = [within(place[0] - boxWidth / 2), Math.max(0, place[1] - size / 2)];
+  let [left, top] = [within(place[0] - boxWidth / 2), Math.max(0, place[1] - height - 3 * unit())];
   const isFree = (x, y) =>
     !taken.some(([l, t, r, b]) => x < r && x + boxWidth > l && y < b && y + height > t);
   for (let i = 1; i <= 12 && !isFree(left, top); i++) {

@@ -240,6 +240,23 @@ def test_a_photo_that_is_gone_says_so_and_can_only_be_rejected(review_dir, tmp_p
     assert photo_of(review_dir, "a.jpg").review == "rejected"
 
 
+def test_a_garments_number_hides_none_of_it(review_dir):
+    with reviewing(review_dir) as (_, url), chromium_page(390, 844) as page:
+        page.goto(url)
+        wait_for(page, "a.jpg")
+        left, top, right, bottom = page.evaluate(
+            """() => {
+              const taken = [];
+              const belt = photo.garments.findIndex((one) => one.category === "belt");
+              const place = labelPlace(photo.garments[belt].contours);
+              drawLabel("3 belt", place, belt, true, taken, photo.width);
+              return taken[0];
+            }"""
+        )
+    assert 0 <= left < right <= 220
+    assert 90 < top < bottom < 120  # where the belt begins
+
+
 def test_progress_filter_help_and_number(review_dir):
     with reviewing(review_dir) as (_, url), chromium_page() as page:
         page.goto(url)
