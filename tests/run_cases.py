@@ -59,6 +59,7 @@ ELSEWHERE = {
     "73": "its export.json is an old one; test_datumaro_writes_coco_that_we_read[stream]",
     "90": "wants a server and a model; test_rest_json, test_rest_server, test_http_server",
 }
+_LONGEST_S = 600
 _PREPARED_FROM = "01"  # the case whose raw files become DATA
 
 
@@ -75,7 +76,7 @@ def run(case: Path) -> str:
             text=True,
             errors="replace",
             env=environment,
-            timeout=600,
+            timeout=_LONGEST_S,
         )
     return ended.stdout
 
@@ -107,7 +108,10 @@ def main() -> None:
             why = ELSEWHERE.get(number, "no pattern here says what is expected")
             print(f"{case.name:36} not run: {why}", flush=True)
             continue
-        got = run(case)
+        try:
+            got = run(case)
+        except subprocess.TimeoutExpired:
+            got = f"no end within {_LONGEST_S} s"
         missing = [p for p in PATTERNS[number] if not re.search(p, got, re.DOTALL)]
         num_wrong += bool(missing)
         last = next((line for line in reversed(got.splitlines()) if line.strip()), "")
