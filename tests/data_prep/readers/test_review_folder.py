@@ -58,7 +58,10 @@ def test_predictions_are_read_as_they_were_written(review_dir):
 def test_the_last_decision_counts_and_half_a_line_does_not(review_dir):
     decide(review_dir, decision("a.jpg", 1), decision("a.jpg", 2, review="rejected"))
     decide(
-        review_dir, decision("b.jpg", 1, categories=["skirt"]), decision("c.jpg", 1)[:40], end=""
+        review_dir,
+        decision("b.jpg", 1, "category", categories=["skirt"]),
+        decision("c.jpg", 1)[:40],
+        end="",
     )
 
     folder = read_review(review_dir)
