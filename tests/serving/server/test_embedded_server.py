@@ -4,10 +4,12 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -17,6 +19,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import parser
+from tensorflow.python.framework import tensor_util
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.client import (
     AsyncSegmentationClient,
@@ -371,3 +375,58 @@ def test_a_deadline_stops_the_graph(tmp_path):
         ):
             patient.detect([b"0"])
         assert time.monotonic() - start < 30  # not the 120 seconds that the first asked for
+
+
+_SHORT_GRACE = """
+import runpy
+from serving.server import listening
+listening.SHUTDOWN_GRACE_S = 1
+runpy.run_module("serving.server", run_name="__main__")
+"""
+
+
+def test_the_process_ends_after_the_grace_whatever_still_runs(tmp_path):
+    from tests.serving import slow_model
+
+    slow_model.export(tmp_path / "1")
+    flags = [f"--model_base_path={tmp_path}", "--port=0", "--model_name=fashion"]
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SHORT_GRACE, *flags],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    address = server.stdout.readline().split()[-1]
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "fashion"
+    request.inputs["image_bytes"].CopyFrom(tensor_util.make_tensor_proto([b"300"]))
+    try:
+        with grpc.insecure_channel(address) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            call = stub.Predict.future(request, wait_for_ready=True)  # no deadline
+            time.sleep(2)
+            assert not call.done()
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(60) == 0
+            assert call.code() is not grpc.StatusCode.OK
+    finally:
+        server.kill()
+
+
+def test_the_curl_command_of_the_readme_sends_a_photo_of_any_size(live, photo, tmp_path):
+    text = (REPOSITORY / "serving/README.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^\(printf .*\|\n +curl .*$", text, re.MULTILINE)
+    assert command.count("localhost:8501") == 1
+    # A PNG ends where it says; what follows makes it larger than an argument may be.
+    (tmp_path / "photo.jpg").write_bytes(photo + bytes(300_000))
+    answer = subprocess.run(
+        ["bash", "-c", command.replace("localhost:8501", live["addresses"]["REST"])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 0, answer.stderr
+    [found] = json.loads(answer.stdout)["predictions"]
+    assert found["num_detections"] == 1

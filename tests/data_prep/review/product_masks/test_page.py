@@ -214,12 +214,15 @@ def test_undo_takes_back_the_last_decision_whatever_is_shown(masks_dir):
         ("decide", {"name": "dress/a.jpg", "review": "perhaps"}, "got decision 'perhaps'"),
         ("category", {"name": "dress/a.jpg", "category": " "}, "expected 1 to 60 characters"),
         ("touch_up", {"name": "dress/a.jpg", "marks": [{"kind": "box"}]}, "expected a kind and"),
+        ("touch_up", {"name": "dress/a.jpg", "marks": 5}, "marks"),
         ("touch_up", ["dress/a.jpg"], "expected an object"),
+        ("decide", b"[" * 100_000, "nested"),
     ],
 )
 def test_bad_requests_are_refused_and_change_nothing(masks_dir, path, body, words):
     with reviewing(masks_dir) as (_, url):
-        answer = requests.post(f"{url}{path}", json=body)
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = requests.post(f"{url}{path}", raw, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert words in answer.json()["error"]
     assert set(reviews(masks_dir).values()) == {"pending"}
