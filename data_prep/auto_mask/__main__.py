@@ -22,7 +22,10 @@ def define_flags() -> None:
     command_line.define_path("input_dir", None, "Folder with one folder a category.", required=True)
     command_line.define_path("out_dir", None, "Where the masks go.", required=True)
     flags.DEFINE_enum(
-        "engine", "cutout", ["cutout", "rembg"], "cutout needs no weights; rembg has its own."
+        "engine",
+        "cutout",
+        ["cutout", "cutout_strict", "rembg"],
+        "cutout needs no weights, cutout_strict calls fewer of its masks good; rembg has weights.",
     )
     flags.DEFINE_integer("num_workers", 0, "Processes; 0 for all cores.", 0)
     flags.DEFINE_bool(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from data_prep.auto_mask.cutout import pieces
 from data_prep.auto_mask.cutout.confidence import Confidence
 from data_prep.auto_mask.cutout.cut import Cut, cut
 
-ENGINES = ("cutout", "rembg")
+ENGINES = ("cutout", "cutout_strict", "rembg")
 Engine = Callable[[np.ndarray], Cut]  # uint8 [height, width, 3], BGR -> Cut
 
 
@@ -21,6 +22,8 @@ def load_engine(name: str) -> Engine:
     """
     if name == "cutout":
         return cut
+    if name == "cutout_strict":
+        return partial(cut, strict=True)
     if name == "rembg":
         return _load_rembg()
     raise ValueError(f"--engine={name}: no such engine; expected one of {', '.join(ENGINES)}.")

@@ -37,12 +37,13 @@ class Cut:
     confidence: Confidence
 
 
-def cut(photo: np.ndarray, hints: np.ndarray | None = None) -> Cut:
+def cut(photo: np.ndarray, hints: np.ndarray | None = None, strict: bool = False) -> Cut:
     """Finds the products of a photo taken on a plain, shaded, colored or textured background.
 
     Args:
         photo: uint8 [height, width, 3], BGR.
         hints: uint8 [height, width], what a person marked: 0 nothing, 1 product, 2 background.
+        strict: of confidence.judge; the mask is the same.
     """
     height, width = photo.shape[:2]
     small_wh = _fitting(width, height, _SMALL_SIDE)
@@ -71,7 +72,7 @@ def cut(photo: np.ndarray, hints: np.ndarray | None = None) -> Cut:
     full = pieces.drop_cut_off(pieces.drop_crumbs(pieces.drop_runs(full)))
     if hints is not None:
         full[hints == 1], full[hints == 2] = 1, 0
-    confidence = judge(full, mask, small, scene, edges)
+    confidence = judge(full, mask, small, scene, edges, strict)
     return Cut(full, pieces.split_products(full) if confidence.has_product else [], confidence)
 
 

@@ -4,7 +4,10 @@ import cv2
 import numpy as np
 
 from data_prep.annotations.mask_confidence import GOOD
+from data_prep.auto_mask.cutout import background, cues, solve
+from data_prep.auto_mask.cutout.confidence import Confidence, judge
 from data_prep.auto_mask.cutout.cut import cut
+from data_prep.auto_mask.engines import load_engine
 
 _FLOOR = (170, 175, 180)  # BGR
 _SHIRT = (110, 50, 30)
@@ -73,3 +76,52 @@ def test_cut_striped_shirt_is_found_whole():
     found = cut(photo)
 
     assert _iou(found.mask, truth) > 0.97
+
+
+def test_judge_strictly_names_floor_between_the_outline_and_the_garment():
+    photo, truth = _drawn()
+    with_floor = truth.copy()
+    cv2.rectangle(with_floor, (261, 160), (285, 250), 1, -1)
+
+    right, wrong = _judged(photo, truth), _judged(photo, with_floor)
+
+    assert "background_inside_at_the_outline" in wrong.reasons
+    assert wrong.score < GOOD <= right.score
+
+
+def test_judge_strictly_names_a_thick_hanger():
+    photo, truth = _drawn()
+    with_hanger = truth.copy()
+    for one, value in ((photo, (40, 40, 40)), (with_hanger, 1)):
+        cv2.line(one, (180, 95), (180, 130), value, 9)
+
+    found = _judged(photo, with_hanger)
+
+    assert "narrow_parts_at_the_top_such_as_a_hanger" in found.reasons
+    assert found.score < GOOD
+
+
+def test_judge_strictly_takes_a_print_of_the_backgrounds_color_for_product():
+    photo, truth = _drawn()
+    photo[200:250, 150:210] = _FLOOR
+
+    assert "background_inside_at_the_outline" not in _judged(photo, truth).reasons
+
+
+def _judged(photo: np.ndarray, mask: np.ndarray) -> Confidence:
+    """The strict judgement of a given mask; at two thirds of the drawn size."""
+    size_wh = (240, 320)
+    small = solve.resize(photo, size_wh).astype(np.float32)
+    small_mask = (solve.resize(mask.astype(np.float32), size_wh) > 0.5).astype(np.uint8)
+    scene, edges = background.fit(small), cues.edge_strength(small)
+    return judge(mask, small_mask, small, scene, edges, strict=True)
+
+
+def test_load_engine_cutout_strict_changes_the_score_not_the_mask():
+    photo, _ = _drawn()
+    cv2.line(photo, (180, 95), (180, 130), (110, 50, 30), 9)
+
+    usual, strict = load_engine("cutout")(photo), load_engine("cutout_strict")(photo)
+
+    assert np.array_equal(usual.mask, strict.mask)
+    assert strict.confidence.score < GOOD <= usual.confidence.score
