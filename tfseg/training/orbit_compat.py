@@ -3,7 +3,10 @@
 tests/tfseg/training/test_orbit_compat.py sees each change take effect in the installed release.
 """
 
+import shutil
+import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 import orbit
 import tensorflow as tf
@@ -37,6 +40,7 @@ class SameStartRunner(train_lib.OrbitExperimentRunner):
     they would begin elsewhere than the chief, and their collective operations not match its own.
     The runner makes its manager itself and takes none. Were this method renamed, a training on
     several machines would not go on from its checkpoint, but end with collectives that differ.
+    Such a folder is a temporary one, which the runner leaves behind; it goes with the runner.
     """
 
     def _maybe_build_checkpoint_manager(self):
@@ -44,6 +48,9 @@ class SameStartRunner(train_lib.OrbitExperimentRunner):
         if manager:
             latest = tf.train.latest_checkpoint(self.model_dir)
             tensorflow_compat.set_latest_checkpoint(manager, latest)
+            is_workers = not self.strategy.extended.should_checkpoint
+            if is_workers and Path(manager.directory) != Path(self.model_dir):
+                weakref.finalize(self, shutil.rmtree, manager.directory, ignore_errors=True)
         return manager
 
 

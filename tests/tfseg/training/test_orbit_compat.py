@@ -1,7 +1,10 @@
 """That the installed Orbit and TensorFlow still do what the compat modules here rely on."""
 
+import gc
 import importlib.util
 import inspect
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import orbit
@@ -134,6 +137,26 @@ def test_a_manager_without_a_checkpoint_initialises(tmp_path):
 
     assert manager.restore_or_initialize() is None
     assert initialised == [True]
+
+
+@pytest.mark.parametrize("is_chief", [True, False])
+def test_a_workers_own_folder_goes_with_its_runner(tmp_path, is_chief):
+    runner = orbit_compat.SameStartRunner.__new__(orbit_compat.SameStartRunner)
+    step = tf.Variable(0, dtype=tf.int64)
+    runner.strategy = SimpleNamespace(extended=SimpleNamespace(should_checkpoint=is_chief))
+    runner._model_dir = str(tmp_path)
+    runner._params = SimpleNamespace(trainer=SimpleNamespace(max_to_keep=2, checkpoint_interval=1))
+    runner._trainer = SimpleNamespace(
+        checkpoint=tf.train.Checkpoint(step=step), global_step=step, initialize=lambda: None
+    )
+    manager = runner._maybe_build_checkpoint_manager()
+    saved = Path(manager.save(checkpoint_number=1) + ".index")
+    assert saved.is_file() and (saved.parent == tmp_path) is is_chief
+
+    del runner
+    gc.collect()
+
+    assert saved.is_file() is saved.parent.is_dir() is is_chief
 
 
 @pytest.mark.parametrize("compiled", [False, True])
