@@ -25,6 +25,7 @@ NUM_PHOTOS = 20
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.skipif("TFSEG_LOOP_TESTS" not in os.environ, reason="takes many minutes"),
     pytest.mark.skipif(not CCP_DIR.is_dir(), reason=f"Clothing Co-Parsing is not at {CCP_DIR}"),
 ]
 
