@@ -53,6 +53,8 @@ def main(argv: list[str]) -> None:
         if is_review_folder(masks_dir):
             _review_garments(masks_dir)
             return
+        if not masks_dir.is_dir():
+            raise ValueError(f"--dir={masks_dir}: no such folder; give the one to review.")
         if not (masks_dir / JOURNAL_NAME).is_file():
             raise ValueError(
                 f"{masks_dir}: no {JOURNAL_NAME} here; expected --out_dir of "
@@ -96,7 +98,7 @@ def _review_garments(review_dir: Path) -> None:
             print(f"{FLAGS.export_coco}: {num_photos} photos{_lost(loss)}")
         print(f"{review_dir}: {_listed(store.counts())}", flush=True)
         if not (FLAGS.import_coco or FLAGS.export_coco):
-            photos_dir = Path(FLAGS.photos_dir) if FLAGS.photos_dir else store.photos_dir()
+            photos_dir = _photos_dir(store)
             more = [name.strip() for name in FLAGS.add_categories if name.strip()]
             _serve(GarmentServer(GarmentSession(store, photos_dir, more), FLAGS.port))
 
@@ -105,12 +107,20 @@ def _review_products(store) -> None:
     from data_prep.review.product_masks.server import ProductServer
     from data_prep.review.product_masks.session import ProductSession
 
-    photos_dir = Path(FLAGS.photos_dir) if FLAGS.photos_dir else store.photos_dir()
-    session = ProductSession(store, photos_dir)
+    session = ProductSession(store, _photos_dir(store))
     try:
         _serve(ProductServer(session, FLAGS.port))
     finally:
         session.close()
+
+
+def _photos_dir(store) -> Path:
+    """Where the photos lie: as the flag says, or as the folder to review knows."""
+    if not FLAGS.photos_dir:
+        return store.photos_dir()
+    if not Path(FLAGS.photos_dir).is_dir():
+        raise ValueError(f"--photos_dir={FLAGS.photos_dir}: no such folder; give the photos'.")
+    return Path(FLAGS.photos_dir)
 
 
 def _serve(server) -> None:

@@ -169,3 +169,21 @@ def test_what_another_tool_made_of_it_comes_in_as_decisions(review_dir, tmp_path
             masks.mask_from_rle(store.photos["a.jpg"].rles()[1]), drawn_review.mask_of("bag")
         )
         assert store.undo(2).file_name == "b.jpg"
+
+
+def test_folders_that_are_not_there_are_named(review_dir, tmp_path):
+    def error_of(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "data_prep.review", "--port=0", *arguments],
+            cwd=REPO_DIR,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 1
+        return done.stderr
+
+    missing = tmp_path / "missing"
+    assert f"--dir={missing}: no such folder" in error_of(f"--dir={missing}")
+    told = error_of(f"--dir={review_dir}", f"--photos_dir={missing}")
+    assert f"--photos_dir={missing}: no such folder" in told
