@@ -18,7 +18,6 @@ photo counts:
         source "model" or "person" (mask drawn by one), counts as in predictions.jsonl.
 """
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from tfseg.structures.detections import checked_counts
 from tfseg.structures.review_predictions import (
     PREDICTIONS_NAME,
     ReviewSettings,
+    is_dhash,
     is_share,
     load_settings,
     whole_lines,
@@ -214,7 +214,7 @@ def _predicted_photo(entry: dict) -> ReviewedPhoto:
     if "error" in entry:
         return ReviewedPhoto(name, 0, 0, (), error=str(entry["error"]) or "not predicted")
     dhash, disagreement = entry["dhash"], entry["flip_disagreement"]
-    if not re.fullmatch("[0-9a-f]{16}|", dhash):
+    if not is_dhash(dhash):
         raise ValueError(f"dhash {dhash[:20]!r}")
     if disagreement is not None and not is_share(disagreement):
         raise ValueError(f"flip_disagreement {str(disagreement)[:20]!r}")

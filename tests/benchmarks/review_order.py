@@ -13,7 +13,6 @@ Prints a line for each: the order, how many photos, box and mask AP50.
 
 import json
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ from absl import app, flags
 from data_prep.prepared import open_prepared
 from data_prep.readers.review_folder import read_review
 from data_prep.review.garments.order import ordered
+from tests.loop.ccp_part import copy_part
 
 FLAGS = flags.FLAGS
 
@@ -49,21 +49,13 @@ def prepare(folder: Path, names: list[str] | None) -> Path:
     """Builds the records of some photos, or of all; returns the folder of the data set."""
     prepared = folder / "prepared"
     if not prepared.is_dir():
-        raw = Path(FLAGS.ccp) if names is None else copy_some(folder / "raw", set(names))
+        raw = Path(FLAGS.ccp)
+        if names is not None:
+            raw = folder / "raw"
+            copy_part(Path(FLAGS.ccp), names, raw)
         flags_of_build = ("--dataset=ccp", "--max_side=448", f"--raw_dir={raw}")
         run("data_prep.build_tfrecords", *flags_of_build, f"--data_dir={prepared}")
     return prepared
-
-
-def copy_some(raw: Path, names: set[str]) -> Path:
-    """Copies the named photos and their labels to a raw folder; returns it."""
-    ccp = Path(FLAGS.ccp)
-    for part, ending in (("photos", ".jpg"), ("annotations/pixel-level", ".mat")):
-        (raw / part).mkdir(parents=True, exist_ok=True)
-        for name in names:
-            shutil.copyfile(ccp / part / f"{name}{ending}", raw / part / f"{name}{ending}")
-    shutil.copyfile(ccp / "label_list.mat", raw / "label_list.mat")
-    return raw
 
 
 def photo_names(prepared: Path, split: str) -> list[str]:

@@ -24,7 +24,7 @@ from tfseg.evaluation.confusion import Calibration, Confusion, calibrate, confus
 from tfseg.evaluation.metrics import compute_metrics
 from tfseg.structures import thresholds
 from tfseg.structures.detections import Detections, detections_from_coco_results
-from tfseg.structures.thresholds import Thresholds
+from tfseg.structures.thresholds import DEFAULT_ATTRIBUTE_THRESHOLD, Thresholds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class EvaluationRun:
 
     def attribute_threshold(self, attribute_id: int) -> float:
         """Returns the score from which on an attribute is said."""
-        return self.attribute_thresholds.get(attribute_id, image_attributes.DEFAULT_THRESHOLD)
+        return self.attribute_thresholds.get(attribute_id, DEFAULT_ATTRIBUTE_THRESHOLD)
 
     def _attributes_of(
         self, images: Sequence[instance_matching.ImageMatches]

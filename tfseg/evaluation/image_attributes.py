@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfseg.evaluation.instance_matching import ImageMatches
-
-DEFAULT_THRESHOLD = 0.5
+from tfseg.structures.thresholds import DEFAULT_ATTRIBUTE_THRESHOLD
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,7 +64,7 @@ def attributes_of_image(
         ValueError: There are not as many scores as attributes, or an id is unknown.
     """
     positions = {number: i for i, number in enumerate(attribute_names(ground_truth))}
-    least = np.array([thresholds.get(number, DEFAULT_THRESHOLD) for number in positions])
+    least = np.array([thresholds.get(number, DEFAULT_ATTRIBUTE_THRESHOLD) for number in positions])
     scores = np.zeros((len(image.scores), len(positions)))
     said = np.zeros(scores.shape, bool)
     for row, index in enumerate(image.result_indices):

@@ -12,13 +12,10 @@ def format_all(metrics: dict[str, float]) -> str:
     blocks = [coco_metrics.format_table(metrics), _figures(metrics, listed)]
     names = _attributes_with_value(metrics)
     if names:
-        rows = [
-            "  ".join(
-                [*(_percent(metrics[f"attributes/{k}/{name}"]).rjust(6) for k in ("AP", "F1"))]
-            )
-            + f"  {name}"
-            for name in names
-        ]
+        rows = []
+        for name in names:
+            figures = (_percent(metrics[f"attributes/{kind}/{name}"]) for kind in ("AP", "F1"))
+            rows.append("  ".join([*(figure.rjust(6) for figure in figures), name]))
         blocks.append("\n".join(["Attributes:", "    AP      F1", *rows]))
     kinds = {f"lost_AP50/{kind}": text for kind, text in error_analysis.ERROR_KINDS.items()}
     total = sum(metrics[key] for key in kinds)

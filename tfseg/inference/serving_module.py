@@ -12,12 +12,12 @@ from tfseg.inference import maskrcnn_inference, preprocessing
 from tfseg.modeling import batch_norm_folding, variable_size
 from tfseg.modeling.attribute_head import head_of
 from tfseg.ops import mask_rle
+from tfseg.structures.thresholds import DEFAULT_ATTRIBUTE_THRESHOLD
 
 DEFAULT_SCORE_THRESHOLD = 0.05
 DEFAULT_NUM_PROPOSALS = 300
 DEFAULT_MAX_PIXELS = 100_000_000
 DEFAULT_MAX_IMAGES = 64
-_ATTRIBUTE_THRESHOLD = 0.5
 
 # Name in the exported model -> function of ServingModule.
 SIGNATURES = {
@@ -115,7 +115,7 @@ class ServingModule(tf.Module):
         self.category_names = tuple(category_names)
         attribute_head = head_of(model)
         self.attribute_names = () if attribute_head is None else attribute_head.attribute_names
-        default = [_ATTRIBUTE_THRESHOLD] * len(self.attribute_names)
+        default = [DEFAULT_ATTRIBUTE_THRESHOLD] * len(self.attribute_names)
         self.attribute_thresholds = said_from = tuple(map(float, attribute_thresholds or default))
         self.input_size_hw = int(input_size_hw[0]), int(input_size_hw[1])
         self.score_thresholds = _thresholds_by_class(score_threshold, self.category_names)

@@ -28,6 +28,7 @@ or
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -90,6 +91,11 @@ def load_settings(review_dir: Path) -> ReviewSettings | None:
 def is_share(value: object) -> bool:
     """Whether a json's value is a number of 0 to 1."""
     return type(value) in (int, float) and 0 <= value <= 1  # type: ignore[operator]
+
+
+def is_dhash(text: str) -> bool:
+    """Whether a text is a photo's dhash, 16 hexadecimal digits, or "" for none."""
+    return re.fullmatch("[0-9a-f]{16}|", text) is not None
 
 
 def _settings_problem(content: dict) -> str:

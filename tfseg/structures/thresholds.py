@@ -16,6 +16,7 @@ from tfseg.io.atomic_files import write_whole
 from tfseg.structures.detections import Detections
 
 THRESHOLDS_FILE = "thresholds.json"
+DEFAULT_ATTRIBUTE_THRESHOLD = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Thresholds:
         nms_iou: A detection is left out where its box's IoU with a better scored one of the same
             category is above it; this comes after the model's own NMS. None: no second NMS.
         attribute_thresholds: By attribute name: the score from which on a garment is said to have
-            it, 0..1; 0.5 for the others.
+            it, 0..1; DEFAULT_ATTRIBUTE_THRESHOLD for the others.
         metric: What they were tuned for, as "f1" or "fgvc6"; "" where set by hand.
         split: What they were tuned on, as "val"; "" where set by hand.
         facts: What else the file holds, as the metric's value before and after.
@@ -65,7 +66,8 @@ class Thresholds:
 
     def of_attributes(self, names: Sequence[str]) -> list[float]:
         """Returns each attribute's threshold."""
-        return [float(self.attribute_thresholds.get(name, 0.5)) for name in names]
+        own = self.attribute_thresholds
+        return [float(own.get(name, DEFAULT_ATTRIBUTE_THRESHOLD)) for name in names]
 
     def apply(self, detections: Detections) -> Detections:
         """Returns the detections that reach their category's score and outlive the NMS."""

@@ -7,7 +7,6 @@ folder keeps it: while the set grows, no photo moves from val to train.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from data_prep.build.splits import SplitPlan
 from tfseg.io.atomic_files import write_whole
 from tfseg.io.folder_lock import only_one
+from tfseg.structures.review_predictions import is_dhash
 
 SPLITS_NAME = "splits.json"
 _LOCK_NAME = ".splits.lock"
@@ -131,7 +131,7 @@ def _problem(photos: Sequence[Assignment]) -> str:
             return f"the split {one.split!r}, none of train, val and test"
         if type(one.image_id) is not int or one.image_id < 1:
             return f"the image id {str(one.image_id)[:20]!r}"
-        if not re.fullmatch("[0-9a-f]{16}|", one.dhash):
+        if not is_dhash(one.dhash):
             return f"the dhash {one.dhash[:20]!r}"
     if len({one.image_id for one in photos}) != len(photos):
         return "two photos of one image id"

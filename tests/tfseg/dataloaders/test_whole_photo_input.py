@@ -112,12 +112,26 @@ def test_examples_equal_those_of_whole_photos(jpeg_set, overrides, grey_levels):
     assert num_reduced > 5
 
 
+def top_left():
+    """A view of a photo's first 100 rows and 90 columns, as large as they are."""
+    import tensorflow as tf
+
+    from tfseg.dataloaders.photo_view import View
+
+    return View(
+        scale=tf.constant([1.0, 1.0]),
+        offset=tf.constant([0.0, 0.0]),
+        shown=tf.constant([100.0, 90.0]),
+        flipped=False,
+        window=tf.constant([0.0, 0.0, 100.0, 90.0]),
+    )
+
+
 def test_only_masks_that_can_be_seen_are_decoded(jpeg_set):
     """A mask beyond the window may be damaged; whole photos stop at it."""
     import tensorflow as tf
 
     from tfseg.dataloaders import photo_records
-    from tfseg.dataloaders.photo_view import View
 
     seen, hidden = mask(SIZE, 10, 10, 60, 60), mask(SIZE, 200, 100, 280, 190)
     record = tf.train.Example.FromString(drawn_examples.example([seen, hidden], [1, 2], 1, SIZE))
@@ -127,15 +141,7 @@ def test_only_masks_that_can_be_seen_are_decoded(jpeg_set):
     ]
     feature["image/object/mask"].bytes_list.value[1] = b"damaged"
     parsed = photo_records.parse(tf.constant(record.SerializeToString()))
-    view = View(
-        scale=tf.constant([1.0, 1.0]),
-        offset=tf.constant([0.0, 0.0]),
-        shown=tf.constant([100.0, 90.0]),
-        flipped=False,
-        window=tf.constant([0.0, 0.0, 100.0, 90.0]),
-    )
-
-    image, masks, left, frame = photo_records.decode_view(parsed, view, tf.constant(SIZE))
+    image, masks, left, frame = photo_records.decode_view(parsed, top_left(), tf.constant(SIZE))
 
     assert left.classes.numpy().tolist() == [1]
     assert masks.numpy()[0].tolist() == seen[:102, :92].tolist()
@@ -165,7 +171,6 @@ def test_a_box_that_is_no_number_costs_no_garment(value):
     import tensorflow as tf
 
     from tfseg.dataloaders import photo_records
-    from tfseg.dataloaders.photo_view import View
 
     garments = [mask(SIZE, 10, 10, 60, 60), mask(SIZE, 40, 30, 90, 80)]
     record = tf.train.Example.FromString(drawn_examples.example(garments, [1, 2], 1, SIZE))
@@ -175,15 +180,7 @@ def test_a_box_that_is_no_number_costs_no_garment(value):
     ]
     feature["image/object/bbox/ymax"].float_list.value[0] = value
     parsed = photo_records.parse(tf.constant(record.SerializeToString()))
-    view = View(
-        scale=tf.constant([1.0, 1.0]),
-        offset=tf.constant([0.0, 0.0]),
-        shown=tf.constant([100.0, 90.0]),
-        flipped=False,
-        window=tf.constant([0.0, 0.0, 100.0, 90.0]),
-    )
-
-    _, masks, left, _ = photo_records.decode_view(parsed, view, tf.constant(SIZE))
+    _, masks, left, _ = photo_records.decode_view(parsed, top_left(), tf.constant(SIZE))
 
     assert left.classes.numpy().tolist() == [1, 2]
     for found, garment in zip(masks.numpy(), garments, strict=True):

@@ -1,10 +1,8 @@
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from data_prep.auto_mask.store import MaskStore
 from data_prep.review.marks import hints_from_marks
 from tests.browser import chromium_page
 from tests.data_prep import drawn_products, product_folder
+from tests.data_prep.review.review_process import reviewing
 
 pytestmark = pytest.mark.slow
 
@@ -28,24 +27,6 @@ def masks_dir(tmp_path):
     product_folder.write_photos(tmp_path / "photos")
     run(tmp_path / "photos", tmp_path / "masks", "cutout", 1, False)
     return tmp_path / "masks"
-
-
-@contextmanager
-def reviewing(masks_dir):
-    command = [sys.executable, "-m", "data_prep.review", f"--dir={masks_dir}", "--port=0"]
-    process = subprocess.Popen(
-        command,
-        cwd=REPO_DIR,
-        stdout=subprocess.PIPE,
-        text=True,
-        # A shell's background job ignores it, and so would what it starts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        yield process, re.search(r"http://\S+", process.stdout.readline()).group()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def reviews(masks_dir):
