@@ -95,7 +95,7 @@ def export_module(
     try:
         partial.chmod(0o755)
         save_module(module, partial)
-        write_warmup_records(partial / WARMUP_FILE)
+        write_warmup_records(partial / WARMUP_FILE, module.signatures)
         if write_extras:
             write_extras(partial / "assets.extra")
         version_dir = _rename_to_next_version(partial, export_dir)
@@ -112,15 +112,12 @@ def save_module(module, saved_model_dir: Path) -> None:
     """Writes the SavedModel alone into a folder: graph, variables, category names."""
     import tensorflow as tf
 
-    from tfseg.inference.serving_module import SIGNATURES
-
     signatures = {
-        name: getattr(module, function_name).get_concrete_function()
-        for name, function_name in SIGNATURES.items()
+        name: function.get_concrete_function() for name, function in module.signatures.items()
     }
     # The functions and what they read, alone: tracking the model would save Keras's graphs too.
     exported = tf.Module()
-    exported.functions = [getattr(module, name) for name in SIGNATURES.values()]
+    exported.functions = list(module.signatures.values())
     exported.model_variables = list(signatures["serving_default"].variables)
     with tempfile.TemporaryDirectory() as assets_dir:
         names_path = Path(assets_dir) / CATEGORY_NAMES_FILE

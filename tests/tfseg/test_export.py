@@ -25,6 +25,15 @@ def make_photo(height, width, seed=0):
     return cv2.imencode(".jpg", image)[1].tobytes()
 
 
+class _Named(str):
+    """In place of a module where save_module is replaced."""
+
+    signatures = ("serving_default",)
+
+
+NEW = _Named("new")
+
+
 @pytest.fixture(scope="module")
 def version_dir(tiny_module, tmp_path_factory):
     return export.export_module(tiny_module, tmp_path_factory.mktemp("export"))
@@ -193,10 +202,10 @@ def test_export_module_takes_the_next_number(fast_save, tmp_path):
     for name in ("2", "10", ".export-x", "best", "3.bak"):
         (tmp_path / name).mkdir()
 
-    version_dir = export.export_module("new", tmp_path)
+    version_dir = export.export_module(NEW, tmp_path)
 
     assert version_dir == tmp_path / "11"
-    assert (version_dir / "saved_model.pb").read_text() == "new"
+    assert (version_dir / "saved_model.pb").read_text() == NEW
 
 
 def test_export_module_passes_over_what_is_no_version(fast_save, tmp_path):
@@ -204,18 +213,18 @@ def test_export_module_passes_over_what_is_no_version(fast_save, tmp_path):
     (tmp_path / "3").write_text("a file")
     (tmp_path / "9999999999999999999").mkdir()  # beyond int64
 
-    assert export.export_module("new", tmp_path) == tmp_path / "4"
+    assert export.export_module(NEW, tmp_path) == tmp_path / "4"
 
 
 def test_export_module_makes_the_folder(fast_save, tmp_path):
-    assert export.export_module("new", tmp_path / "a/b") == tmp_path / "a/b/1"
+    assert export.export_module(NEW, tmp_path / "a/b") == tmp_path / "a/b/1"
 
 
 def test_export_module_keeps_the_newest(fast_save, tmp_path):
     for name in ("2", "9", "10", "best"):
         (tmp_path / name).mkdir()
 
-    export.export_module("new", tmp_path, keep=2)
+    export.export_module(NEW, tmp_path, keep=2)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "11", "best"]
 
@@ -225,7 +234,7 @@ def test_export_module_writes_extras_before_the_rename(fast_save, tmp_path):
         assert not extras_dir.parent.name.isdigit()
         (extras_dir / "model_card.md").write_text("a card")
 
-    version_dir = export.export_module("new", tmp_path, write_extras=write_extras)
+    version_dir = export.export_module(NEW, tmp_path, write_extras=write_extras)
 
     assert (version_dir / "assets.extra/model_card.md").read_text() == "a card"
 
@@ -240,7 +249,7 @@ def test_export_module_when_another_export_takes_the_number(fast_save, tmp_path,
 
     monkeypatch.setattr(Path, "rename", rename_late)
 
-    assert export.export_module("new", tmp_path) == tmp_path / "2"
+    assert export.export_module(NEW, tmp_path) == tmp_path / "2"
 
 
 def test_export_module_leaves_nothing_when_it_fails(tmp_path, monkeypatch):
@@ -251,7 +260,7 @@ def test_export_module_leaves_nothing_when_it_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "save_module", save)
 
     with pytest.raises(RuntimeError, match="no space left"):
-        export.export_module("new", tmp_path)
+        export.export_module(NEW, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -259,7 +268,7 @@ def test_export_module_into_a_file(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(ValueError, match="--export_dir=.*file: is a file; expected a folder"):
-        export.export_module("new", tmp_path / "file")
+        export.export_module(NEW, tmp_path / "file")
 
 
 def test_main_without_a_trained_model(tmp_path):

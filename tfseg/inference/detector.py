@@ -178,7 +178,9 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
     except (OSError, RuntimeError, ValueError, KeyError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{version_dir}: cannot load the SavedModel ({reason}).") from None
-    signatures = {_input_names(s): s for s in loaded.signatures.values() if _has_masks(s)}
+    # Last those with the most outputs: attributes' scores are asked for where there are any.
+    in_order = sorted(loaded.signatures.values(), key=lambda s: len(s.structured_outputs))
+    signatures = {_input_names(s): s for s in in_order if _has_masks(s)}
     plain = signatures.get(("image_bytes",))
     above = signatures.get(("image_bytes", "score_threshold"))
     names_path = version_dir / _NAMES_FILE
@@ -190,9 +192,12 @@ def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:
 
     # `loaded` is kept: a signature alone does not keep its variables alive.
     def detect(image_bytes, _loaded=loaded):
-        if above is None or not all_scores:
+        if above is None or not (all_scores or "attribute_scores" in above.structured_outputs):
             return plain(image_bytes=image_bytes)
-        return above(image_bytes=image_bytes, score_threshold=tf.zeros(tf.shape(image_bytes)))
+        threshold = 0.0 if all_scores else -1.0  # a negative one leaves those built in
+        return above(
+            image_bytes=image_bytes, score_threshold=tf.fill(tf.shape(image_bytes), threshold)
+        )
 
     def detect_above(image_bytes, score_threshold, _loaded=loaded):
         assert above is not None, "the Detector is not given this function then"

@@ -19,13 +19,8 @@ DEFAULT_NUM_PROPOSALS = 300
 DEFAULT_MAX_PIXELS = 100_000_000
 DEFAULT_MAX_IMAGES = 64
 
-# Name in the exported model -> function of ServingModule.
-SIGNATURES = {
-    "serving_default": "detect",
-    "with_score_threshold": "detect_above",
-    "image_tensor": "detect_pixels",
-    "mask_crops": "detect_crops",
-}
+# The signature that answers the scores of all attributes; of models that know attributes.
+ATTRIBUTE_SCORES_SIGNATURE = "with_attribute_scores"
 
 
 class ServingModule(tf.Module):
@@ -62,11 +57,14 @@ class ServingModule(tf.Module):
         mask_crops: uint8 [batch, K, rows, columns], the mask's probability times 255 in cells that
             divide the box evenly; 0 is padding.
     Every input has the batch as its first dimension, so that a server may merge requests.
+    `signatures` are these functions by their name in the exported model.
 
     Attributes:
         category_names: Names by class id - 1.
         attribute_names: In the order of attribute_scores; () where there are none.
         attribute_thresholds: Of attribute_names, from which score on one is said.
+        signatures: What an export answers, by name. attribute_scores are left out but in
+            ATTRIBUTE_SCORES_SIGNATURE, which only a model that knows attributes has.
         input_size_hw: The box that an image is fitted into.
         score_thresholds: By class id - 1.
         nms_iou, num_proposals, max_pixels, max_images: As given.
@@ -188,6 +186,25 @@ class ServingModule(tf.Module):
         self.detect_above = graph_function(detect_above, bytes_spec, threshold_spec)
         self.detect_pixels = graph_function(detect_pixels, pixels_spec)
         self.detect_crops = graph_function(detect_crops, bytes_spec)
+
+        def served(function, *specs):
+            """Without attribute_scores: the names say what most ask for, in fewer bytes."""
+            if not attributes:
+                return function
+
+            def answer_names(*inputs):
+                return {k: v for k, v in function(*inputs).items() if k != "attribute_scores"}
+
+            return graph_function(answer_names, *specs)
+
+        self.signatures = {
+            "serving_default": served(self.detect, bytes_spec),
+            "with_score_threshold": served(self.detect_above, bytes_spec, threshold_spec),
+            "image_tensor": served(self.detect_pixels, pixels_spec),
+            "mask_crops": served(self.detect_crops, bytes_spec),
+        }
+        if attributes:
+            self.signatures[ATTRIBUTE_SCORES_SIGNATURE] = self.detect_above
 
 
 def module_from_trained(

@@ -1,5 +1,6 @@
 """The requests a server replays before it takes any from outside, one for each signature."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import numpy as np
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 
-def write_warmup_records(path: Path) -> None:
-    """Writes TensorFlow Serving's warm-up file for serving_module.SIGNATURES.
+def write_warmup_records(path: Path, signature_names: Iterable[str]) -> None:
+    """Writes TensorFlow Serving's warm-up file for ServingModule.signatures.
 
     A record that fails would fail the load of the model, so each is a request like any user's.
     """
@@ -18,15 +19,18 @@ def write_warmup_records(path: Path) -> None:
 
     photo = warmup_photo()
     encoded = tf.constant([tf.io.encode_jpeg(photo).numpy()])
+    above = {"image_bytes": encoded, "score_threshold": tf.constant([0.5])}
     inputs_by_signature = {
         "serving_default": {"image_bytes": encoded},
-        "with_score_threshold": {"image_bytes": encoded, "score_threshold": tf.constant([0.5])},
+        "with_score_threshold": above,
+        "with_attribute_scores": above,
         "image_tensor": {"images": tf.constant(photo[None])},
         "mask_crops": {"image_bytes": encoded},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature_name, inputs in inputs_by_signature.items():
+        for signature_name in signature_names:
+            inputs = inputs_by_signature[signature_name]
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = signature_name
             for name, value in inputs.items():

@@ -269,12 +269,14 @@ def detections_from_outputs(outputs: Mapping[str, np.ndarray], index: int) -> De
 
 def _attributes(outputs: Mapping[str, np.ndarray], index: int, num_detections: int) -> dict:
     """Detections' fields of attributes; models without an attribute head answer none."""
-    if not {"attributes", "attribute_scores"} <= outputs.keys():
+    if "attributes" not in outputs:
         return {}
     said = []
     for text in map(_text, outputs["attributes"][index][:num_detections]):
         pairs = (line.rsplit(" ", 1) for line in text.splitlines())
         said.append(tuple((name, float(score)) for name, score in pairs))
+    if "attribute_scores" not in outputs:
+        return {"attributes": tuple(said)}
     scores = outputs["attribute_scores"][index][:num_detections]
     return {
         "attributes": tuple(said),

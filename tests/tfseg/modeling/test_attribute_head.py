@@ -193,3 +193,31 @@ def test_the_served_answer_has_the_scores(trained):
     known = np.isin(answer["class_ids"].numpy()[0], [1, 2])
     assert (scores[0][:, 2] == 0).all()  # neither category can be laced
     assert scores[0][known, :2].any() and not scores[0][~known].any()
+
+
+def test_an_export_answers_all_scores_only_where_asked(trained, tmp_path):
+    import tensorflow as tf
+
+    from tfseg import export
+    from tfseg.inference.detector import detector_from_saved_model
+    from tfseg.inference.serving_module import ServingModule
+
+    model, _, photo = trained
+    encoded = tf.train.Example.FromString(photo).features.feature["image/encoded"].bytes_list.value
+    module = ServingModule(model, (64, 64), 5, ("bag", "belt", "boots"), 0.0)
+    version_dir = export.export_module(module, tmp_path / "export")
+
+    signatures = tf.saved_model.load(str(version_dir)).signatures
+    outputs = {name: set(one.structured_outputs) for name, one in signatures.items()}
+    assert "attribute_scores" in outputs.pop("with_attribute_scores")
+    assert len(outputs) == 4
+    for names in outputs.values():
+        assert "attributes" in names and "attribute_scores" not in names
+
+    detector = detector_from_saved_model(str(version_dir))
+    expected = {name: value.numpy() for name, value in module.detect(tf.constant(encoded)).items()}
+    for threshold in (None, 0.0):
+        answer = detector.detect(list(encoded), threshold)
+        assert answer.keys() == expected.keys()
+        np.testing.assert_array_equal(answer["attribute_scores"], expected["attribute_scores"])
+        np.testing.assert_array_equal(answer["attributes"], expected["attributes"])

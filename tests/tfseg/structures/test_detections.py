@@ -221,5 +221,10 @@ def test_attributes_of_a_reply_go_through_results_and_choices():
     assert back.attributes == detections.attributes
     chosen = detections.select(np.array([1]))
     assert chosen.attributes == ((),) and chosen.attribute_scores.shape == (1, 2)
+    # Most replies have the names alone.
+    del outputs["attribute_scores"]
+    named = detections_from_outputs(outputs, 1)
+    assert named.attributes == detections.attributes and named.attribute_scores is None
+    assert named.select(np.array([1])).attributes == ((),)
     # Models without the head answer, and give results, as before.
     assert "attributes" not in detections_from_outputs(make_outputs(), 1).to_coco_results(7)[0]
