@@ -162,12 +162,14 @@ def _export_trained():
 
     from tfseg.checkpoint import trained_model
     from tfseg.configs import experiment
-    from tfseg.inference import serving_module
+    from tfseg.inference import maskrcnn_inference, serving_module
 
     trained = trained_model.load_trained(source, FLAGS.checkpoint_path)
     if tuned is None:
         by_hand = FLAGS.score_threshold
         tuned = thresholds.Thresholds({}, _DEFAULT_SCORE_THRESHOLD if by_hand is None else by_hand)
+    task = trained.params.task
+    attribute_names = maskrcnn_inference.attribute_names(trained.model, task.name_colours)
     module = serving_module.module_from_trained(
         trained,
         tuned.of_categories(trained.category_names).tolist(),
@@ -176,7 +178,7 @@ def _export_trained():
         num_proposals=FLAGS.num_proposals,
         max_images=FLAGS.max_images,
         size_step=FLAGS.size_step,
-        attribute_thresholds=tuned.of_attributes(trained.params.task.attribute_names),
+        attribute_thresholds=tuned.of_attributes(attribute_names),
     )
     tuned_for = f"{tuned.metric} on {tuned.split}" if tuned.metric else "set by hand"
     card = model_card.model_card(trained, module, metrics, tuned_for)

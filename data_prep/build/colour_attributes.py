@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from data_prep.annotations.annotated_image import Instance
-from data_prep.annotations.colour_names import COLOUR_NAMES, garment_colours
+from data_prep.annotations.colour_names import garment_colours
 from data_prep.readers.raw_dataset import Conversion, Converter, RawDataset
+from tfseg.structures.colour_terms import COLOUR_NAMES
 
 
 @dataclass(frozen=True)

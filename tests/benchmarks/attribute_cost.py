@@ -1,6 +1,7 @@
 """What attributes cost an answer: its time and bytes with the attribute head, against without.
 
 python -m tests.benchmarks.attribute_cost --photos_dir=PHOTOS              # the model in the box
+python -m tests.benchmarks.attribute_cost --photos_dir=PHOTOS --colours    # its colours, no head
 python -m tests.benchmarks.attribute_cost --photos_dir=PHOTOS --model_dir=DIR  # a trained one
 
 Both exports have the same weights, so they find the same garments. The model in the box gets a head
@@ -17,15 +18,15 @@ import tensorflow as tf
 from absl import app, flags
 from tensorflow_serving.apis import predict_pb2
 
-from data_prep.annotations.colour_names import COLOUR_NAMES
 from serving.protocol.tensors import set_tensor
 from serving.servables.model_store import ServedVersion, session_config
 from tests.benchmarks import exported_variants
 from tfseg import export
 from tfseg.checkpoint import trained_model
-from tfseg.inference import serving_module
-from tfseg.modeling.attribute_head import add_attribute_head, head_of
+from tfseg.inference import maskrcnn_inference, serving_module
+from tfseg.modeling.attribute_head import add_attribute_head
 from tfseg.structures import thresholds
+from tfseg.structures.colour_terms import COLOUR_NAMES
 
 FLAGS = flags.FLAGS
 _KINDS = ("sleeve length", "neckline", "closure", "pattern", "length", "material", "waistline")
@@ -38,6 +39,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_photos", 8, "The first so many photos of it.", 1)
     flags.DEFINE_integer("num_rounds", 40, "Timed calls of each.", 1)
     flags.DEFINE_integer("num_attributes", 92, "Of the head of random weights; 92 are FGVC6's.", 1)
+    flags.DEFINE_bool("colours", False, "Colours by the photo's pixels, in place of a head.")
     flags.DEFINE_integer("num_said", 3, "Attributes of a garment, of the same.", 1)
 
 
@@ -53,10 +55,11 @@ def export_both(folder: Path, photos: list[bytes]) -> tuple[Path, Path]:
     trained = trained_model.load_trained(source)
     tuned = thresholds.load(FLAGS.model_dir) if FLAGS.model_dir else None
     tuned = tuned or thresholds.DEFAULT
-    names = trained.params.task.attribute_names
+    task = trained.params.task
+    task.name_colours = FLAGS.colours
+    names = maskrcnn_inference.attribute_names(trained.model, task.name_colours)
     said_from = tuned.of_attributes(names)
-    if head_of(trained.model) is None:
-        task = trained.params.task
+    if not names:
         task.attribute_head.enabled = True
         names = task.attribute_names = attribute_names(FLAGS.num_attributes)
         add_attribute_head(trained.model, task)
@@ -77,7 +80,7 @@ def export_both(folder: Path, photos: list[bytes]) -> tuple[Path, Path]:
         return folder / name
 
     with_head = save("with", attribute_thresholds=said_from)
-    trained.model.attribute_head = None
+    trained.model.attribute_head, task.name_colours = None, False
     return with_head, save("without")
 
 

@@ -96,6 +96,8 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
         attribute_head: Whether and how attributes are learnt.
         attribute_ids, attribute_names: In the order of the head's outputs; facts of the data set,
             empty where the head is off.
+        name_colours: Say each garment's colours, by the photo's pixels within its mask
+            (structures/colour_terms.py); nothing is learnt for it.
         category_attributes: For each category id - 1 the positions of the attributes that it can
             have, with "_" between; empty: any can have all.
         data_fingerprint: Which prepared data set; a fact of it.
@@ -122,6 +124,7 @@ class FashionMaskRCNN(maskrcnn_cfg.MaskRCNNTask):
     attribute_head: AttributeHead = dataclasses.field(default_factory=AttributeHead)
     attribute_ids: list[int] = dataclasses.field(default_factory=list)
     attribute_names: list[str] = dataclasses.field(default_factory=list)
+    name_colours: bool = False
     category_attributes: list[str] = dataclasses.field(default_factory=list)
     data_fingerprint: str = ""
     num_train_examples: int = 0

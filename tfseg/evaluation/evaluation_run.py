@@ -245,6 +245,9 @@ def judge_model(
         detector.detect, prepared_set.record_paths(split), num_examples, batch_size
     )
     ground_truth = coco_metrics.load_ground_truth(prepared_set.ground_truth_path(split), image_ids)
+    wanted = list(image_attributes.attribute_names(ground_truth).values())
+    if detector.attribute_names:
+        coco_results = _with_scores_of(coco_results, detector.attribute_names, wanted)
     return EvaluationRun(
         detector.name,
         f"{prepared_set.name}/{split}",
@@ -259,3 +262,32 @@ def judge_model(
             if name in shown.attribute_thresholds
         },
     )
+
+
+def _with_scores_of(
+    coco_results: Sequence[dict], known: Sequence[str], wanted: Sequence[str]
+) -> list[dict]:
+    """The results with the scores of the wanted attributes, in their order.
+
+    Without any where the model does not know all of them: what it never says cannot be judged.
+
+    Args:
+        coco_results: Of the model, with attribute_scores.
+        known: The model's attributes, in the order of attribute_scores.
+        wanted: The ground truth's.
+    """
+    unknown = [name for name in wanted if name not in known]
+    if wanted and unknown:
+        print(
+            f"attributes are not judged: the model does not know {len(unknown)} of the data set's "
+            f"{len(wanted)} ({', '.join(unknown[:3])}{', ...' if len(unknown) > 3 else ''})."
+        )
+    columns = [] if unknown else [known.index(name) for name in wanted]
+    chosen = []
+    for result in coco_results:
+        scores = result["attribute_scores"]
+        result = {key: value for key, value in result.items() if key != "attribute_scores"}
+        chosen.append(
+            {**result, "attribute_scores": [scores[i] for i in columns]} if columns else result
+        )
+    return chosen

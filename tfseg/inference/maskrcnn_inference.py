@@ -1,14 +1,36 @@
 """Runs the network on decoded images, in graph: boxes first, masks for what is kept only."""
 
 import tensorflow as tf
+from official.vision.ops import preprocess_ops
 
+from tfseg.inference import colour_naming
 from tfseg.modeling import variable_size
-from tfseg.modeling.attribute_head import head_of, with_photo
+from tfseg.modeling.attribute_head import AttributeHead, head_of, with_photo
 from tfseg.ops import nms, roi_align
+from tfseg.structures.colour_terms import COLOUR_NAMES
 
 # Photos that are run together have at most so many pixels, as the network sees them: one more takes
 # no time less, but 100 MB at 512 x 512.
 MAX_PIXELS_AT_ONCE = 8 * 512 * 512
+
+
+def attribute_names(model, name_colours: bool) -> tuple[str, ...]:
+    """The attributes that find_garments scores, in its order.
+
+    Args:
+        model: Model Garden's MaskRCNNModel, perhaps with an attribute_head.
+        name_colours: Whether colours are named by the photo's pixels; in place of those that the
+            head knows by the same names.
+    """
+    head = head_of(model)
+    learnt = [] if head is None else [head.attribute_names[i] for i in _learnt(head, name_colours)]
+    return (*learnt, *(COLOUR_NAMES if name_colours else ()))
+
+
+def _learnt(head: AttributeHead, name_colours: bool) -> list[int]:
+    """Which outputs of the attribute head are answered."""
+    names = enumerate(head.attribute_names)
+    return [i for i, name in names if not (name_colours and name in COLOUR_NAMES)]
 
 
 def find_garments(
@@ -21,6 +43,7 @@ def find_garments(
     *,
     nms_iou,
     num_proposals,
+    name_colours,
 ) -> dict[str, tf.Tensor]:
     """Runs the model on decoded images; its masks on the kept detections only.
 
@@ -37,12 +60,13 @@ def find_garments(
         row_thresholds: float32 [num_rows, num_classes + 1], the least score by class id.
         nms_iou: IoU of a second non-maximum suppression within each category; None for none.
         num_proposals: The box head sees at most so many.
+        name_colours: As attribute_names'.
 
     Returns:
         By name: boxes_yxyx float32 [num_rows, n, 4] (original-image pixels), class_ids int32
         [num_rows, n], scores float32 [num_rows, n], kept bool [num_rows, n], the kept ones first;
-        mask_probs float32 [num_kept, rows, columns], 0..1, in the order of the batch, and where the
-        model has an attribute_head attribute_scores uint8 [num_kept, num_attributes], 0..255. n is
+        mask_probs float32 [num_kept, rows, columns], 0..1, in the order of the batch, and where
+        there are attribute_names attribute_scores uint8 [num_kept, num_attributes], 0..255. n is
         the largest number of kept ones, but at least 1.
     """
     padded_hw = images.shape[1:3]
@@ -59,6 +83,7 @@ def find_garments(
             row_thresholds[rows],
             nms_iou,
             num_proposals,
+            name_colours,
         )
 
     bounds = _bounds_of_runs(used_size_hw)
@@ -74,9 +99,8 @@ def find_garments(
         "mask_probs": tf.RaggedTensorSpec([None, cells, cells], tf.float32, ragged_rank=0),
     }
     by_kept = {"mask_probs"}
-    attribute_head = head_of(model)
-    if attribute_head is not None:
-        num = len(attribute_head.attribute_names)
+    num = len(attribute_names(model, name_colours))
+    if num:
         signature["attribute_scores"] = tf.RaggedTensorSpec([None, num], tf.uint8, ragged_rank=0)
         by_kept.add("attribute_scores")
     found = tf.map_fn(find, bounds, fn_output_signature=signature, parallel_iterations=1)
@@ -111,6 +135,7 @@ def _find_of_one_size(
     row_thresholds,
     nms_iou,
     num_proposals,
+    name_colours,
 ) -> dict[str, tf.Tensor]:
     """find_garments of images without padding; n is the model's largest number of detections."""
     outputs = variable_size.box_outputs(model, images, scaled_size, padded_hw, num_proposals)
@@ -133,16 +158,24 @@ def _find_of_one_size(
         for values in (boxes, boxes_yxyx, class_ids, scores, kept)
     )
     features = outputs["decoder_features"]
+    mask_probs = _mask_probs(model, features, boxes, class_ids, kept)
     found = {
         "boxes_yxyx": boxes_yxyx,
         "class_ids": class_ids,
         "scores": scores,
         "kept": kept,
-        "mask_probs": _mask_probs(model, features, boxes, class_ids, kept),
+        "mask_probs": mask_probs,
     }
-    if head_of(model) is not None:
+    scores = []
+    head = head_of(model)
+    if head is not None:
         features = with_photo(features, images)
-        found["attribute_scores"] = _attribute_scores(model, features, boxes, class_ids, kept)
+        learnt = _attribute_scores(model, features, boxes, class_ids, kept)
+        scores.append(tf.gather(learnt, _learnt(head, name_colours), axis=1))
+    if name_colours:
+        scores.append(_colour_scores(model, images, boxes, kept, mask_probs))
+    if scores:
+        found["attribute_scores"] = tf.cast(tf.round(255.0 * tf.concat(scores, 1)), tf.uint8)
     return found
 
 
@@ -180,21 +213,30 @@ def _attribute_scores(model, features, boxes, class_ids, kept) -> tf.Tensor:
     """Runs the attribute head on the kept detections only.
 
     Returns:
-        uint8 [num_kept, num_attributes], probability times 255, in the order of the batch; 0 where
-        the category cannot have the attribute.
+        float32 [num_kept, num_attributes], 0..1, in the order of the batch; 0 where the category
+        cannot have the attribute.
     """
     kept_at = tf.where(kept)
-    crops = _crops_of_kept(features, boxes, kept, kept_at, model.roi_aligner)
+    crops = _crops_of_kept(features, boxes, kept, kept_at, model.roi_aligner.get_config())
     scores = tf.sigmoid(model.attribute_head(crops))
     possible = model.attribute_head.possible(tf.gather_nd(class_ids, kept_at))
-    return tf.cast(tf.round(255.0 * tf.where(possible, scores, 0.0)), tf.uint8)
+    return tf.where(possible, scores, 0.0)
+
+
+def _colour_scores(model, images, boxes, kept, mask_probs) -> tf.Tensor:
+    """colour_naming.colour_scores of the kept detections, in the order of the batch."""
+    aligner = {**model.mask_roi_aligner.get_config(), "crop_size": mask_probs.shape[1]}
+    photo = {"0": tf.cast(images, tf.float32)}  # a pyramid of one level
+    crops = _crops_of_kept(photo, boxes, kept, tf.where(kept), aligner)
+    rgb = crops * preprocess_ops.STDDEV_RGB + preprocess_ops.MEAN_RGB
+    return colour_naming.colour_scores(rgb, mask_probs)
 
 
 def _crops_of_kept(features, boxes, kept, at, aligner) -> tf.Tensor:
     """float32 [num, rows, columns, channels]: crops of the detections at [num, 2], kept ones."""
     most = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=1))
     boxes = boxes[:, : tf.maximum(most, 1)]  # the kept ones are the first
-    crops = roi_align.crop_features(features, boxes, **aligner.get_config())
+    crops = roi_align.crop_features(features, boxes, **aligner)
     return tf.gather_nd(crops, at)
 
 
@@ -208,7 +250,7 @@ def _mask_probs(model, features, boxes, class_ids, kept) -> tf.Tensor:
     num_kept = tf.shape(kept_at)[0]
     # At least one: oneDNN's convolutions return a wrong shape for none (TensorFlow 2.20).
     run_at = tf.pad(kept_at, [[0, 1], [0, 0]])[: tf.maximum(num_kept, 1)]
-    crops = _crops_of_kept(features, boxes, kept, run_at, model.mask_roi_aligner)
+    crops = _crops_of_kept(features, boxes, kept, run_at, model.mask_roi_aligner.get_config())
     # One instance a row, because the mask head wants their number to be static.
     logits = model.mask_head([crops[:, None], tf.gather_nd(class_ids, run_at)[:, None]])
     return tf.sigmoid(tf.cast(logits[:num_kept, 0], tf.float32))

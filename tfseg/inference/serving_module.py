@@ -10,7 +10,6 @@ import tf_keras
 
 from tfseg.inference import maskrcnn_inference, preprocessing
 from tfseg.modeling import batch_norm_folding, variable_size
-from tfseg.modeling.attribute_head import head_of
 from tfseg.ops import mask_rle
 from tfseg.structures.thresholds import DEFAULT_ATTRIBUTE_THRESHOLD
 
@@ -40,7 +39,7 @@ class ServingModule(tf.Module):
         mask_rle: string [batch, K], the `counts` of COCO's compressed RLE at the original image's
             full size; "" is padding.
         image_size_hw: int32 [batch, 2], original height and width, upright; 0 where not ok.
-    Where the model has an attribute head, also
+    Where the model has an attribute head, or colours are named, also
         attributes: string [batch, K], a line "name score" for each attribute that the garment is
             said to have, best first, such as "long sleeve 0.93"; "" is padding.
         attribute_scores: uint8 [batch, K, num_attributes], probability times 255; 0 is padding, or
@@ -83,6 +82,7 @@ class ServingModule(tf.Module):
         max_images: int = DEFAULT_MAX_IMAGES,
         size_step: int = 0,
         attribute_thresholds: Sequence[float] = (),
+        name_colours: bool = False,
     ):
         """Wraps a model; its weights are used as they are at each call.
 
@@ -103,6 +103,7 @@ class ServingModule(tf.Module):
             size_step: As preprocessing.input_layout's.
             attribute_thresholds: From which score on a garment is said to have an attribute, one
                 for each; 0.5 unless given.
+            name_colours: Say each garment's colours, by the photo's pixels within its mask.
 
         Raises:
             ValueError: The model has no mask head, or a value is out of range.
@@ -111,8 +112,7 @@ class ServingModule(tf.Module):
         if model.mask_head is None:
             raise ValueError("the model has no mask head; set task.model.include_mask to true.")
         self.category_names = tuple(category_names)
-        attribute_head = head_of(model)
-        self.attribute_names = () if attribute_head is None else attribute_head.attribute_names
+        self.attribute_names = maskrcnn_inference.attribute_names(model, name_colours)
         default = [DEFAULT_ATTRIBUTE_THRESHOLD] * len(self.attribute_names)
         self.attribute_thresholds = said_from = tuple(map(float, attribute_thresholds or default))
         self.input_size_hw = int(input_size_hw[0]), int(input_size_hw[1])
@@ -121,6 +121,7 @@ class ServingModule(tf.Module):
             raise ValueError(f"num_proposals: got {num_proposals}, expected at least 1.")
         self.nms_iou, self.num_proposals = nms_iou, num_proposals
         self.max_pixels, self.max_images = max_pixels, max_images
+        self._name_colours = name_colours
         layout = preprocessing.input_layout(
             self.input_size_hw, max_level, variable_size.joined_level(model, max_level), size_step
         )
@@ -148,6 +149,7 @@ class ServingModule(tf.Module):
                 *inputs_and_thresholds,
                 nms_iou=self.nms_iou,
                 num_proposals=self.num_proposals,
+                name_colours=self._name_colours,
             )
 
         def answer(inputs, own_threshold=None, as_crops=False):
@@ -232,6 +234,7 @@ def module_from_trained(
         max_images=max_images,
         size_step=size_step,
         attribute_thresholds=attribute_thresholds,
+        name_colours=trained.params.task.name_colours,
     )
 
 

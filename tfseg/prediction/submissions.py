@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tfseg.io.atomic_files import whole_file
+from tfseg.structures.colour_terms import COLOUR_NAMES
 from tfseg.structures.detections import Detections, mask_from_rle
 from tfseg.structures.mask_geometry import remove_overlaps, resize_detections, with_pixels
 
@@ -71,13 +72,16 @@ def fgvc6_attribute_ids(
     """Returns the competition's ids of attributes, 0 to 91, by name.
 
     Args:
-        attribute_names: Of the model, in its order.
+        attribute_names: Of the model, in its order; colours are passed over, it has none.
         label_descriptions_path: As fgvc6_class_ids'; without, the model has to know just the 92 in
             their order.
 
     Raises:
         ValueError: The model does not know the competition's attributes.
     """
+    attribute_names = [name for name in attribute_names if name not in COLOUR_NAMES]
+    if not attribute_names:
+        return {}
     if label_descriptions_path is None:
         if len(attribute_names) != FGVC6_NUM_ATTRIBUTES:
             raise ValueError(

@@ -230,6 +230,12 @@ def evaluate_model(
     strategy = strategy or tf.distribute.get_strategy()
     detect = detect_on_replicas(module.detect, strategy)
     batch_size *= num_local_replicas(strategy)
-    detector = Detector(detect, "the model", module.category_names, None)
+    detector = Detector(
+        detect,
+        "the model",
+        module.category_names,
+        None,
+        attribute_names=module.attribute_names,
+    )
     run = evaluation_run.judge_model(detector, prepared_set, split, num_examples, batch_size)
     return run.coco[0], run.coco_results

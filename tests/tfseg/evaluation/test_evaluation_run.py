@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,19 @@ from tfseg.structures import thresholds
 from tfseg.structures.thresholds import Thresholds
 
 NAMES = ("bag", "belt", "boots")
+
+
+class SetOfOtherTruth:
+    """A prepared data set with another ground truth."""
+
+    def __init__(self, prepared_set, path):
+        self._set, self._path = prepared_set, path
+
+    def __getattr__(self, name):
+        return getattr(self._set, name)
+
+    def ground_truth_path(self, split):
+        return str(self._path)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +95,33 @@ def test_an_nms_built_into_the_model_stays(tiny_module, prepared_set):
     same = Thresholds({}, 0.1, 0.5)
     run = evaluation_run.judge_model(detector, prepared_set, "val", 1, own_thresholds=same)
     assert (run.thresholds, run.built_in_nms_iou) == (same, 0.5)
+
+
+def test_attributes_are_judged_where_the_model_knows_all_of_them(
+    tiny_module, prepared_set, tmp_path, capsys
+):
+    content = json.loads(Path(prepared_set.ground_truth_path("val")).read_text())
+    content["attributes"] = [{"id": 3, "name": "red"}, {"id": 8, "name": "mini"}]
+    (tmp_path / "instances_val.json").write_text(json.dumps(content))
+    truth = SetOfOtherTruth(prepared_set, tmp_path / "instances_val.json")
+
+    def detect(photos):
+        outputs = {name: values.numpy() for name, values in tiny_module.detect(photos).items()}
+        shape = outputs["class_ids"].shape
+        outputs["attributes"] = np.full(shape, b"", object)
+        outputs["attribute_scores"] = np.tile(np.array([51, 102, 153], np.uint8), (*shape, 1))
+        return {name: tf.constant(values) for name, values in outputs.items()}
+
+    def scores(names):
+        detector = Detector(detect, "m", NAMES, None, attribute_names=names)
+        run = evaluation_run.judge_model(detector, truth, "val", 1)
+        assert run.coco_results
+        return {tuple(result.get("attribute_scores", ())) for result in run.coco_results}
+
+    assert scores(("mini", "maxi", "red")) == {(0.6, 0.2)}
+    assert capsys.readouterr().out == ""
+    assert scores(("red", "maxi", "blue")) == {()}
+    assert "does not know 1 of the data set's 2 (mini)" in capsys.readouterr().out
 
 
 def test_a_score_threshold_leaves_the_nms(tiny_module):

@@ -221,3 +221,26 @@ def test_an_export_answers_all_scores_only_where_asked(trained, tmp_path):
         assert answer.keys() == expected.keys()
         np.testing.assert_array_equal(answer["attribute_scores"], expected["attribute_scores"])
         np.testing.assert_array_equal(answer["attributes"], expected["attributes"])
+
+
+def test_colours_by_pixels_stand_in_place_of_learnt_ones(trained):
+    import tensorflow as tf
+
+    from tfseg.inference.serving_module import ServingModule
+    from tfseg.structures.colour_terms import COLOUR_NAMES
+
+    model, _, photo = trained
+    encoded = tf.train.Example.FromString(photo).features.feature["image/encoded"].bytes_list.value
+    names = ("bag", "belt", "boots")
+    learnt = ServingModule(model, (64, 64), 5, names, 0.0).detect(tf.constant(encoded))
+    module = ServingModule(model, (64, 64), 5, names, 0.0, name_colours=True)
+
+    answer = module.detect(tf.constant(encoded))
+
+    assert module.attribute_names == ("laced", *COLOUR_NAMES)
+    assert len(module.attribute_thresholds) == 12
+    scores = answer["attribute_scores"].numpy()
+    np.testing.assert_array_equal(scores[..., 0], learnt["attribute_scores"].numpy()[..., 2])
+    said = scores[..., 1:] >= 0.5 * 255
+    assert set(said.sum(axis=-1).ravel()) <= {1, 2}
+    np.testing.assert_array_equal(answer["mask_rle"].numpy(), learnt["mask_rle"].numpy())

@@ -198,12 +198,16 @@ def test_fgvc6_attribute_ids_are_found_by_name_or_place(tmp_path):
     path = tmp_path / "label_descriptions.json"
     path.write_text(json.dumps({"attributes": [{"id": 7, "name": "mini"}, {"id": 9, "name": "a"}]}))
 
-    assert fgvc6_attribute_ids(["red", "mini"], str(path)) == {"mini": 7}
-    assert fgvc6_attribute_ids([f"kind {i}" for i in range(92)])["kind 91"] == 91
-    with pytest.raises(ValueError, match=r"none of the model's attributes \(red"):
-        fgvc6_attribute_ids(["red"], str(path))
+    assert fgvc6_attribute_ids(["maxi", "mini"], str(path)) == {"mini": 7}
+    kinds = [f"kind {i}" for i in range(92)]
+    assert fgvc6_attribute_ids(kinds)["kind 91"] == 91
+    with pytest.raises(ValueError, match=r"none of the model's attributes \(maxi"):
+        fgvc6_attribute_ids(["maxi"], str(path))
     with pytest.raises(ValueError, match="knows 2 attributes, the FGVC6 competition has 92"):
-        fgvc6_attribute_ids(["red", "mini"])
+        fgvc6_attribute_ids(["maxi", "mini"])
+    # Colours named by pixels stand behind what is learnt, and are none of the competition's.
+    assert fgvc6_attribute_ids([*kinds, "black", "red"]) == fgvc6_attribute_ids(kinds)
+    assert fgvc6_attribute_ids(["black", "red"]) == {}
 
 
 @pytest.mark.parametrize(
