@@ -2,6 +2,8 @@ import tempfile
 
 import pytest
 
+import tfseg  # noqa: F401  first: it sets what TensorFlow reads when it is imported
+
 # Fixtures that start a server, and what drives a browser: their tests are marked by themselves.
 _SERVERS = {"server_address", "live", "server", "page_url"}
 _BROWSER = "chromium_page"

@@ -1,6 +1,11 @@
 """Garments in photos: what each one is, and exactly where."""
 
+import os
+
 __version__ = "1.0.0"
+
+# Keras 3, which nothing here uses, is a quarter of TensorFlow's start.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 
 def __getattr__(name: str):
