@@ -53,7 +53,7 @@ def is_allowed(room: str, module: str) -> bool:
         return True
     allowed = {
         ("tfseg", "data_prep"): {"prepared"},
-        ("data_prep", "tfseg"): {"io", "structures"},
+        ("data_prep", "tfseg"): {"io", "structures", "zoo"},
         ("serving", "tfseg"): {"io", "structures", "zoo"},
     }.get((room, parts[0]), set())
     return len(parts) > 1 and parts[1] in allowed

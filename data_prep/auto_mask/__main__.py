@@ -24,8 +24,10 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "engine",
         "cutout",
-        ["cutout", "cutout_strict", "rembg"],
-        "cutout needs no weights, cutout_strict calls fewer of its masks good; rembg has weights.",
+        ["cutout", "cutout_strict", "guided", "rembg"],
+        "cutout needs no weights, cutout_strict calls fewer of its masks good; guided asks the "
+        "model in the box where garments are: slower, and right more often on photos of phones; "
+        "rembg has weights of its own.",
     )
     flags.DEFINE_integer("num_workers", 0, "Processes; 0 for all cores.", 0)
     flags.DEFINE_bool(

@@ -1,4 +1,4 @@
-"""What makes masks: our own cut, or a matting library the user has, behind one interface."""
+"""What makes masks: our own cut, alone or guided by the model in the box, or a user's library."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,8 +9,10 @@ import numpy as np
 from data_prep.auto_mask.cutout import pieces
 from data_prep.auto_mask.cutout.confidence import Confidence
 from data_prep.auto_mask.cutout.cut import Cut, cut
+from data_prep.auto_mask.guided import GuidedCut
+from tfseg.zoo import packaged_models
 
-ENGINES = ("cutout", "cutout_strict", "rembg")
+ENGINES = ("cutout", "cutout_strict", "guided", "rembg")
 Engine = Callable[[np.ndarray], Cut]  # uint8 [height, width, 3], BGR -> Cut
 
 
@@ -24,6 +26,9 @@ def load_engine(name: str) -> Engine:
         return cut
     if name == "cutout_strict":
         return partial(cut, strict=True)
+    if name == "guided":
+        packaged_models.saved_model()  # made before many processes want it
+        return GuidedCut()
     if name == "rembg":
         return _load_rembg()
     raise ValueError(f"--engine={name}: no such engine; expected one of {', '.join(ENGINES)}.")

@@ -73,6 +73,22 @@ def test_predict_needs_no_model_to_be_named(model_cache, photo_path, tmp_path):
     assert {one["file_name"] for one in results} <= {"photo.png"}
 
 
+def test_it_guides_the_automatic_masks(segmenter, photo_path):
+    from data_prep.auto_mask.engines import load_engine
+
+    photo = cv2.imread(str(photo_path))
+    found = load_engine("guided")(photo)
+    known = np.zeros(photo.shape[:2], bool)
+    for mask, score in zip(*_masks_and_scores(segmenter.detect(photo_path)), strict=True):
+        known |= mask & (score >= 0.5)
+    assert known.any() and found.mask.shape == known.shape
+    assert np.count_nonzero(found.mask & known) > 0.8 * np.count_nonzero(found.mask | known)
+
+
+def _masks_and_scores(detections):
+    return detections.masks, detections.scores
+
+
 def test_what_is_not_in_the_box_is_said():
     assert packaged_models.names() == ("fashion_lite",)
     with pytest.raises(ValueError, match="no model 'fashion_huge' in the box; there are: fash"):
