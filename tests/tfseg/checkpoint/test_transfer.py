@@ -103,7 +103,6 @@ FREEZES = {
     "none": (),
     "modules": ("task.freeze=[backbone,decoder]",),
     "batch norm": ("task.freeze_batch_norm=true",),
-    "both": ("task.freeze=[backbone,decoder]", "task.freeze_batch_norm=true"),
 }
 
 
@@ -191,12 +190,15 @@ def url(published):
 
 
 def test_a_published_checkpoint_loads_by_path_archive_and_url(published, url):
+    import tensorflow as tf
+
     from tfseg.checkpoint.transfer import initialise
 
     folder, source = published
+    _, model = make_model(("bag", "belt"))
     for where in (folder / "resnet-18" / "ckpt-28080", folder / "resnet-18",
                   folder / "resnet.tar.gz", url):  # fmt: skip
-        _, model = make_model(("bag", "belt"))
+        model.backbone.weights[0].assign(tf.zeros_like(model.backbone.weights[0]))
         transfer = initialise(model, ("bag", "belt"), str(where), {})
 
         assert [item.split()[0] for item in transfer.loaded] == ["backbone", "decoder"]
