@@ -132,8 +132,10 @@ class TrainInput:
         positions = example_order.pipeline_positions(
             start, data.global_batch_size, num_pipelines, pipeline, batch
         )
-        examples = positions.map(
-            self.example_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        examples = positions.map(  # nothing in it wants AutoGraph, which takes seconds
+            tf.autograph.experimental.do_not_convert(self.example_at),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
         batches = examples.batch(batch, drop_remainder=True)
         if data.enable_tf_data_service:

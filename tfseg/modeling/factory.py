@@ -13,11 +13,13 @@ from tfseg.modeling.ignoring_samplers import IgnoringMaskSampler, IgnoringROISam
 from tfseg.modeling.roi_generator import Float32ROIGenerator
 
 
+@tf.autograph.experimental.do_not_convert
 def build_model(task_config: FashionMaskRCNN) -> tf_keras.Model:
     """Builds the model that a task config describes, with random weights.
 
     Its box samplers are seeded ones (box_sampler.seeded_samplers finds them).
     """
+    # AutoGraph would rewrite all of Model Garden's layers, which need none of it.
     model = _build_for_device(task_config)
     add_attribute_head(model, task_config)
     seed_roi_samplers(model)
