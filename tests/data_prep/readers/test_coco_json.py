@@ -100,6 +100,8 @@ def test_orphan_annotation_ids(tmp_path):
         (coco(annotations=[{**ANNOTATION, "iscrowd": 2}]), r"annotations\[0\] has iscrowd '2'"),
         (coco(categories=[CATEGORY, {"id": 1, "name": "top"}]), "the id 1 of 'bag' again, for"),
         (coco(categories=[{"id": 1}]), r"categories\[0\] has no 'name'"),
+        (coco(categories=[{"id": 1, "name": " "}]), r"categories\[0\] has name ' '"),
+        (coco(categories=[{"id": 1, "name": "a\nb"}]), r"has name 'a\\nb', expected words"),
     ],
 )
 def test_coco_json_refuses_what_is_not_coco(tmp_path, contents, message):
