@@ -37,7 +37,8 @@ class Scene:
                 return PlainTextResponse(str(len(body)))
 
         async def told(request, error):
-            return PlainTextResponse(error.detail, error.status_code)
+            headers = {"Connection": "close"} if error.status_code == 413 else None
+            return PlainTextResponse(error.detail, error.status_code, headers)
 
         routes = [Route("/", get), Route("/", post, methods=["POST"])]
         app = Starlette(routes=routes, exception_handlers={HTTPException: told})
