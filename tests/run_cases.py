@@ -4,8 +4,8 @@
 
 The cases lie beside the real photos (TFSEG_STREET_DIR/../cases): each a folder with run.sh, its
 input and expected.txt. A case is right where its output matches every pattern here. They run the
-checkout's .venv/bin/python. What some want is made: DATA, a prepared data set; a server of the model
-in the box; an export of a review, for an annotation tool's own package, whose interpreter
+checkout's .venv/bin/python. What some want is made: DATA, a prepared data set; a server of the
+model in the box; an export of a review, for an annotation tool's own package, whose interpreter
 ANNOTATION_TOOL_PYTHONS names (tests/data_prep/convert/tool_scripts/README.md).
 """
 
