@@ -19,7 +19,7 @@ from tfseg.structures.rle_counts import counts_from_runs, counts_from_string
 # damage, not an object that reaches past the edge.
 _MAX_SIDES_OUTSIDE = 10
 
-# Of a larger photo, a polygon within its first pixel is one of shares of the photo's sides.
+# Of a larger photo, a polygon of fractions within its first pixel is one of shares of its sides.
 _LARGER_THAN_SHARES = 16
 
 CLIPPED = "clipped_to_photo"  # the report's keys
@@ -114,7 +114,8 @@ def _from_polygons(
         raise SegmentationError("no_polygon_of_3_points", f"{got}, expected at least 3 (6 numbers)")
     repairs = ["polygon_under_3_points"] * (len(polygons) - len(usable))
     extent = _extent(usable)
-    if max(map(abs, extent)) <= 1 and min(height, width) > _LARGER_THAN_SHARES:
+    is_in_first_pixel = max(map(abs, extent)) <= 1 and min(height, width) > _LARGER_THAN_SHARES
+    if is_in_first_pixel and any(value % 1 for polygon in usable for value in polygon):
         raise SegmentationError("polygon_of_shares", f"{_got(polygons)}, in pixels")
     if extent.xmin < 0 or extent.ymin < 0 or extent.xmax > width or extent.ymax > height:
         repairs.append(CLIPPED)

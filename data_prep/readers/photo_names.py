@@ -45,7 +45,7 @@ def other_names(folder: Path, names: Iterable[str]) -> dict[str, str]:
 def _is_file(folder: Path, name: str) -> bool:
     try:
         path = (folder / name).resolve()
-    except (OSError, ValueError):  # ValueError: a name with a NUL
+    except (OSError, ValueError, RuntimeError):  # a name with a NUL; links in a ring
         return False
     return path.is_relative_to(folder.resolve()) and is_file(path)
 
