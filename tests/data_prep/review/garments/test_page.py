@@ -335,7 +335,7 @@ def test_five_thousand_photos_do_not_slow_the_page(tmp_path):
         (
             "decide",
             {"name": "a.jpg", "revision": 0, "action": "add", "category": "bag", "marks": 5},
-            "marks",
+            "mark first",
         ),
         ("decide", {"name": "a.jpg", "revision": 0, "action": "split", "index": 0}, "one piece"),
         ("undo", {}, "num_decisions: got None"),
