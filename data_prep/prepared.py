@@ -10,6 +10,7 @@ from pathlib import Path
 
 REPORT_NAME = "prep_report.json"
 TAGS_NAME = "tags.json"  # {"0001.jpg": ["bag", "top"]}: categories in photos without instances
+_LONGEST_NAME = 100  # of a data set or split: files are named after them
 _DATASET_INFO_NAME = "dataset_info.json"
 # A record's `attributes` of an instance that is annotated and has none; "": not annotated.
 NO_ATTRIBUTES = "none"
@@ -194,6 +195,9 @@ def _open_version(path: Path) -> PreparedDataset:
             raise ValueError("a shard of fewer than no examples")
         if not all(isinstance(name, str) for name in report["category_names"]):
             raise ValueError("a category whose name is no text")
+        for name in (dataset_info["name"], *shard_lengths):
+            if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+                raise ValueError(f"the name {str(name)[:40]!r}")
         facts = [report["splits"][split] for split in shard_lengths]
         prepared = PreparedDataset(
             path=path,

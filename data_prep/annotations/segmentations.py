@@ -12,11 +12,15 @@ import numpy as np
 
 from data_prep.annotations import masks
 from data_prep.annotations.annotated_image import BBox
+from tfseg.structures.coco_values import whole_number
 from tfseg.structures.rle_counts import counts_from_runs, counts_from_string
 
 # Rasterising traces every edge pixel by pixel: coordinates beyond this many image sides are
 # damage, not an object that reaches past the edge.
 _MAX_SIDES_OUTSIDE = 10
+
+# Of a larger photo, a polygon of fractions within its first pixel is one of shares of its sides.
+_LARGER_THAN_SHARES = 16
 
 CLIPPED = "clipped_to_photo"  # the report's keys
 NO_MASK = "no_mask"
@@ -110,6 +114,9 @@ def _from_polygons(
         raise SegmentationError("no_polygon_of_3_points", f"{got}, expected at least 3 (6 numbers)")
     repairs = ["polygon_under_3_points"] * (len(polygons) - len(usable))
     extent = _extent(usable)
+    is_in_first_pixel = max(map(abs, extent)) <= 1 and min(height, width) > _LARGER_THAN_SHARES
+    if is_in_first_pixel and any(value % 1 for polygon in usable for value in polygon):
+        raise SegmentationError("polygon_of_shares", f"{_got(polygons)}, in pixels")
     if extent.xmin < 0 or extent.ymin < 0 or extent.xmax > width or extent.ymax > height:
         repairs.append(CLIPPED)
     if photo_hw != annotated_hw:
@@ -156,7 +163,7 @@ def _numbers(polygon: Any) -> Any:
 
 
 def _got(segmentation: Any) -> str:
-    text = str(segmentation)
+    text = repr(segmentation)
     shown = f"{text[:40]}..." if len(text) > 40 else text
     return f"got segmentation {shown}, expected {_EXPECTED}"
 
@@ -185,26 +192,35 @@ _Counts = tuple[np.ndarray, tuple[str, ...]]
 
 def _counts_from_coco(rle: dict, annotated_hw: tuple[int, int]) -> _Counts:
     size, raw_counts = rle.get("size"), rle.get("counts")
+    if isinstance(size, list):
+        size = [whole_number(side) for side in size]
     if not isinstance(size, list) or tuple(size) != annotated_hw:
         expected = f"expected [height, width] of the image, {list(annotated_hw)}"
         is_swapped = isinstance(size, list) and tuple(size[::-1]) == annotated_hw
         reason = "rle_height_and_width_swapped" if is_swapped else "rle_of_another_size"
-        raise SegmentationError(reason, f"got an RLE of size {size}, {expected}")
+        got = f"got an RLE of size {str(rle.get('size'))[:40]}"
+        raise SegmentationError(reason, f"{got}, {expected}")
+    num_pixels = annotated_hw[0] * annotated_hw[1]
+    shown = f"got counts {str(raw_counts)[:40]!r}"
+    malformed = SegmentationError(
+        "malformed_rle", f"{shown}, expected COCO's string or a list of run lengths"
+    )
     try:
         if isinstance(raw_counts, str):
             counts = counts_from_string(raw_counts.encode())
         elif isinstance(raw_counts, list) and set(map(type, raw_counts)) <= {int}:
             counts = np.array(raw_counts, np.int64)
         else:
-            raise SegmentationError("malformed_rle")
+            raise malformed
     except (ValueError, OverflowError) as error:
-        raise SegmentationError("malformed_rle") from error
-    num_pixels = annotated_hw[0] * annotated_hw[1]
+        raise malformed from error
     if counts.size and (counts.min() < 0 or counts.max() > 2**40):
-        raise SegmentationError("malformed_rle")
+        raise malformed
     total = counts.sum()
     if total < num_pixels:
-        raise SegmentationError("rle_of_too_few_pixels")
+        raise SegmentationError(
+            "rle_of_too_few_pixels", f"{shown}, {total} pixels in all, expected {num_pixels}"
+        )
     if total == num_pixels:
         return counts, ()
     ends = np.cumsum(counts).clip(max=num_pixels)
@@ -213,16 +229,20 @@ def _counts_from_coco(rle: dict, annotated_hw: tuple[int, int]) -> _Counts:
 
 def _counts_from_encoded_pixels(text: EncodedPixels, annotated_hw: tuple[int, int]) -> _Counts:
     words = text.split()
+    malformed = SegmentationError(
+        "malformed_rle",
+        f"got EncodedPixels {text[:40]!r}, expected start length start length ..., from 1, rising",
+    )
     if not words or words == ["nan"]:
         raise SegmentationError(NO_MASK, f"got EncodedPixels {text[:20]!r}, expected run lengths")
     if len(words) % 2 or not all(word.isdecimal() for word in words):
-        raise SegmentationError("malformed_rle")
+        raise malformed
     if max(map(len, words)) > 15:  # nothing near the number of pixels of a photo
-        raise SegmentationError("malformed_rle")
+        raise malformed
     numbers = np.array(words, np.int64)
     starts, lengths = numbers[0::2] - 1, numbers[1::2]
     if starts[0] < 0 or lengths.min() < 1 or (starts[1:] < (starts + lengths)[:-1]).any():
-        raise SegmentationError("malformed_rle")
+        raise malformed
     num_pixels = annotated_hw[0] * annotated_hw[1]
     repairs: tuple[str, ...] = ()
     if starts[-1] + lengths[-1] > num_pixels:

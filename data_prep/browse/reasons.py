@@ -51,6 +51,7 @@ EXPLANATIONS = {
     "image_not_in_json": "The annotation is of a photo that the file does not list.",
     "unknown_category": "The annotation's category is not one of the data set's.",
     "category_left_out": "The category has no counterpart among those of this data set.",
+    "polygon_of_shares": "The polygon lies within the photo's first pixel: shares of its sides.",
     "no_polygon_of_3_points": "No polygon of the annotation encloses anything.",
     "malformed_polygon": "A polygon has an odd number of values, something that is no number, or "
     "points far outside the photo.",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.convert.annotation_formats import refuse_other_formats
+from data_prep.readers.photo_names import is_file
 
 _SPLIT = re.compile(r"(?<![a-z])(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE)
 _SPLIT_NAMES = {"valid": "val", "validation": "val"}
@@ -105,7 +106,7 @@ def _photos_dir(path: Path, base: Path) -> Path:
     names = _first_names(path)
 
     def num_found(folder: Path) -> int:
-        return sum((folder / name).is_file() for name in names)
+        return sum(is_file(folder / name) for name in names)
 
     return max(folders, key=num_found)  # the first of the best
 

@@ -24,7 +24,7 @@ from data_prep.convert.photo_size import photo_size_hw
 from data_prep.convert.report import ConversionReport
 from data_prep.convert.written_polygons import Losses
 from data_prep.readers.photo_conversion import RawPhoto
-from data_prep.readers.photo_names import other_names
+from data_prep.readers.photo_names import is_file, other_names
 from data_prep.readers.raw_dataset import ENTRY_MERGED, PHOTO_LEFT_OUT, Note
 
 MASKS_AS = ("source", "rle", "polygons", "one_polygon")
@@ -126,7 +126,9 @@ def _label_set(
     for raw_photo in tqdm(raw.photos, "masks", unit="photo", disable=None):
         name = renamed.get(raw_photo.file_name, raw_photo.file_name)
         photo_path = photos_dir / name if photos_dir is not None else None
-        if is_given and not (photo_path and photo_path.is_file()):
+        if photo_path is not None and not is_file(photo_path):
+            photo_path = None
+        if is_given and photo_path is None:
             report.notice(Note("photo_not_found", raw_photo.image_id, name))
         photo = _labelled(raw_photo, name, photo_path, category_ids, report)
         if photo is None:
@@ -239,7 +241,7 @@ def _copy_photos(
         raise ValueError("--copy_photos: where the photos are is not known; give --photos_dir.")
     for photo in tqdm(labels.photos, "photos", unit="photo", disable=None):
         from_path = photos_dir / photo.file_name
-        if not from_path.is_file():
+        if not is_file(from_path):
             raise ValueError(
                 f"{from_path}: no such photo to copy; give the folder as --photos_dir."
             )

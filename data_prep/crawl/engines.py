@@ -105,7 +105,7 @@ def in_folder(folder: Path, licence: str) -> Iterator[Candidate]:
         ValueError: There is no such folder, or it is empty.
     """
     found = find_files(folder) if folder.is_dir() else FoundFiles([], [])
-    paths = sorted(found.photos + found.others)
+    paths = sorted(path for path in (*found.photos, *found.others) if path.is_file())
     if not paths:
         raise ValueError(f"{folder}: no such folder, or it is empty; give one with photos.")
     for path in paths:

@@ -1,6 +1,7 @@
 """Which of a COCO json's categories are of instances."""
 
 import sys
+from collections import Counter
 
 from data_prep.readers.coco_json import CocoJson
 
@@ -12,9 +13,11 @@ def used_categories(coco: CocoJson) -> dict[int, str]:
         ValueError: There is none, or two have one name.
     """
     names = dict(coco.category_names)
+    num_members = Counter(coco.supercategories.values())
     for raw_id, name in coco.category_names.items():
-        others = [coco.supercategories[other] for other in names if other != raw_id]
-        is_group = coco.supercategories[raw_id] == "none" and others and set(others) == {name}
+        is_below_none = coco.supercategories[raw_id] == "none"
+        num_others = num_members[name] - (name == "none")
+        is_group = is_below_none and num_others == len(names) - 1 > 0
         if is_group and not coco.num_annotations_by_category[raw_id]:
             print(
                 f"{coco.path.name}: the category {name!r} (id {raw_id}) is the group of the others "
@@ -25,9 +28,9 @@ def used_categories(coco: CocoJson) -> dict[int, str]:
             break
     if not names:
         raise ValueError(f"{coco.path}: the list categories is empty, expected at least one.")
-    for name in names.values():
-        ids = [raw_id for raw_id, other in names.items() if other == name]
-        if len(ids) > 1:
+    for name, times in Counter(names.values()).items():
+        if times > 1:
+            ids = [raw_id for raw_id, other in names.items() if other == name]
             counts = ", ".join(
                 f"id {i} with {coco.num_annotations_by_category[i]} annotations" for i in ids
             )

@@ -248,7 +248,10 @@ class CocoJson:
         number = _integer(self, where, value, "id")
         if not isinstance(value.get("name"), str):
             raise self._error(f"{where} has no 'name'")
-        return number, value["name"]
+        name = value["name"]
+        if not name.strip() or not name.isprintable():
+            raise self._error(f"{where} has name {name[:40]!r}, expected words without line breaks")
+        return number, name
 
     def _error(self, what: str) -> ValueError:
         return ValueError(f"{self.path}: not a COCO json: {what}.")

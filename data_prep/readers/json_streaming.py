@@ -151,17 +151,25 @@ class _Window:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._position)
-            except (ValueError, RecursionError) as error:
-                if isinstance(error, RecursionError) or not self._grow():
-                    raise ValueError(
-                        f"{self._path}: not valid json ({error}); {_CUT_SHORT}"
-                    ) from error
+            except RecursionError:
+                raise ValueError(f"{self._path}: not valid json (nested too deep).") from None
+            except ValueError as error:
+                behind = getattr(error, "pos", self._position) - self._position
+                if not self._grow():
+                    raise self._not_valid(error, behind) from error
                 continue
             # A number at the window's end may go on behind it: 12 of 12.5.
             if self._text[end : end + 1] in _ENDS or not self._grow():
                 start = self._passed_bytes
                 self._pass(end)
                 return value, start, self._passed_bytes - start
+
+    def _not_valid(self, error: ValueError, behind: int) -> ValueError:
+        """The error of a value that is none, `behind` characters from where it begins."""
+        got = self._text[self._position + behind :][:20]
+        is_cut = not got.strip() or str(error).startswith("Unterminated")
+        advice = _CUT_SHORT if is_cut else f"got {got!r}; see what wrote it."
+        return ValueError(f"{self._path}: not valid json ({error}); {advice}")
 
     def _pass(self, position: int) -> None:
         passed = self._text[self._position : position]

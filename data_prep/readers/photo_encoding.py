@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tfseg.io.photo_files import kind_of
 
@@ -156,6 +156,9 @@ def unreadable(encoded: bytes, error: Exception) -> PhotoError:
     if kind in ("HEIC", "web page", "empty file"):
         reason = f"photo_is_{kind.lower().replace(' ', '_')}"
         return PhotoError(reason, f"is of the kind {kind}; expected {', '.join(_FORMATS)}")
+    if isinstance(error, UnidentifiedImageError):
+        told = f"begins with {encoded[:12]!r}; expected {', '.join(_FORMATS)}"
+        return PhotoError("photo_unreadable", told)
     return PhotoError("photo_unreadable", str(error)[:100])
 
 

@@ -18,6 +18,8 @@ class PhotoFolder:
 
     @cached_property
     def _contents(self) -> str:
+        if not self.path.is_dir():
+            return "no such folder"
         photos = find_files(self.path).photos
         example = f", such as {photos[0].relative_to(self.path)}" if photos else ""
         return f"{len(photos)} photos there{example}"
@@ -37,7 +39,7 @@ class PhotoFolder:
             return read_photo_bytes(path)
         except (FileNotFoundError, NotADirectoryError):
             raise PhotoError("photo_missing", f"looked in {self.path}: {self._contents}") from None
-        except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        except (OSError, ValueError, RuntimeError) as error:  # a name with a NUL; links in a ring
             if isinstance(error, PhotoError):
                 raise
             too_large = isinstance(error, OSError) and error.errno == errno.EFBIG

@@ -45,8 +45,16 @@ def other_names(folder: Path, names: Iterable[str]) -> dict[str, str]:
 def _is_file(folder: Path, name: str) -> bool:
     try:
         path = (folder / name).resolve()
-        return path.is_relative_to(folder.resolve()) and path.is_file()
-    except (OSError, ValueError):  # ValueError: a name with a NUL
+    except (OSError, ValueError, RuntimeError):  # a name with a NUL; links in a ring
+        return False
+    return path.is_relative_to(folder.resolve()) and is_file(path)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; none has a name that is too long, or with a NUL."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
         return False
 
 

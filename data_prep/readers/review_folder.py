@@ -205,7 +205,8 @@ def _checked(path: Path, entry: dict, photo_from_entry) -> ReviewedPhoto:
         return photo
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"{path}, {entry['file_name']}: not a photo's record ({error!r}); delete its line."
+            f"{path}, {entry['file_name']}: not a photo's record ({repr(error)[:200]}); delete "
+            "its line."
         ) from error
 
 
@@ -230,7 +231,7 @@ def _predicted_photo(entry: dict) -> ReviewedPhoto:
 
 def _decided_photo(entry: dict) -> ReviewedPhoto:
     if entry["review"] not in (PENDING, ACCEPTED, REJECTED):
-        raise ValueError(f"review {entry['review']!r}")
+        raise ValueError(f"review {str(entry['review'])[:20]!r}")
     return ReviewedPhoto(
         entry["file_name"],
         _whole_number(entry, "height", 1),
@@ -252,7 +253,8 @@ def _whole_number(entry: dict, key: str, least: int) -> int:
 def _instance(fields: dict) -> ReviewedInstance:
     instance = ReviewedInstance(**fields)
     if not isinstance(instance.category, str) or not isinstance(instance.counts, str):
-        raise ValueError(f"category {instance.category!r}, counts {str(instance.counts)[:20]!r}")
+        category = str(instance.category)[:20]
+        raise ValueError(f"category {category!r}, counts {str(instance.counts)[:20]!r}")
     if instance.score is not None and not is_share(instance.score):
         raise ValueError(f"score {str(instance.score)[:20]!r}, not a number of 0 to 1")
     if instance.source not in (MODEL, PERSON):

@@ -3,8 +3,8 @@
 import grpc
 
 # TensorFlow Serving cuts longer messages (a graph error can list every node); gRPC sends them as
-# headers, which have a limit of 8 KB.
-MAX_MESSAGE_CHARS = 1024
+# headers, which have a limit of 8 KB, and three bytes for each that is no ASCII.
+MAX_MESSAGE_BYTES = 1024
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -13,8 +13,10 @@ class RequestError(Exception):
     """A request that cannot be answered; becomes the call's status."""
 
     def __init__(self, code: grpc.StatusCode, message: str):
-        if len(message) > MAX_MESSAGE_CHARS:
-            message = message[:MAX_MESSAGE_CHARS] + "...TRUNCATED"
+        encoded = message.encode("utf-8", "backslashreplace")  # half of a surrogate pair has none
+        message = encoded[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
+        if len(encoded) > MAX_MESSAGE_BYTES:
+            message += "...TRUNCATED"
         super().__init__(message)
         self.code = code
         self.message = message

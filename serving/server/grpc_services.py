@@ -66,8 +66,15 @@ def _with_status(method):
     return answer
 
 
+def _unimplemented(self, request, context):
+    """Answers as the generated class does, which gRPC logs with a traceback each time."""
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
+
+
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; Classify, Regress and MultiInference are UNIMPLEMENTED."""
+
+    Classify = Regress = MultiInference = _unimplemented
 
     def __init__(self, predictor: Predictor):
         self._predictor = predictor
@@ -120,6 +127,8 @@ def model_metadata(store: ModelStore, request) -> get_model_metadata_pb2.GetMode
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus; HandleReloadConfigRequest is UNIMPLEMENTED."""
+
+    HandleReloadConfigRequest = _unimplemented
 
     def __init__(self, store: ModelStore):
         self._store = store

@@ -133,7 +133,8 @@ def _array(alias: str, value, info: meta_graph_pb2.TensorInfo) -> np.ndarray:
     dtype = tf.as_dtype(info.dtype).as_numpy_dtype
     try:
         array = np.array(value)
-        if array.dtype.kind not in "biuf" and array.size:
+        kinds = "iuf" if dtype != np.bool_ else "biuf"
+        if array.dtype.kind not in kinds and array.size:
             raise ValueError(f"got {array.dtype}")
         is_whole = array.dtype.kind != "f" or np.array_equal(array, np.rint(array))
         if not is_whole and not np.issubdtype(dtype, np.floating):

@@ -115,6 +115,8 @@ def test_open_prepared_refuses_one_with_a_file_missing(tmp_path, name):
     [
         ("prep_report.json", '"bag"', "null"),
         ("dataset_info.json", '"shardLengths": ["', '"shardLengths": ["-'),
+        ("dataset_info.json", '"name": "modanet"', f'"name": {10**300}'),
+        ("dataset_info.json", '"name": "modanet"', f'"name": "{"m" * 300}"'),
     ],
 )
 def test_open_prepared_refuses_facts_that_cannot_be(tmp_path, name, old, new):

@@ -5,8 +5,9 @@ a config; choices (sizes, learning rates, lengths) come from `configs/`. What wa
 `params.yaml` in model_dir; `trained_model` reads a model back from there.
 """
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -102,8 +103,12 @@ def read_yaml(config_path: str) -> dict:
         raise ValueError(
             f"{config_path}: cannot read the config file ({error.strerror})."
         ) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{config_path}: not UTF-8 text ({error.reason}).") from None
     try:
         content = yaml.load(text, _YamlLoader)
+    except RecursionError:
+        raise ValueError(f"{config_path}: not valid YAML: nested too deep.") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{config_path}: not valid YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(content, dict):
@@ -121,8 +126,10 @@ def _parse_override(override: str) -> dict:
         )
     try:
         content = yaml.load(value, _YamlLoader)
-    except yaml.YAMLError:
-        raise ValueError(f"--params_override={override}: the value is not valid YAML.") from None
+    except (yaml.YAMLError, RecursionError):
+        raise ValueError(
+            f"--params_override={override[:200]}: the value is not valid YAML."
+        ) from None
     for part in reversed(key.strip().split(".")):
         content = {part: content}
     return content
@@ -196,6 +203,9 @@ def _check(params: cfg.ExperimentConfig) -> None:
         raise ValueError(
             f"trainer.train_steps: got {params.trainer.train_steps}, expected at least 1."
         )
+    for name, value, is_right, expected in _ranges(params):
+        if not is_right:
+            raise ValueError(f"{name}: got {value}, expected {expected}.")
     steps_per_loop = params.trainer.steps_per_loop
     if steps_per_loop <= 0:
         raise ValueError(f"trainer.steps_per_loop: got {steps_per_loop}, expected at least 1.")
@@ -206,6 +216,24 @@ def _check(params: cfg.ExperimentConfig) -> None:
                 f"trainer.{name}: got {interval}, expected a multiple of "
                 f"trainer.steps_per_loop={steps_per_loop}."
             )
+
+
+def _ranges(params: cfg.ExperimentConfig) -> Iterator[tuple[str, object, bool, str]]:
+    """Values that would train something else without a word: key, value, if it can be, what can."""
+    model, parser = params.task.model, params.task.train_data.parser
+    levels = f"{model.min_level} to {model.max_level}"
+    yield "task.model.min_level", levels, 1 <= model.min_level <= model.max_level, "a rising range"
+    scales = parser.aug_scale_min, parser.aug_scale_max
+    is_range = 0 < scales[0] <= scales[1] < math.inf
+    yield "task.train_data.parser.aug_scale_min and _max", scales, is_range, "0 < min <= max"
+    optimizer = params.trainer.optimizer_config
+    key = "trainer.optimizer_config"
+    if optimizer.ema:
+        decay = optimizer.ema.average_decay
+        yield f"{key}.ema.average_decay", decay, 0 <= decay <= 1, "0 to 1"
+    rate = getattr(optimizer.learning_rate.get(), "initial_learning_rate", 0.0)
+    name = f"{key}.learning_rate.{optimizer.learning_rate.type}.initial_learning_rate"
+    yield name, rate, 0 <= rate < math.inf, "a number from 0"
 
 
 def save_params(params: cfg.ExperimentConfig, model_dir: str) -> None:

@@ -47,7 +47,11 @@ def apply(params: cfg.ExperimentConfig, content: dict, source: str) -> None:
 def _checked(value, holder, known: dict, key: str, parents: str, source: str):
     """Returns the value in its key's type; what Model Garden's params do not list passes."""
     name = f"{parents}{key}"
+    if not isinstance(key, str):
+        raise ValueError(f"{source}: {name}: got {key!r} as a key, expected a word.")
     before = known.get(key) if isinstance(known, dict) else None
+    if value is None and isinstance(before, dict) and not _may_be_none(holder, key):
+        raise ValueError(f"{source}: {name}: got null, expected {_EXPECTED[dict]}.")
     if before is None or value is None:
         return value
     expected = _expected_type(holder, key, before)
@@ -68,10 +72,19 @@ def _checked(value, holder, known: dict, key: str, parents: str, source: str):
     return value
 
 
+def _declared(holder, key: str) -> str:
+    fields = dataclasses.fields(holder) if dataclasses.is_dataclass(holder) else ()
+    return {field.name: str(field.type) for field in fields}.get(key, "")
+
+
+def _may_be_none(holder, key: str) -> bool:
+    declared = _declared(holder, key)
+    return not declared or "Optional" in declared or "None" in declared
+
+
 def _expected_type(holder, key: str, before) -> type:
     """The type of a key's value: as its dataclass declares it, since a 24 may stand for 24.0."""
-    fields = dataclasses.fields(holder) if dataclasses.is_dataclass(holder) else ()
-    declared = {field.name: str(field.type) for field in fields}.get(key, "")
+    declared = _declared(holder, key)
     if isinstance(before, int) and not isinstance(before, bool) and "float" in declared:
         return float
     return list if isinstance(before, tuple) else type(before)

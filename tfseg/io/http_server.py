@@ -213,18 +213,20 @@ class BodyReader:
             raise HTTPException(415, f"Content-Encoding {packing}: expected gzip or none")
         unpacker = zlib.decompressobj(31) if packing == "gzip" else None
         size = received = 0
+        told = request.headers.get("content-length", "0")
+        if int(told) > (limit if "expect" in request.headers else _DRAINED * limit):
+            raise _too_large(told, limit)  # nobody would send all of it to be told then
         async for chunk in request.stream():
             received += len(chunk)
-            if unpacker:
+            if unpacker and size <= limit:
                 chunk = _unpacked(unpacker, chunk, limit + 1 - size)
             size += len(chunk)
             if size <= limit:
                 self._hold(chunk, parts)
-            elif unpacker or received > _DRAINED * limit:
+            elif received > _DRAINED * limit:
                 break
         if size > limit:
-            got = request.headers.get("content-length") or f"{size} and more"
-            raise HTTPException(413, f"Received message larger than max ({got} vs. {limit})")
+            raise _too_large(f"{size} and more" if unpacker or told == "0" else told, limit)
         if unpacker and not unpacker.eof:
             raise HTTPException(400, "the gzip body is cut short")
 
@@ -233,6 +235,10 @@ class BodyReader:
             raise HTTPException(503, "the server holds too many bodies; try again later")
         self._held += len(chunk)
         parts.append(chunk)
+
+
+def _too_large(got: str, limit: int) -> HTTPException:
+    return HTTPException(413, f"Received message larger than max ({got} vs. {limit})")
 
 
 def _unpacked(unpacker, chunk: bytes, max_bytes: int) -> bytes:

@@ -36,7 +36,7 @@ class FoundFiles:
 
     Attributes:
         photos: Files with a photo's ending, sorted.
-        others: The rest, sorted; hidden files are neither.
+        others: The rest, links that lead nowhere and pipes too, sorted; hidden files are neither.
     """
 
     photos: list[Path]
@@ -85,7 +85,9 @@ def find_files(folder: Path, below: bool = True, left_out: Path | None = None) -
     """
     found = FoundFiles([], [])
     for path in _walk(folder, below, left_out.resolve() if left_out else None):
-        (found.photos if is_photo_name(path.name) else found.others).append(path)
+        # A link that leads nowhere, or a pipe, is none whatever it is called.
+        is_photo = is_photo_name(path.name) and path.is_file()
+        (found.photos if is_photo else found.others).append(path)
     found.photos.sort()
     found.others.sort()
     return found
@@ -98,7 +100,7 @@ def _walk(folder: Path, below: bool, left_out: Path | None) -> Iterator[Path]:
         if entry.is_dir():
             if below and entry.resolve() != left_out and not entry.is_symlink():
                 yield from _walk(entry, below, left_out)
-        elif entry.is_file():
+        else:
             yield entry
 
 

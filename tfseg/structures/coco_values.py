@@ -59,7 +59,7 @@ def mark_length(start: bytes) -> int:
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError(
             "is UTF-16 text, expected UTF-8; save it as UTF-8, as with "
-            "`iconv -f UTF-16 -t UTF-8 old.json > new.json`"
+            "`iconv -f UTF-16 -t UTF-8 OLD > NEW`"
         )
     return len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0
 

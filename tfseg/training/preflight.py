@@ -90,8 +90,8 @@ def check_disk(params, model_dir: str, num_values: int) -> None:
     free = shutil.disk_usage(model_dir).free
     if free < needed:
         raise ValueError(
-            f"--model_dir={model_dir}: the checkpoints need {needed / _GIB:.1f} GiB more, "
-            f"{free / _GIB:.1f} GiB are free; make room, or lower trainer.max_to_keep "
+            f"--model_dir={model_dir}: the checkpoints need {needed / _GIB:.3g} GiB more, "
+            f"{free / _GIB:.3g} GiB are free; make room, or lower trainer.max_to_keep "
             f"({params.trainer.max_to_keep})."
         )
 

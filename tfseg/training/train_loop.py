@@ -213,12 +213,17 @@ def _save_now(runner, params) -> None:
 
 def _explained(error: Exception, params, model_dir: str) -> Exception:
     text = re.sub(r"\s+", " ", str(getattr(error, "message", error))).strip()[:300]
+    steps = recovery.saved_steps(model_dir)
+    last = f"from step {steps[-1]}" if steps else "anew"
     if recovery.is_full_disk(error):
-        steps = recovery.saved_steps(model_dir)
-        last = f"from step {steps[-1]}" if steps else "anew"
         return ValueError(
             f"--model_dir={model_dir}: the disk is full ({text}); make room and run the same "
             f"command again: it goes on {last}."
+        )
+    if isinstance(error, tf.errors.PermissionDeniedError | tf.errors.NotFoundError):
+        return ValueError(
+            f"--model_dir={model_dir}: a file could not be read or written ({text}); see to its "
+            f"disk and run the same command again: it goes on {last}."
         )
     if isinstance(error, tf.errors.DataLossError):
         paths = params.task.train_data.input_path.split(",")

@@ -17,6 +17,7 @@ import numpy as np
 from data_prep.annotations.segmentations import EncodedPixels
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
+from tfseg.structures.coco_values import mark_length
 
 _COLUMNS = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 _ATTRIBUTES = "AttributesIds"  # a column of its own in the edition of 2020
@@ -44,9 +45,15 @@ class Columns(NamedTuple):
     @classmethod
     def of_header(cls, path: Path, header: bytes) -> "Columns":
         """Reads the first line; ValueError names the columns got and expected."""
-        text = header.decode("utf-8", "replace").removeprefix("\ufeff").strip()
+        try:
+            text = header[mark_length(header) :].decode("utf-8", "replace").strip()
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}.") from None
         for separator in (",", ";", "\t"):
             names = tuple(name.strip().strip('"') for name in text.split(separator))
+            twice = [name for name in _COLUMNS if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"{path}: the column {twice[0]} is there twice; take one out.")
             if set(_COLUMNS) <= set(names):
                 return cls(names, separator)
         missing = [name for name in _COLUMNS if name not in text]

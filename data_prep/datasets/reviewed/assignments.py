@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.annotations.annotated_image import MAX_IMAGE_ID
 from data_prep.build.splits import SplitPlan
 from tfseg.io.atomic_files import write_whole
 from tfseg.io.folder_lock import only_one
@@ -129,7 +130,7 @@ def _problem(photos: Sequence[Assignment]) -> str:
     for one in photos:
         if one.split not in ("train", "val", "test"):
             return f"the split {one.split!r}, none of train, val and test"
-        if type(one.image_id) is not int or one.image_id < 1:
+        if type(one.image_id) is not int or not 1 <= one.image_id <= MAX_IMAGE_ID:
             return f"the image id {str(one.image_id)[:20]!r}"
         if not is_dhash(one.dhash):
             return f"the dhash {one.dhash[:20]!r}"

@@ -22,12 +22,21 @@ def mask_of(segmentation, annotated_hw=HW, photo_hw=None):
     [
         {"size": [3, 4], "counts": [4, 3, 5]},
         {"size": [3, 4], "counts": coco_mask.encode(np.asfortranarray(MASK))["counts"].decode()},
+        {"size": ["3", 4.0], "counts": [4, 3, 5]},
         EncodedPixels("5 3"),
         EncodedPixels("5 2 7 1"),
         MASK,
         MASK * 255,
     ],
-    ids=["counts", "compressed", "encoded pixels", "touching runs", "mask", "mask of 255"],
+    ids=[
+        "counts",
+        "compressed",
+        "size as text",
+        "encoded pixels",
+        "touching runs",
+        "mask",
+        "mask of 255",
+    ],
 )
 def test_segment_from_raw_takes_every_form(segmentation):
     assert mask_of(segmentation) == MASK.tolist()
@@ -64,14 +73,26 @@ def test_every_way_of_writing_one_polygon_is_that_polygon(written):
         ([[1, 1, 3, 3]], r"got a polygon of 2 points \(4 numbers\), expected at least 3"),
         ([], r"got segmentation \[\], expected polygons"),
         (None, "got segmentation null, expected polygons"),
-        ("x", "got segmentation x, expected polygons"),
+        ("[[1, 1, 3, 1, 3, 3]]", r"got segmentation '\[\[1, 1, 3, 1, 3, 3\]\]', expected polygons"),
         ({"size": [4, 3], "counts": [12]}, r"got an RLE of size \[4, 3\], .* \[3, 4\]"),
+        ({"size": [3, 4], "counts": "4 3 5"}, "got counts '4 3 5', expected COCO's string"),
+        ({"size": [3, 4], "counts": [4, 3]}, "7 pixels in all, expected 12"),
+        (EncodedPixels("0 3"), "got EncodedPixels '0 3', expected start length .*, from 1"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_what_was_got(written, message):
     with pytest.raises(SegmentationError) as refused:
         segment_from_raw(written, HW, HW)
     assert re.search(message, refused.value.detail)
+
+
+@pytest.mark.parametrize("largest", [1.0, 0.6])
+def test_a_polygon_of_shares_is_no_mask_of_a_pixel(largest):
+    shares = [[0.05, 0.06, largest, 0.06, largest, 0.6]]
+    with pytest.raises(SegmentationError) as refused:
+        segment_from_raw(shares, (30, 40), (30, 40))
+    assert refused.value.reason == "polygon_of_shares"
+    assert "in pixels" in refused.value.detail
 
 
 def test_segment_from_raw_counts_encoded_pixels_from_one_down_the_columns():

@@ -310,6 +310,14 @@ def test_photo_that_is_not_there_is_counted(tmp_path):
     assert report.noted == {"photo_not_found": 1}
 
 
+def test_a_name_that_no_file_can_have_is_that_of_no_photo(tmp_path):
+    (tmp_path / "photos").mkdir()
+    path = write_cvat(tmp_path, '<polygon label="shoe" points="0,0;2,0;2,2;0,2"/>')
+    path.write_text(path.read_text().replace("folder/a.jpg", "a" * 300 + ".jpg"))
+    report, _, _ = to_coco("cvat_xml", path, tmp_path, tmp_path / "photos")
+    assert report.noted == {"photo_not_found": 1}
+
+
 def test_photo_of_another_size_is_counted(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/a.jpg").write_bytes(draw_jpeg(16, 12))

@@ -11,6 +11,7 @@ from data_prep.build.build_dataset import build_dataset
 from data_prep.build.preparation import PrepOptions
 from data_prep.build.splits import SplitPlan
 from data_prep.datasets.fgvc6.fgvc6_dataset_builder import Builder
+from data_prep.datasets.fgvc6.train_csv import TrainCsv
 from data_prep.prepared import open_prepared
 from tests.data_prep.decoded import decode, features
 from tests.data_prep.raw_fgvc6 import HEADER, RawFgvc6, box_mask, encoded_pixels, image_name
@@ -170,6 +171,22 @@ def test_other_columns_are_refused(tmp_path, header):
     raw.add_mask(raw.add_photo(1), box_mask(30, 40, 0, 0, 9, 9), "2")
     with pytest.raises(ValueError, match=r"train\.csv: got the columns .*, expected ImageId, "):
         build(raw, tmp_path)
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    raw = RawFgvc6(header="ImageId,EncodedPixels,Height,Width,ClassId,ClassId")
+    raw.rows.append(f"{raw.add_photo(1)},1 5,30,40,2,1")
+    with pytest.raises(ValueError, match=r"train\.csv: the column ClassId is there twice"):
+        build(raw, tmp_path)
+
+
+def test_utf_16_of_a_table_is_called_by_its_name(tmp_path):
+    raw = RawFgvc6()
+    raw.add_mask(raw.add_photo(1), box_mask(30, 40, 0, 0, 9, 9), "2")
+    path = raw.write(tmp_path / "raw") / "train.csv"
+    path.write_bytes(path.read_text().encode("utf-16"))
+    with pytest.raises(ValueError, match="is UTF-16 text, expected UTF-8"):
+        TrainCsv(path)
 
 
 @pytest.mark.parametrize(

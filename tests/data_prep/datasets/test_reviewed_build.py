@@ -206,7 +206,14 @@ def test_a_damaged_splits_json_stops_the_build(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("image_id", None), ("image_id", 2), ("dhash", "x"), ("dhash", 5), ("split", "maybe")],
+    [
+        ("image_id", None),
+        ("image_id", 2),
+        ("image_id", 2**24),
+        ("dhash", "x"),
+        ("dhash", 5),
+        ("split", "maybe"),
+    ],
 )
 def test_a_value_of_splits_json_that_no_build_wrote_stops_the_next(tmp_path, key, value):
     assign(tmp_path, {"a.jpg": "", "b.jpg": ""}, SplitPlan())

@@ -80,7 +80,10 @@ def test_orphan_annotation_ids(tmp_path):
         ("", "is empty"),
         ("<html>", "not a json: it begins with '<html>'"),
         (json.dumps(coco()) + "{}", r"goes on after the json's end \(character \d+\): got '{}'"),
-        ('{"images": [{"id"', "not valid json"),
+        ('{"images": [{"id"', "not valid json .* cut short"),
+        ("{'images': []}", "not valid json .*; got .'images': "),
+        ('{"images": [{"id": ' + "9" * 5000, "not valid json .*; got '{.id.: 9999"),
+        ('{"x": ' + "[" * 200_000, "nested too deep"),
         (json.dumps(coco())[:-30], "not valid json"),
         ("[1, 2]", "is a list, as results of a detector are"),
         ('{"images": 3}', "'images' is not a list"),
@@ -100,6 +103,8 @@ def test_orphan_annotation_ids(tmp_path):
         (coco(annotations=[{**ANNOTATION, "iscrowd": 2}]), r"annotations\[0\] has iscrowd '2'"),
         (coco(categories=[CATEGORY, {"id": 1, "name": "top"}]), "the id 1 of 'bag' again, for"),
         (coco(categories=[{"id": 1}]), r"categories\[0\] has no 'name'"),
+        (coco(categories=[{"id": 1, "name": " "}]), r"categories\[0\] has name ' '"),
+        (coco(categories=[{"id": 1, "name": "a\nb"}]), r"has name 'a\\nb', expected words"),
     ],
 )
 def test_coco_json_refuses_what_is_not_coco(tmp_path, contents, message):

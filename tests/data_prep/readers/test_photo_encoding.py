@@ -85,6 +85,11 @@ def test_prepare_photo_unreadable(encoded):
     assert caught.value.reason == "photo_unreadable"
 
 
+def test_prepare_photo_tells_what_an_unknown_file_begins_with():
+    with pytest.raises(PhotoError, match=r"begins with b'8BPS.*'; expected JPEG, PNG"):
+        prepare_photo(b"8BPS" + bytes(90), None, None)
+
+
 @pytest.mark.parametrize(
     ("encoded", "reason"),
     [

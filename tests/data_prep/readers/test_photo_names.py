@@ -46,6 +46,11 @@ def test_a_name_that_a_tool_changed_means_the_one_photo_that_fits(folder, name, 
     assert other_names(folder(there, "2.jpg"), [name, "2.jpg"]) == {name: there}
 
 
+def test_a_link_to_itself_is_no_photo(folder):
+    (folder("1.jpg") / "2.jpg").symlink_to("2.jpg")
+    assert other_names(folder(), ["2.jpg", "a" * 300]) == {}
+
+
 def test_names_that_are_files_are_left_alone(folder):
     assert other_names(folder("1.jpg", "a/2.png"), ["1.jpg", "a/2.png"]) == {}
 

@@ -121,6 +121,7 @@ def test_the_journal_goes_on_where_it_was_stopped(review_dir, tmp_path):
         ("predictions.jsonl", '{"file_name": 5}', "predictions.jsonl, line 4: got"),
         ("predictions.jsonl", '{"file_name": "d.jpg"}', "d.jpg: not a photo's record"),
         ("decisions.jsonl", decision("a.jpg", 1, review="maybe"), "review 'maybe'"),
+        ("decisions.jsonl", decision("a.jpg", 1, review="m" * 900), f"review '{'m' * 20}'"),
         (
             "decisions.jsonl",
             decision("a.jpg", 1, categories=["dress"]).replace('"height": 300', '"height": 30'),

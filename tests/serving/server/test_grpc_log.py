@@ -1,6 +1,7 @@
-"""A request that is no message leaves no traceback in the log, which gRPC would write there.
+"""A request that cannot be answered leaves no traceback in the log, which gRPC would write there.
 
-The logger is one of a private module of gRPC's: under another name the tracebacks would return.
+The logger of those that are no message is one of a private module of gRPC's: under another name the
+tracebacks would return.
 """
 
 import logging
@@ -16,7 +17,7 @@ from serving.server.metrics import Metrics
 from serving.server.predictor import Predictor
 from serving.server.request_queue import RequestQueue
 
-METHOD = "/tensorflow.serving.PredictionService/Predict"
+PREDICT = "PredictionService/Predict"
 
 
 @pytest.fixture
@@ -28,17 +29,19 @@ def log_of_grpc():
     logger.setLevel(level)
 
 
-def refused(add_services) -> grpc.StatusCode:
-    """Sends bytes that are no PredictRequest to a server; the status of the answer."""
+def refused(add_services, method=PREDICT, raw=b"\xff\xff no message") -> grpc.StatusCode:
+    """Sends bytes to a server that refuses them; the status of the answer."""
     server = grpc.server(futures.ThreadPoolExecutor(1))
     add_services(server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            send = channel.unary_unary(METHOD, lambda raw: raw, predict_pb2.PredictResponse)
+            send = channel.unary_unary(
+                f"/tensorflow.serving.{method}", lambda raw: raw, predict_pb2.PredictResponse
+            )
             with pytest.raises(grpc.RpcError) as error:
-                send(b"\xff\xff no message", timeout=20)
+                send(raw, timeout=20)
         return error.value.code()
     finally:
         server.stop(0).wait()
@@ -60,4 +63,22 @@ def test_our_services_log_none(log_of_grpc, caplog):
     code = refused(lambda server: grpc_services.add_services(server, predictor))
 
     assert code == grpc.StatusCode.INTERNAL
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "PredictionService/Classify",
+        "PredictionService/Regress",
+        "PredictionService/MultiInference",
+        "ModelService/HandleReloadConfigRequest",
+    ],
+)
+def test_methods_that_are_not_here_log_none(log_of_grpc, caplog, method):
+    predictor = Predictor(ModelStore(), RequestQueue(1, 1), Metrics())
+
+    code = refused(lambda server: grpc_services.add_services(server, predictor), method, b"")
+
+    assert code == grpc.StatusCode.UNIMPLEMENTED
     assert [record for record in caplog.records if record.exc_info] == []

@@ -75,12 +75,27 @@ def test_every_config_fits_the_experiment(prepared, flagfile):
             "task: {model: {detection_generator: {nms_version: v1, soft_nms_sigma: 0.5}}}",
             "soft_nms_sigma: got 0.5, expected 0 or null",
         ),
+        ("x: " + "[" * 5000, r"a\.yaml: not valid YAML: nested too deep"),
+        ("\udcff", r"a\.yaml: not UTF-8 text"),
+        ("task: {model: {min_level: 9}}", r"min_level: got 9 to \d, expected a rising range"),
+        (
+            "task: {train_data: {parser: {aug_scale_min: 3}}}",
+            r"aug_scale_min and _max: got \(3, .*\), expected 0 < min <= max",
+        ),
+        (
+            "trainer: {optimizer_config: {ema: {average_decay: 5}}}",
+            "ema.average_decay: got 5, expected 0 to 1",
+        ),
+        (
+            "trainer: {optimizer_config: {learning_rate: {cosine: {initial_learning_rate: -1}}}}",
+            "cosine.initial_learning_rate: got -1.*, expected a number from 0",
+        ),
         ("trainer: {steps_per_loop: 7}", "summary_interval: got 10, expected a multiple"),
     ],
 )
 def test_a_bad_config_is_refused(prepared, tmp_path, content, message):
     config_path = tmp_path / "a.yaml"
-    config_path.write_text(content)
+    config_path.write_text(content, errors="surrogateescape")
 
     with pytest.raises(ValueError, match=message):
         build(prepared, config_paths=[str(config_path)])

@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import http.client
+import random
 import socket
 import threading
 import time
@@ -36,7 +37,8 @@ class Scene:
                 return PlainTextResponse(str(len(body)))
 
         async def told(request, error):
-            return PlainTextResponse(error.detail, error.status_code)
+            headers = {"Connection": "close"} if error.status_code == 413 else None
+            return PlainTextResponse(error.detail, error.status_code, headers)
 
         routes = [Route("/", get), Route("/", post, methods=["POST"])]
         app = Starlette(routes=routes, exception_handlers={HTTPException: told})
@@ -139,6 +141,8 @@ def test_idle_connections_keep_nobody_out(scene):
         (("Content-Length: 3", "Transfer-Encoding: chunked"), b"0\r\n\r\n", 400),
         (("Content-Length: " + "9" * 5000,), b"abc", 400),
         (("Content-Length: -1",), b"", 400),
+        (("Content-Length: 60000000000",), b"", 413),
+        (("Content-Length: 101", "Expect: 100-continue"), b"", 413),
         (("Content-Length: 3", "Content-Encoding: br"), b"abc", 415),
         (("Content-Length: 3", "Content-Encoding: gzip"), b"abc", 400),
         (("Content-Length: 3", "Origin: http://evil.example"), b"abc", 403),
@@ -156,6 +160,17 @@ def test_a_packed_body_is_bounded_by_what_it_unpacks_to(scene, num_bytes, code):
     packed = gzip.compress(b"x" * num_bytes)
     lines = (f"Content-Length: {len(packed)}", "Content-Encoding: gzip")
     assert scene.ask(request(*POST, *lines, body=packed)).startswith(f"HTTP/1.1 {code} ".encode())
+
+
+def test_who_packs_too_much_can_send_all_of_it_and_then_read_why(scene):
+    packed = gzip.compress(random.Random(0).randbytes(300))
+    lines = (f"Content-Length: {len(packed)}", "Content-Encoding: gzip")
+    with socket.create_connection(scene.address) as connection:
+        connection.sendall(request(*POST, *lines, body=packed[:200]))
+        for part in (packed[200:250], packed[250:]):  # the second would find the connection reset
+            time.sleep(0.2)
+            connection.sendall(part)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
 def test_a_packed_body_cut_short_is_refused(scene):

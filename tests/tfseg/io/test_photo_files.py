@@ -38,6 +38,19 @@ def test_find_files_leaves_the_output_out(folder):
     assert "f.avif" not in names(find_files(folder, left_out=folder / "sub").photos)
 
 
+def test_a_link_that_leads_nowhere_and_a_pipe_are_told(tmp_path, capsys):
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "ring.jpg").symlink_to("ring.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+
+    found = find_files(tmp_path)
+
+    assert found.photos == []
+    found.tell_others()
+    told = capsys.readouterr().err
+    assert told == "3 files of other kinds passed over: gone.jpg, pipe.jpg, ring.jpg\n"
+
+
 def test_tell_others_names_a_few(tmp_path, capsys):
     for index in range(7):
         (tmp_path / f"{index}.txt").write_bytes(b"")

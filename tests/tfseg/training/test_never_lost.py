@@ -15,7 +15,8 @@ from tests.tfseg.small_experiment import assert_same_weights, finish, start, wei
 
 pytestmark = pytest.mark.slow
 
-# TFSEG_NUM_KILLS=20 python -m pytest tests/tfseg/test_never_lost.py kills more often.
+# TFSEG_NUM_KILLS=6 TFSEG_KILL_STEPS=28 kills more often: each time after a further checkpoint of
+# every fourth step.
 NUM_KILLS = int(os.environ.get("TFSEG_NUM_KILLS", "2"))
 KILL_STEPS = int(os.environ.get("TFSEG_KILL_STEPS", "16"))
 
@@ -28,11 +29,14 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope="module")
 def uninterrupted(prepared, tmp_path_factory):
     model_dir = tmp_path_factory.mktemp("uninterrupted")
-    finish(start(prepared, model_dir, KILL_STEPS, [EMA]))
+    finish(start(prepared, model_dir, KILL_STEPS, AS_RECIPES))
     return weights(model_dir, KILL_STEPS)
 
 
-EMA = "trainer.optimizer_config.ema.average_decay=0.9"
+AS_RECIPES = [
+    "trainer.optimizer_config.ema.average_decay=0.9",
+    "runtime.mixed_precision_dtype=bfloat16",
+]
 
 
 def test_a_training_killed_at_random_ends_where_an_uninterrupted_one_ends(
@@ -44,16 +48,18 @@ def test_a_training_killed_at_random_ends_where_an_uninterrupted_one_ends(
         before = max(saved(model_dir), default=0)
         if before >= KILL_STEPS:
             break
-        training = start(prepared, model_dir, KILL_STEPS, [EMA])
+        training = start(prepared, model_dir, KILL_STEPS, AS_RECIPES)
         # Into the middle of steps and saves: some time after the first new checkpoint.
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 900
         while training.poll() is None and max(saved(model_dir), default=0) <= before:
-            assert time.monotonic() < deadline
+            if time.monotonic() > deadline:
+                training.kill()
+                pytest.fail(f"no checkpoint after that of step {before}")
             time.sleep(0.01)
         time.sleep(moments.uniform(0, 0.3))
         training.send_signal(signal.SIGKILL)
         training.communicate()
-    printed = finish(start(prepared, model_dir, KILL_STEPS, [EMA]))
+    printed = finish(start(prepared, model_dir, KILL_STEPS, AS_RECIPES))
 
     assert "going on from step" in printed or f"already trained for {KILL_STEPS}" in printed
     assert_same_weights(weights(model_dir, KILL_STEPS), uninterrupted)

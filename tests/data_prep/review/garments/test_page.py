@@ -332,13 +332,21 @@ def test_five_thousand_photos_do_not_slow_the_page(tmp_path):
             {"name": "a.jpg", "revision": 0, "action": "add", "category": "bag", "marks": [5]},
             "expected a kind and a list",
         ),
+        (
+            "decide",
+            {"name": "a.jpg", "revision": 0, "action": "add", "category": "bag", "marks": 5},
+            "mark first",
+        ),
         ("decide", {"name": "a.jpg", "revision": 0, "action": "split", "index": 0}, "one piece"),
         ("undo", {}, "num_decisions: got None"),
+        ("undo", ["a.jpg"], "expected an object"),
+        ("decide", b"[" * 100_000, "nested"),
     ],
 )
 def test_bad_requests_are_refused_and_change_nothing(review_dir, path, body, words):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with reviewing(review_dir) as (_, url):
-        answer = requests.post(f"{url}{path}", json=body)
+        answer = requests.post(f"{url}{path}", raw, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert words in answer.json()["error"]
     assert photo_of(review_dir, "a.jpg").revision == 0
