@@ -45,7 +45,9 @@ def test_stopped_review_says_in_one_line_how_to_go_on(capsys, monkeypatch):
         raise KeyboardInterrupt
 
     server = types.SimpleNamespace(server_address=("", 8600), serve_forever=interrupted)
-    monkeypatch.setattr(command, "FLAGS", types.SimpleNamespace(dir="my review", photos_dir="photos"))
+    monkeypatch.setattr(
+        command, "FLAGS", types.SimpleNamespace(dir="my review", photos_dir="photos")
+    )
 
     command._serve(server)
 
