@@ -8,6 +8,7 @@ A run that was stopped goes on where it was; photos added later are done by the 
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
@@ -38,6 +39,12 @@ def define_flags() -> None:
     )
     flags.DEFINE_bool(
         "review_flip", False, "--review_dir: order by the mirrored photo too, in twice the time."
+    )
+    command_line.define_path(
+        "review_compare_with",
+        None,
+        "--review_dir: order by where this model differs, too; a name in the box, or the folder of "
+        "an export or a training.",
     )
     for kind in PICTURE_KINDS.values():
         flags.DEFINE_bool(kind.name, kind.is_default, f"Write {kind.name}/: {kind.shows}.")
@@ -154,6 +161,23 @@ def predict(photos, output_dir: Path) -> int:
         return sum(photo.name in journal.errors for photo in photos)
 
 
+def load_other(category_names: Sequence[str]):
+    """Returns the model of --review_compare_with, as review_run.OtherModel."""
+    from tfseg.inference import detector
+    from tfseg.prediction.review_run import OtherModel
+    from tfseg.structures.thresholds import Thresholds
+
+    other = detector.open_detector(FLAGS.review_compare_with, all_scores=True)
+    known = set(category_names) & set(other.category_names)
+    if not known:
+        raise ValueError(
+            f"--review_compare_with={FLAGS.review_compare_with}: knows none of the model's "
+            f"categories but {', '.join(other.category_names[:5])}; give a model of the same ones."
+        )
+    low = Thresholds({}, FLAGS.review_threshold, other.thresholds_with().nms_iou)
+    return OtherModel(other.detect, low, known)
+
+
 def predict_for_review(photos, review_dir: Path) -> int:
     """Predicts for data_prep.review; returns how many photos failed."""
     from tfseg.prediction.photo_files import common_folder
@@ -166,6 +190,7 @@ def predict_for_review(photos, review_dir: Path) -> int:
     own = detector.thresholds_with(given_thresholds())
     low = Thresholds({}, FLAGS.review_threshold, own.nms_iou)
     names = detector.category_names
+    other = load_other(names) if FLAGS.review_compare_with else None
     settings = ReviewSettings(
         model=detector.name,
         photos_dir=str(common_folder(photos)),
@@ -174,9 +199,10 @@ def predict_for_review(photos, review_dir: Path) -> int:
         score_thresholds={name: own.of_category(name) for name in names},
         nms_iou=low.nms_iou,
         flip=FLAGS.review_flip,
+        compared_with=FLAGS.review_compare_with,
     )
     with ReviewJournal(review_dir, settings, FLAGS.overwrite) as journal:
-        run = ReviewPrediction(detector.detect, low, FLAGS.review_flip, review_dir)
+        run = ReviewPrediction(detector.detect, low, FLAGS.review_flip, review_dir, other)
         run.run(photos, journal, FLAGS.batch_size)
         return sum(photo.name in journal.errors for photo in photos)
 
@@ -187,7 +213,8 @@ def refuse_unfit_flags() -> None:
         raise ValueError("give one of --output_dir and --review_dir.")
     extra = [kind.name for kind in PICTURE_KINDS.values() if not kind.is_default]
     only_output = [one.flag for one in RUN_FILES] + extra + ["score_threshold"]
-    unfit_names = only_output if FLAGS.review_dir else ("review_threshold", "review_flip")
+    only_review = ("review_threshold", "review_flip", "review_compare_with")
+    unfit_names = only_output if FLAGS.review_dir else only_review
     unfit = [name for name in unfit_names if FLAGS[name].value != FLAGS[name].default]
     if unfit:
         folder = "--review_dir" if FLAGS.review_dir else "--output_dir"

@@ -50,6 +50,13 @@ def define_flags() -> None:
     )
     flags.DEFINE_bool("copy_photos", False, "labelme, yolo_seg: copy the photos into the output.")
     flags.DEFINE_bool("overwrite", False, "Replace a file that is there.")
+    flags.DEFINE_float(
+        "max_bad_percent",
+        5.0,
+        "More photos, or annotations, that cannot be used stop the conversion.",
+        0,
+        100,
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -65,6 +72,7 @@ def main(argv: list[str]) -> None:
             FLAGS.url_prefix,
             FLAGS.copy_photos,
             FLAGS.overwrite,
+            FLAGS.max_bad_percent,
         )
         report = convert(source, source_path, FLAGS.to, target_path, options)
         for line in report.lines():

@@ -15,6 +15,8 @@ from data_prep.readers.photo_conversion import RawInstance, RawPhoto
 from data_prep.readers.raw_dataset import Note
 
 _MAX_PIXELS = 2**28
+MALFORMED_SHAPE = "malformed_shape"  # the report's keys
+MALFORMED_ENTRY = "malformed_entry_of_a_photo"
 GROUP_JOINED = "shapes_of_a_group_joined"
 
 
@@ -25,7 +27,8 @@ class RawLabels:
     Attributes:
         category_names: by the raw category ids of the instances.
         photos: their `dropped` are annotations that cannot be read, or are no masks.
-        left_out: photos, and shapes of no photo.
+        left_out: photos.
+        dropped: annotations of no photo.
         photos_dir: where the format has the photos, which their names are relative to; None: it
             does not say.
     """
@@ -33,6 +36,7 @@ class RawLabels:
     category_names: Mapping[int, str]
     photos: list[RawPhoto] = field(default_factory=list)
     left_out: list[Note] = field(default_factory=list)
+    dropped: list[Note] = field(default_factory=list)
     photos_dir: Path | None = None
 
 

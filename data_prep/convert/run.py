@@ -13,6 +13,7 @@ from tqdm import tqdm
 from data_prep.annotations.segmentations import SegmentationError
 from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions, format_named
 from data_prep.convert.label_set import (
+    MALFORMED_ENTRY,
     Label,
     LabelledPhoto,
     LabelSet,
@@ -21,7 +22,7 @@ from data_prep.convert.label_set import (
     label_from_raw,
 )
 from data_prep.convert.photo_size import photo_size_hw
-from data_prep.convert.report import ConversionReport
+from data_prep.convert.report import EMPTY_OF_UNKNOWN_SIZE, ConversionReport, is_no_mask
 from data_prep.convert.written_polygons import Losses
 from data_prep.readers.photo_conversion import RawPhoto
 from data_prep.readers.photo_names import is_file, other_names
@@ -40,6 +41,7 @@ class ConversionOptions:
         url_prefix: Label Studio's, before each photo's name.
         copies_photos: into the output, for the formats that are folders.
         overwrite: replaces what is there.
+        max_bad_percent: more photos or annotations that cannot be used stop the conversion.
     """
 
     photos_dir: Path | None = None
@@ -47,6 +49,7 @@ class ConversionOptions:
     url_prefix: str = WriteOptions.url_prefix
     copies_photos: bool = False
     overwrite: bool = False
+    max_bad_percent: float = 5.0
 
 
 def convert(
@@ -62,7 +65,7 @@ def convert(
         options: how.
 
     Raises:
-        ValueError: The source is damaged, the target there already, ...
+        ValueError: Too much of the source is damaged, it has no mask, the target is there, ...
     """
     if not source_path.exists():
         raise ValueError(f"{source_path}: no such file or folder; give it as --input.")
@@ -73,6 +76,8 @@ def convert(
     raw = format_named(source).read(source_path)
     report = ConversionReport()
     for note in raw.left_out:
+        report.leave_out(note, "photos")
+    for note in raw.dropped:
         report.leave_out(note)
     photos_dir = options.photos_dir or raw.photos_dir
     if photos_dir is not None and not photos_dir.is_dir():
@@ -81,18 +86,28 @@ def convert(
     is_searched = options.photos_dir is not None or source_path.is_dir()
     renamed = _renamed(raw, photos_dir if is_searched else None)
     labels = _label_set(raw, renamed, photos_dir, options.photos_dir is not None, report)
-    if not labels.photos:
-        raise ValueError(
-            f"{source_path}: no photo in it can be written ({'; '.join(report.lines()) or 'none'});"
-            " expected at least one."
-        )
-    losses = Losses(joins_parts=options.masks_as == "one_polygon")
-    _write(written, target_path, labels, losses, photos_dir, options)
     report.num_photos = len(labels.photos)
     report.num_garments = sum(len(photo.labels) for photo in labels.photos)
+    report.check_left_out(str(source_path), options.max_bad_percent)
+    _check_has_masks(source_path, format_named(source).tool, report)
+    losses = Losses(joins_parts=options.masks_as == "one_polygon")
+    _write(written, target_path, labels, losses, photos_dir, options)
     report.polygon_ious = losses.polygon_ious
     report.noted += losses.changed
     return report
+
+
+def _check_has_masks(source_path: Path, tool: str, report: ConversionReport) -> None:
+    if report.num_garments:
+        return
+    boxes_alone = any(is_no_mask(reason) for reason in report.left_out)
+    hint = "; it has boxes or the like alone: export masks or polygons" if boxes_alone else ""
+    photos = "1 photo" if report.num_photos == 1 else f"{report.num_photos} photos"
+    raise ValueError(
+        f"{source_path}: no mask to write; read as {tool}, {photos} without garments "
+        f"({'; '.join(report.lines()) or 'nothing was left out'}); expected at least one "
+        f"polygon or mask{hint}."
+    )
 
 
 def _check_target(target: AnnotationFormat, path: Path, overwrite: bool) -> None:
@@ -139,7 +154,8 @@ def _label_set(
             by_name[name] = replace(first, labels=first.labels + photo.labels)
         elif first is not photo:
             detail = f"got {photo.width}x{photo.height} after {first.width}x{first.height}"
-            report.leave_out(Note("entry_of_another_size", raw_photo.image_id, name, detail))
+            note = Note("entry_of_another_size", raw_photo.image_id, name, detail)
+            report.leave_out(note, "photos")
     return LabelSet(category_names, list(by_name.values()))
 
 
@@ -168,21 +184,23 @@ def _labelled(
     category_ids: dict[int, int],
     report: ConversionReport,
 ) -> LabelledPhoto | None:
-    size_hw = raw.annotated_hw
-    if size_hw is None and photo_path is not None and photo_path.is_file():
-        size_hw = photo_size_hw(photo_path)
+    try:
+        shown_hw = photo_size_hw(photo_path) if photo_path and photo_path.is_file() else None
+        size_hw = raw.annotated_hw or shown_hw
+        if size_hw is not None:
+            checked_size_hw(*size_hw, name)
+    except ValueError as error:
+        _leave_out_photo(raw, Note(MALFORMED_ENTRY, raw.image_id, name, str(error)), report)
+        return None
     if size_hw is None:
         detail = "neither the annotations nor a photo say it; give --photos_dir"
-        report.leave_out(Note("photo_of_unknown_size", raw.image_id, name, detail))
-        for i in raw.instances:
-            report.leave_out(Note(PHOTO_LEFT_OUT, i.record_id, name))
+        reason = "photo_of_unknown_size" if raw.instances else EMPTY_OF_UNKNOWN_SIZE
+        _leave_out_photo(raw, Note(reason, raw.image_id, name, detail), report)
         return None
-    checked_size_hw(*size_hw, name)
-    if photo_path is not None and photo_path.is_file():
-        shown_hw = photo_size_hw(photo_path)
-        if size_hw not in (shown_hw, shown_hw[::-1]):  # masks may lie on a photo not yet turned
-            detail = f"the file {shown_hw[1]}x{shown_hw[0]}, its masks {size_hw[1]}x{size_hw[0]}"
-            report.notice(Note("photo_of_another_size_than_its_masks", raw.image_id, name, detail))
+    # Masks may lie on a photo not yet turned.
+    if shown_hw is not None and size_hw not in (shown_hw, shown_hw[::-1]):
+        detail = f"the file {shown_hw[1]}x{shown_hw[0]}, its masks {size_hw[1]}x{size_hw[0]}"
+        report.notice(Note("photo_of_another_size_than_its_masks", raw.image_id, name, detail))
     for note in raw.dropped:
         report.leave_out(note)
     for note in raw.repairs:
@@ -198,6 +216,12 @@ def _labelled(
         except SegmentationError as error:
             report.leave_out(Note(error.reason, instance.record_id, name, error.detail))
     return LabelledPhoto(name, *size_hw, tuple(labels))
+
+
+def _leave_out_photo(raw: RawPhoto, why: Note, report: ConversionReport) -> None:
+    report.leave_out(why, "photos")
+    for instance in raw.instances:
+        report.leave_out(Note(PHOTO_LEFT_OUT, instance.record_id, why.file_name))
 
 
 def _write(

@@ -72,6 +72,7 @@ class ReviewedPhoto:
     is_edited: bool = False
     dhash: str = ""
     flip_disagreement: float | None = None
+    model_disagreement: float | None = None
     error: str = ""
 
     def rles(self) -> list[dict]:
@@ -194,7 +195,12 @@ def as_decided(decided: ReviewedPhoto, predicted: ReviewedPhoto) -> ReviewedPhot
     """A decided photo with what only its prediction knows; all of that where it is untouched."""
     if not decided.is_touched and not predicted.error:
         return replace(predicted, revision=decided.revision, review=decided.review)
-    return replace(decided, dhash=predicted.dhash, flip_disagreement=predicted.flip_disagreement)
+    return replace(
+        decided,
+        dhash=predicted.dhash,
+        flip_disagreement=predicted.flip_disagreement,
+        model_disagreement=predicted.model_disagreement,
+    )
 
 
 def _checked(path: Path, entry: dict, photo_from_entry) -> ReviewedPhoto:
@@ -214,18 +220,23 @@ def _predicted_photo(entry: dict) -> ReviewedPhoto:
     name = entry["file_name"]
     if "error" in entry:
         return ReviewedPhoto(name, 0, 0, (), error=str(entry["error"]) or "not predicted")
-    dhash, disagreement = entry["dhash"], entry["flip_disagreement"]
+    dhash = entry["dhash"]
     if not is_dhash(dhash):
         raise ValueError(f"dhash {dhash[:20]!r}")
-    if disagreement is not None and not is_share(disagreement):
-        raise ValueError(f"flip_disagreement {str(disagreement)[:20]!r}")
+    disagreements = {
+        "flip_disagreement": entry["flip_disagreement"],
+        "model_disagreement": entry.get("model_disagreement"),
+    }
+    for key, value in disagreements.items():
+        if value is not None and not is_share(value):
+            raise ValueError(f"{key} {str(value)[:20]!r}")
     return ReviewedPhoto(
         name,
         _whole_number(entry, "height", 1),
         _whole_number(entry, "width", 1),
         tuple(map(_instance, entry["instances"])),
         dhash=dhash,
-        flip_disagreement=disagreement,
+        **disagreements,
     )
 
 

@@ -8,6 +8,8 @@ Every decision is on disk at once; stop with Ctrl-C.
 answer over.
 """
 
+import shlex
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -128,7 +130,11 @@ def _serve(server) -> None:
         print(f"review at http://127.0.0.1:{server.server_address[1]}/", flush=True)
         server.serve_forever()
     except KeyboardInterrupt:
-        print("\nall decisions are saved")
+        after_echo = "\n" if sys.stdout.isatty() else ""  # a terminal has written ^C
+        command = f"python -m data_prep.review --dir={shlex.quote(FLAGS.dir)}"
+        if FLAGS.photos_dir:
+            command += f" --photos_dir={shlex.quote(FLAGS.photos_dir)}"
+        print(f"{after_echo}all decisions are saved; to go on: {command}")
 
 
 def _listed(counts) -> str:

@@ -78,6 +78,9 @@ class PageServer(HttpServer):
                 asked = json.loads(body)
             except RecursionError:
                 raise ValueError("the json is nested too deep.") from None
+            except ValueError:  # of json, or of the text's encoding
+                got = repr(body[:40])[1:] if body else "nothing"
+                raise ValueError(f"got {got} in the body, expected a json object.") from None
         if not isinstance(asked, dict):
             raise ValueError(f"got {str(asked)[:40]}, expected an object.")
         return asked

@@ -382,7 +382,7 @@ def test_the_command_predicts_for_a_review_and_goes_on(export_dir, photos_dir, t
     shutil.copy(photos_dir / "broken.jpg", photos)
     arguments = [
         f"--saved_model={export_dir}", "--input_dir=photos", "--review_dir=photos/review",
-        "--review_threshold=0", "--review_flip",
+        "--review_threshold=0", "--review_flip", f"--review_compare_with={export_dir}",
     ]  # fmt: skip
     done = entry_points.run("tfseg.predict", tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
@@ -396,6 +396,7 @@ def test_the_command_predicts_for_a_review_and_goes_on(export_dir, photos_dir, t
     assert (turned.height, turned.width) == (80, 50)
     assert turned.instances and len(turned.dhash) == 16
     assert 0 <= turned.flip_disagreement <= 1
+    assert turned.model_disagreement == 0  # the same model
     assert all(mask_from_rle(rle).any() for rle in turned.rles())
 
     shutil.copy(photos_dir / "grey.jpg", photos)

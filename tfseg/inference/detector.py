@@ -143,14 +143,18 @@ def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) 
     )
 
 
-def open_detector(model: str) -> Detector:
+def open_detector(model: str, all_scores: bool = False) -> Detector:
     """Loads a model in the box by its name, or from a folder: an export's or a training's.
+
+    Args:
+        model: The name, or the folder.
+        all_scores: As of detector_from_saved_model.
 
     Raises:
         ValueError: There is none.
     """
     if packaged_models.folder(model):
-        return detector_from_saved_model(str(packaged_models.saved_model(model)))
+        return detector_from_saved_model(str(packaged_models.saved_model(model)), all_scores)
     if (Path(model) / PARAMS_FILE).is_file():
         return detector_from_model_dir(model)
     if not Path(model).is_dir():
@@ -158,7 +162,7 @@ def open_detector(model: str) -> Detector:
             f"{model}: no such folder, and no model in the box; there are: "
             f"{', '.join(packaged_models.names())}."
         )
-    return detector_from_saved_model(model)
+    return detector_from_saved_model(model, all_scores)
 
 
 def detector_from_saved_model(path: str, all_scores: bool = False) -> Detector:

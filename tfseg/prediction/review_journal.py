@@ -25,11 +25,13 @@ class PhotoForReview:
         detections: All above the low threshold, each with a pixel at least.
         dhash: Of the photo, 16 hex digits.
         flip_disagreement: 0..1; None where the mirrored photo was not looked at.
+        model_disagreement: 0..1; None where no other model looked at it.
     """
 
     detections: Detections
     dhash: str
     flip_disagreement: float | None
+    model_disagreement: float | None = None
 
 
 class ReviewJournal:
@@ -110,6 +112,7 @@ class ReviewJournal:
                 "width": width,
                 "dhash": answer.dhash,
                 "flip_disagreement": answer.flip_disagreement,
+                "model_disagreement": answer.model_disagreement,
                 "instances": [
                     {"category": name, "score": round(float(score), 4), "counts": rle["counts"]}
                     for name, score, rle in zip(

@@ -13,6 +13,7 @@ review.json, written whole:
     score_thresholds: {category name: what the model itself would show}, 0..1; all names.
     nms_iou: of the second NMS; null where there was none.
     flip: whether the mirrored photos were looked at too.
+    compared_with: the other model that looked at the photos too; null or missing: there was none.
 
 predictions.jsonl, a line a photo; of two lines of one file name the last counts, a last line
 without its end is what a kill left and does not count:
@@ -21,6 +22,7 @@ without its end is what a kill left and does not count:
     height, width: of the photo as it is shown (upright) and of its masks, pixels.
     dhash: difference hash of 64 bits, 16 hex digits; near-duplicates differ in few bits.
     flip_disagreement: 0..1, how much the mirrored photo's garments differ; null: not looked at.
+    model_disagreement: likewise, the other model's; may be missing.
     instances: [{category, score (0..1), counts}], counts the string of a compressed COCO RLE of
         size [height, width].
 or
@@ -52,6 +54,7 @@ class ReviewSettings:
     score_thresholds: dict[str, float]
     nms_iou: float | None
     flip: bool
+    compared_with: str | None = None
 
     def save(self, review_dir: Path) -> None:
         """Writes review.json, whole or not at all.
@@ -76,6 +79,7 @@ def load_settings(review_dir: Path) -> ReviewSettings | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}")
+        content = {"compared_with": None, **content}  # folders made before there was one
         known = {field.name: content[field.name] for field in fields(ReviewSettings)}
         problem = _settings_problem(known)
         if problem:
@@ -113,6 +117,7 @@ def _settings_problem(content: dict) -> str:
         "score_threshold": is_share(content["score_threshold"]),
         "nms_iou": content["nms_iou"] is None or is_share(content["nms_iou"]),
         "flip": isinstance(content["flip"], bool),
+        "compared_with": isinstance(content["compared_with"], str | None),
     }
     wrong = [name for name, is_right in fitting.items() if not is_right]
     return f"{wrong[0]} {str(content[wrong[0]])[:40]!r}" if wrong else ""

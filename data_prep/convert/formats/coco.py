@@ -33,7 +33,7 @@ def read(path: Path) -> RawLabels:
         folder = part.photos_dir.relative_to(base).as_posix() if len(parts) > 1 else "."
         for name in names.values():
             ids_by_name.setdefault(name, len(ids_by_name) + 1)
-        labels.left_out += [Note("image_not_in_json", i, "") for i in coco.orphan_annotation_ids()]
+        labels.dropped += [Note("image_not_in_json", i, "") for i in coco.orphan_annotation_ids()]
         for image in coco.images:
             name = image.file_name if folder == "." else f"{folder}/{image.file_name}"
             if image.is_rejected:

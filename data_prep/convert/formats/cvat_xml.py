@@ -19,6 +19,8 @@ import numpy as np
 from data_prep.annotations import masks
 from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
 from data_prep.convert.label_set import (
+    MALFORMED_ENTRY,
+    MALFORMED_SHAPE,
     Label,
     LabelSet,
     RawLabels,
@@ -65,8 +67,11 @@ def read(path: Path) -> RawLabels:
                     "export as 'CVAT for images 1.1'."
                 )
             elif element.tag == "image":
-                where = f"{path}, image {element.get('name')!r}"
-                labels.photos.append(_photo(element, ids_by_name, counter, where))
+                name = element.get("name") or ""
+                try:
+                    labels.photos.append(_photo(element, ids_by_name, counter))
+                except ValueError as error:
+                    labels.left_out.append(Note(MALFORMED_ENTRY, next(counter), name, str(error)))
                 root.clear()
     except (ElementTree.ParseError, LookupError) as error:  # LookupError: an unknown encoding
         raise ValueError(f"{path}: not XML ({error}); export it again.") from error
@@ -89,11 +94,12 @@ def _photos_dir(folder: Path) -> Path:
 
 
 def _photo(
-    image: ElementTree.Element, ids_by_name: dict[str, int], counter: Iterator[int], where: str
+    image: ElementTree.Element, ids_by_name: dict[str, int], counter: Iterator[int]
 ) -> RawPhoto:
+    where = f"<image id={image.get('id')!r}>"
     name = image.get("name")
     if not name:
-        raise ValueError(f"{where}: an <image> without a name, expected its file's; export again.")
+        raise ValueError(f"{where} without a name, expected its file's; export again.")
     height, width = image.get("height", ""), image.get("width", "")
     is_size = height.isdecimal() and width.isdecimal() and len(height + width) < 20
     sides = (int(height), int(width)) if is_size else (height, width)
@@ -113,9 +119,9 @@ def _photo(
         try:
             segmentation = _polygon(shape) if shape.tag == "polygon" else _mask(shape, size_hw)
         except (ValueError, OverflowError) as error:
-            raise ValueError(
-                f"{where}: a damaged <{shape.tag}> of {category!r} ({error}); export it again."
-            ) from error
+            detail = f"<{shape.tag}> of {category!r}: {error}"
+            dropped.append(Note(MALFORMED_SHAPE, number, name, detail))
+            continue
         group = shape.get("group_id", "0")
         shapes.append(
             (RawInstance(number, category_id, segmentation), None if group == "0" else group)

@@ -23,7 +23,15 @@ import cv2
 
 from data_prep.annotations import masks
 from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
-from data_prep.convert.label_set import Label, LabelSet, RawLabels, checked_size_hw, coco_rle
+from data_prep.convert.label_set import (
+    MALFORMED_ENTRY,
+    MALFORMED_SHAPE,
+    Label,
+    LabelSet,
+    RawLabels,
+    checked_size_hw,
+    coco_rle,
+)
 from data_prep.convert.label_studio_masks import (
     brush_from_mask,
     mask_from_brush,
@@ -36,7 +44,10 @@ from tfseg.io.atomic_files import write_whole
 from tfseg.io.photo_files import is_photo_name
 from tfseg.structures.coco_values import mark_length
 
-_KEYS = re.compile(r'"(data|annotations|completions|result)"\s*:')
+_MIN_KEYS = ("annotation_id", "annotator", "lead_time")  # of a row of JSON-MIN
+_KEYS = re.compile(
+    rf'"(data|annotations|completions|result|original_width|{"|".join(_MIN_KEYS)})"\s*:'
+)
 _LABEL_LISTS = ("labels", "brushlabels", "polygonlabels", "bitmasklabels")
 _PASSED_OVER = "another_annotation_of_the_task_passed_over"
 _NUM_DIGITS = 6  # of a pixel: undoes the rounding of percentages
@@ -46,7 +57,7 @@ def read(path: Path) -> RawLabels:
     """Reads an export of kind JSON, or the one json of a folder.
 
     Raises:
-        ValueError: It is not such a file, or a mask in it is damaged.
+        ValueError: It is not such a file.
     """
     if path.is_dir():
         found = sorted(path.glob("*.json"))
@@ -57,14 +68,13 @@ def read(path: Path) -> RawLabels:
     ids_by_name: dict[str, int] = {}
     counter = iter(range(1, 1 << 62))
     for index, task in enumerate(_tasks(path)):
+        where = f"task {task.get('id', index)}"
         name = _photo_name(task)
-        if name is None:
-            raise ValueError(
-                f"{path}: task {index} names no photo, expected it in 'data'; export as JSON, not "
-                "JSON-MIN or CSV."
-            )
-        where = f"{path}, task {task.get('id', index)} of {name}"
-        task_labels = _task_photo(task, name, ids_by_name, counter, where)
+        try:
+            task_labels = _task_photo(task, name, ids_by_name, counter)
+        except ValueError as error:
+            detail = f"{where}: {error}"
+            task_labels = Note(MALFORMED_ENTRY, next(counter), name or "", detail)
         if isinstance(task_labels, Note):
             labels.left_out.append(task_labels)
         else:
@@ -83,7 +93,20 @@ def _tasks(path: Path) -> list[dict]:
         tasks = [tasks]
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise ValueError(f"{path}: not Label Studio's json: expected a list of tasks.")
+    if tasks and all("data" not in task and _is_min(task) for task in tasks):
+        raise ValueError(
+            f"{path}: Label Studio's JSON-MIN, which leaves out whether a photo was turned and "
+            "which annotation of a task counts; expected its JSON: export again and choose 'JSON'."
+        )
     return tasks
+
+
+def _is_min(task: dict) -> bool:
+    """Whether a row is one of JSON-MIN: {"image": ..., "label": [...], "annotator": 1, ...}."""
+    values = [v for value in task.values() if isinstance(value, list) for v in value]
+    return not task.keys().isdisjoint(_MIN_KEYS) or any(
+        isinstance(value, dict) and "original_width" in value for value in values
+    )
 
 
 def _photo_name(task: dict) -> str | None:
@@ -99,7 +122,7 @@ def _photo_name(task: dict) -> str | None:
     return uploaded if isinstance(uploaded, str) else next(iter(texts), None)
 
 
-def _dicts(values: Any, where: str) -> list[dict]:
+def _dicts(values: Any) -> list[dict]:
     """A list of objects, empty for null.
 
     Raises:
@@ -108,13 +131,13 @@ def _dicts(values: Any, where: str) -> list[dict]:
     if values is None:
         return []
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise ValueError(f"{where}: got {str(values)[:40]!r}, expected a list of objects.")
+        raise ValueError(f"got {str(values)[:40]!r}, expected a list of objects")
     return values
 
 
-def _chosen_annotation(task: dict, where: str) -> tuple[dict | None, int]:
+def _chosen_annotation(task: dict) -> tuple[dict | None, int]:
     """The one that counts, None where there is none, and how many others there are."""
-    annotations = _dicts(task.get("annotations", task.get("completions")), where)
+    annotations = _dicts(task.get("annotations", task.get("completions")))
     usable = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
     if not usable:
         return None, len(annotations)
@@ -126,15 +149,17 @@ def _chosen_annotation(task: dict, where: str) -> tuple[dict | None, int]:
 
 
 def _task_photo(
-    task: dict, name: str, ids_by_name: dict[str, int], counter: Iterator[int], where: str
+    task: dict, name: str | None, ids_by_name: dict[str, int], counter: Iterator[int]
 ) -> RawPhoto | Note:
-    chosen, num_others = _chosen_annotation(task, where)
+    if name is None:
+        raise ValueError("names no photo, expected it in 'data'; export as JSON, not CSV")
+    chosen, num_others = _chosen_annotation(task)
     if chosen is None:
         why = "task_skipped_by_its_annotator" if num_others else "task_not_annotated"
         return Note(why, next(counter), name)
     repairs = [Note(_PASSED_OVER, next(counter), name) for _ in range(num_others)]
-    results = _dicts(chosen.get("result"), where)
-    size_hw = _size_hw(results, where)
+    results = _dicts(chosen.get("result"))
+    size_hw = _size_hw(results)
     results, names_by_region = _without_second_copies(results)
     instances: list[RawInstance] = []
     dropped: list[Note] = []
@@ -156,10 +181,9 @@ def _task_photo(
         try:
             segmentation = _segmentation(value, size_hw)
         except (ValueError, TypeError, KeyError, OverflowError, cv2.error) as error:
-            raise ValueError(
-                f"{where}: a damaged {result.get('type')} of {category!r} ({error}); export it "
-                "again."
-            ) from error
+            detail = f"{result.get('type')} of {category!r}: {error}"
+            dropped.append(Note(MALFORMED_SHAPE, number, name, detail))
+            continue
         instances.append(RawInstance(number, category_id, segmentation))
     image_id = next(counter)
     return RawPhoto(
@@ -197,12 +221,12 @@ def _unusable(result: dict) -> str | None:
     return "drawn_on_a_rotated_photo" if result.get("image_rotation") else None
 
 
-def _size_hw(results: list[dict], where: str) -> tuple[int, int] | None:
+def _size_hw(results: list[dict]) -> tuple[int, int] | None:
     sizes = [(r.get("original_height"), r.get("original_width")) for r in results]
     known = [size for size in sizes if size != (None, None)]
     if any(size != known[0] for size in known):
-        raise ValueError(f"{where}: original sizes {known[:4]}, expected one size.")
-    return checked_size_hw(*known[0], where) if known else None
+        raise ValueError(f"original sizes {known[:4]}, expected one size")
+    return checked_size_hw(*known[0], "its masks") if known else None
 
 
 def _categories(value: dict, names_of_region: list | None) -> list[str]:

@@ -25,6 +25,8 @@ import numpy as np
 from data_prep.annotations import masks
 from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
 from data_prep.convert.label_set import (
+    MALFORMED_ENTRY,
+    MALFORMED_SHAPE,
     Label,
     LabelledPhoto,
     LabelSet,
@@ -48,7 +50,7 @@ def read(path: Path) -> RawLabels:
     """Reads a file, or all below a folder.
 
     Raises:
-        ValueError: There is none, one is not labelme's, or a mask is damaged.
+        ValueError: There is none.
     """
     folder = path if path.is_dir() else path.parent
     paths = sorted(path.rglob("*.json")) if path.is_dir() else [path]
@@ -57,20 +59,28 @@ def read(path: Path) -> RawLabels:
         raise ValueError(f"{path}: no json here, expected labelme's, one a photo.")
     ids_by_name: dict[str, int] = {}
     counter = iter(range(1, 1 << 62))
-    photos = [_photo(p, folder, ids_by_name, counter) for p in paths]
+    photos: list[RawPhoto] = []
+    left_out: list[Note] = []
+    for json_path in paths:
+        try:
+            photos.append(_photo(json_path, folder, ids_by_name, counter))
+        except ValueError as error:
+            name = json_path.relative_to(folder).as_posix()
+            left_out.append(Note(MALFORMED_ENTRY, next(counter), name, str(error)))
     names = {number: name for name, number in ids_by_name.items()}
-    return RawLabels(names, *_above(folder, photos))
+    photos, base = _above(folder, photos)
+    return RawLabels(names, photos, left_out, photos_dir=base)
 
 
-def _above(folder: Path, photos: list[RawPhoto]) -> tuple[list[RawPhoto], list[Note], Path]:
+def _above(folder: Path, photos: list[RawPhoto]) -> tuple[list[RawPhoto], Path]:
     """The photos, their names below one folder, and that folder: they may lie beside the jsons'."""
     if not any(photo.file_name.startswith("../") for photo in photos):
-        return photos, [], folder
+        return photos, folder
     here = Path.cwd() / folder  # ".." is cut without following links: names stay the photos'
     paths = [Path(os.path.normpath(here / photo.file_name)) for photo in photos]
     base = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(base).as_posix() for path in paths]
-    return [replace(p, file_name=n) for p, n in zip(photos, names, strict=True)], [], base
+    return [replace(p, file_name=n) for p, n in zip(photos, names, strict=True)], base
 
 
 def _photo(
@@ -91,7 +101,9 @@ def _photo(
     for shape in content["shapes"]:
         number = next(counter)
         if not isinstance(shape, dict):
-            raise ValueError(f"{path}: a shape is {str(shape)[:40]!r}, expected an object.")
+            detail = f"got {str(shape)[:40]!r}, expected an object"
+            dropped.append(Note(MALFORMED_SHAPE, number, name, detail))
+            continue
         kind = shape.get("shape_type") or "polygon"
         if kind not in ("polygon", "mask"):
             dropped.append(Note(f"{kind}_is_no_mask", number, name))
@@ -101,9 +113,9 @@ def _photo(
         try:
             segmentation = _segmentation(shape, kind, (height, width))
         except (ValueError, TypeError, KeyError, OverflowError, cv2.error) as error:
-            raise ValueError(
-                f"{path}: a damaged {kind} of {category!r} ({error}); draw it again in labelme."
-            ) from error
+            detail = f"{kind} of {category!r}: {error}"
+            dropped.append(Note(MALFORMED_SHAPE, number, name, detail))
+            continue
         group = shape.get("group_id")
         instance = RawInstance(number, category_id, segmentation)
         shapes.append((instance, None if group is None else str(group)))

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from data_prep.convert.annotation_formats import AnnotationFormat, WriteOptions
-from data_prep.convert.label_set import LabelSet, RawLabels
+from data_prep.convert.label_set import MALFORMED_ENTRY, MALFORMED_SHAPE, LabelSet, RawLabels
 from data_prep.convert.photo_size import photo_size_hw
 from data_prep.convert.written_polygons import Losses
 from data_prep.readers.photo_conversion import RawInstance, RawPhoto
@@ -23,6 +23,7 @@ from tfseg.io.photo_files import find_files
 _SPLITS = ("train", "val", "valid", "test")
 _NUM_DIGITS = 6  # of a pixel
 _CLASSES_TXT = "classes.txt"
+_DARKNET_FILES = frozenset({"obj.names", "obj.data"})  # of CVAT's 'YOLO 1.1'
 _LARGEST_SHARE = 5  # of a side; what is beyond are pixels
 
 
@@ -33,9 +34,10 @@ def read(path: Path) -> RawLabels:
         path: its folder, or its yaml.
 
     Raises:
-        ValueError: A file is missing, or a line is not what it should be.
+        ValueError: A file is missing, or it is CVAT's 'YOLO 1.1', which has no masks.
     """
     folder = path if path.is_dir() else path.parent
+    _refuse_boxes_alone(path, folder)
     names_path = _names_path(path)
     names = _names(names_path)
     photos = find_files(folder).photos
@@ -53,12 +55,25 @@ def read(path: Path) -> RawLabels:
         assert label_path is not None
         used.add(label_path)
         name = photo.relative_to(folder).as_posix()
-        labels.photos.append(_photo(photo, label_path, name, names, counter))
+        try:
+            labels.photos.append(_photo(photo, label_path, name, names, counter))
+        except ValueError as error:
+            labels.left_out.append(Note(MALFORMED_ENTRY, next(counter), name, str(error)))
     for text_path in sorted(folder.rglob("*.txt")):
         if "labels" in text_path.relative_to(folder).parts and text_path not in used:
             name = text_path.relative_to(folder).as_posix()
             labels.left_out.append(Note("txt_without_photo", next(counter), name))
     return labels
+
+
+def _refuse_boxes_alone(path: Path, folder: Path) -> None:
+    names = [path.name] if path.is_file() else [p.name for p in folder.glob("obj.*")]
+    if not _DARKNET_FILES.isdisjoint(names) and _data_yaml(folder) is None:
+        raise ValueError(
+            f"{path}: CVAT's 'YOLO 1.1' (obj.names, obj.data), which has boxes and no masks; "
+            "export the task again as 'CVAT for images 1.1', 'COCO 1.0' or 'Ultralytics YOLO "
+            "Segmentation 1.0'."
+        )
 
 
 def _data_yaml(folder: Path) -> Path | None:
@@ -130,16 +145,21 @@ def _photo(
         words = line.split()
         if not words:
             continue
+        where = f"{label_path.name}, line {index}"
+        number = next(counter)
         try:
             category_id, values = _class_id(words[0]), [float(word) for word in words[1:]]
         except ValueError as error:
-            raise ValueError(f"{label_path}, line {index}: {error}; expected numbers.") from error
+            detail = f"{where}: {error}; expected numbers"
+            dropped.append(Note(MALFORMED_SHAPE, number, name, detail))
+            continue
         if category_id not in names:
-            raise ValueError(
-                f"{label_path}, line {index}: class {category_id}, expected one of the "
-                f"data set's {len(names)} names, counted from 0."
+            detail = (
+                f"{where}: class {category_id}, expected one of the data set's {len(names)} "
+                "names, counted from 0"
             )
-        number = next(counter)
+            dropped.append(Note("unknown_category", number, name, detail))
+            continue
         if len(values) == 4:
             dropped.append(Note("box_is_no_mask", number, name))
             continue
@@ -228,8 +248,10 @@ FORMAT = AnnotationFormat(
     tool="YOLO's txt files",
     read=read,
     write=write,
-    holds=lambda suffix, head: suffix in (".yaml", ".yml", ".txt"),
-    holds_folder=lambda folder: _data_yaml(folder) is not None,
+    holds=lambda suffix, head: suffix in (".yaml", ".yml", ".txt", ".names", ".data"),
+    holds_folder=lambda folder: (
+        _data_yaml(folder) is not None or any((folder / n).is_file() for n in _DARKNET_FILES)
+    ),
     folder_pattern="labels/**/*.txt",
     photo_path=lambda name: f"images/{_written_name(name)}",
 )

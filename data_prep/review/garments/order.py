@@ -44,8 +44,8 @@ def ordered(
 
     A photo's value is the average over its three most telling garments of their uncertainty,
     halved for the most common category and whole for the rarest; where the mirrored photo was
-    looked at, the average of that and of the two looks' disagreement. Of photos that look alike
-    all but the first go to the end.
+    looked at, or another model looked, the average of that and of the looks' disagreements. Of
+    photos that look alike all but the first go to the end.
 
     Args:
         photos: As predicted (ReviewFolder.predicted), readable.
@@ -104,8 +104,11 @@ def _valued(
         reasons.append(f"rare: {', '.join(rare_names)}")
     if not found:
         reasons.append("nothing found")
-    if photo.flip_disagreement is not None:
-        value = (value + photo.flip_disagreement) / 2
-        if photo.flip_disagreement > _SAID:
-            reasons.append("looks different when mirrored")
+    looks = {
+        "looks different when mirrored": photo.flip_disagreement,
+        "another model sees it differently": photo.model_disagreement,
+    }
+    looked = {reason: share for reason, share in looks.items() if share is not None}
+    value = sum((value, *looked.values())) / (1 + len(looked))
+    reasons += [reason for reason, share in looked.items() if share > _SAID]
     return PlacedPhoto(photo.file_name, value, tuple(reasons), False)

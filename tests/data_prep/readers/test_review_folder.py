@@ -148,6 +148,7 @@ def test_a_damaged_folder_is_told(review_dir, name, line, words):
         ("predictions.jsonl", "dhash", "xyz"),
         ("predictions.jsonl", "height", 300.5),
         ("predictions.jsonl", "flip_disagreement", float("nan")),
+        ("predictions.jsonl", "model_disagreement", 1.5),
         ("decisions.jsonl", "revision", "1"),
     ],
 )

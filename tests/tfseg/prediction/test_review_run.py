@@ -3,9 +3,19 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from data_prep.readers.review_folder import read_review
 from tfseg.prediction.photo_files import PhotoFile, common_folder
-from tfseg.prediction.review_run import difference_hash, flip_disagreement
+from tfseg.prediction.review_journal import ReviewJournal
+from tfseg.prediction.review_run import (
+    OtherModel,
+    ReviewPrediction,
+    difference_hash,
+    disagreement,
+    mirrored,
+)
 from tfseg.structures.detections import Detections
+from tfseg.structures.review_predictions import ReviewSettings
+from tfseg.structures.thresholds import Thresholds
 
 
 def detections(*found):
@@ -20,14 +30,14 @@ def detections(*found):
         np.zeros((len(found), 4), np.float32),
         np.array([score for _, score, _ in found], np.float32),
         np.array([category_id for category_id, _, _ in found], np.int32),
-        tuple("x" for _ in found),
+        tuple(f"category {category_id}" for category_id, _, _ in found),
         tuple(rles),
         (4, 8),
     )
 
 
 @pytest.mark.parametrize(
-    ("first", "mirrored", "expected"),
+    ("first", "of_mirror_image", "expected"),
     [
         ([(1, 0.9, slice(0, 2))], [(1, 0.9, slice(6, 8))], 0),
         ([(1, 0.9, slice(0, 2))], [(1, 0.9, slice(0, 2))], 1),
@@ -38,9 +48,53 @@ def detections(*found):
         ([], [], 0),
     ],
 )
-def test_flip_disagreement(first, mirrored, expected):
-    found = flip_disagreement(detections(*first), detections(*mirrored))
+def test_disagreement_with_the_mirrored_photo(first, of_mirror_image, expected):
+    found = disagreement(detections(*first), mirrored(detections(*of_mirror_image)))
     assert found == pytest.approx(expected, abs=1e-6)
+
+
+def outputs(*found):
+    """A model's answer to one photo, of what `detections` takes."""
+    one = detections(*found)
+    return {
+        "ok": np.array([True]),
+        "error": np.array([b""]),
+        "num_detections": np.array([len(one)]),
+        "image_size_hw": np.array([[4, 8]]),
+        "boxes_yxyx": one.boxes_yxyx[None],
+        "scores": one.scores[None],
+        "class_ids": one.category_ids[None],
+        "class_names": np.array([[name.encode() for name in one.category_names]], object),
+        "mask_rle": np.array([[rle["counts"].encode() for rle in one.rles]], object),
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "found_by_other", "expected"),
+    [
+        ([(1, 0.9, slice(0, 2))], [(1, 0.7, slice(0, 2))], 0),
+        ([(1, 0.9, slice(0, 2))], [], 1),
+        ([(1, 0.9, slice(0, 2))], [(1, 0.05, slice(0, 2))], 1),  # below the threshold
+        ([], [(1, 0.9, slice(0, 2))], 1),
+        ([(1, 0.5, slice(0, 2))], [(1, 0.5, slice(0, 2)), (1, 1.0, slice(4, 6))], 0.5),
+        ([(1, 0.9, slice(0, 2)), (3, 0.9, slice(4, 8))], [(1, 0.9, slice(0, 2))], 0),  # its own
+    ],
+)
+def test_what_another_model_sees_otherwise(tmp_path, found, found_by_other, expected):
+    photo = tmp_path / "a.png"
+    cv2.imwrite(str(photo), np.zeros((4, 8, 3), np.uint8))
+    low = Thresholds({}, 0.2, None)
+    other = OtherModel(lambda _: outputs(*found_by_other), low, {"category 1", "category 2"})
+    run = ReviewPrediction(lambda _: outputs(*found), low, False, tmp_path / "review", other)
+    settings = ReviewSettings("m", str(tmp_path), ("category 1",), 0.2, {}, None, False, "other")
+
+    with ReviewJournal(tmp_path / "review", settings) as journal:
+        run.run([PhotoFile(photo, "a.png")], journal, 2)
+
+    read = read_review(tmp_path / "review")
+    assert read.settings.compared_with == "other"
+    assert read.photos["a.png"].model_disagreement == pytest.approx(expected, abs=1e-4)
+    assert read.photos["a.png"].flip_disagreement is None
 
 
 def test_difference_hash_stands_scaling_and_tells_others_apart():

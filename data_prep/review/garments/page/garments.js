@@ -48,7 +48,8 @@ function describeProgress() {
   byId("progress").value = done;
   const hours = rate ? (all - done) / rate : 0;
   const left = hours >= 1 ? `${hours.toFixed(1)} h` : `${Math.ceil(hours * 60)} min`;
-  byId("rate").textContent = `${done} of ${all}${rate ? `, ${rate} an hour, ${left} left` : ""}`;
+  const pace = rate && done < all ? `, ${rate} an hour, ${left} left` : "";
+  byId("rate").textContent = `${done} of ${all}${pace}`;
 }
 
 function describe() {
@@ -194,7 +195,13 @@ async function reload(name, error) {
 }
 
 async function decide(action) {
-  if (await change(action)) await move(1);
+  if (!(await change(action))) return;
+  await move(1);
+  const { num_decided: done, num_photos: all } = progress;
+  if (done === all) tell("all photos are decided; build_tfrecords --dataset=reviewed makes a data set of them");
+  else if (index === shown.length - 1 && shown[index].review !== "pending") {
+    tell(`this is the last photo shown; pending: ${all - done}`);
+  }
 }
 
 async function undo() {
@@ -252,13 +259,14 @@ async function edit(action) {
 }
 
 async function setCategory(category) {
-  if (category && chosen >= 0) await change("category", { index: chosen, category });
+  if (!category || chosen < 0 || category === photo.garments[chosen].category) return;
+  await change("category", { index: chosen, category });
 }
 
-/** Asks for a category by a few letters; null where it was left. */
-function chooseCategory() {
+/** Asks for a category by a few letters; null where it was left. Enter alone takes `current`. */
+function chooseCategory(current = null) {
   const dialog = byId("chooser");
-  let at = 0;
+  let at = Math.max(0, names.indexOf(current));
   let matching = [];
   return new Promise((resolve) => {
     const done = (category) => {

@@ -11,7 +11,7 @@ function pick(key) {
   if (key === "n") chosen = -1;
   tool = key;
   if (!photo) tool = null;
-  if (key === "n") tell("draw a box around the missed garment, then Enter");
+  if (key === "n") tell("draw a box around the missed garment, then Enter or cut");
   else tell("");
   describe();
   draw();
@@ -76,7 +76,10 @@ const KEYS = {
   ArrowLeft: () => move(-1),
   g: () => byId("go").select(),
   f: () => byId("filter").focus(),
-  c: async () => { if (chosen < 0) await edit("category"); else await setCategory(await chooseCategory()); },
+  c: async () => {
+    if (chosen < 0) await edit("category");
+    else await setCategory(await chooseCategory(photo.garments[chosen].category));
+  },
   d: () => edit("delete"),
   Delete: () => edit("delete"),
   t: () => change("trim"),
@@ -153,6 +156,13 @@ function go() {
 }
 
 byId("go").addEventListener("change", () => { if (document.activeElement !== byId("go")) go(); });
+// Where buttons show no keys, the help names the buttons.
+document.querySelectorAll("footer button").forEach((button) => {
+  const [key, word] = [button.querySelector("kbd").textContent, button.lastChild.textContent.trim()];
+  for (const one of byId("help").querySelectorAll("kbd")) {
+    if (one.textContent === key) one.dataset.button = word;
+  }
+});
 byId("close_help").addEventListener("click", () => byId("help").close());
 byId("category").addEventListener("change", (event) => {
   event.target.blur();

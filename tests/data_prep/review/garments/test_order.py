@@ -6,9 +6,10 @@ from data_prep.review.garments.order import ordered, uncertainty
 COUNTS = "0"  # nothing is decoded here
 
 
-def photo(name, *found, dhash="", flip=None):
+def photo(name, *found, dhash="", flip=None, other=None):
     instances = tuple(ReviewedInstance(category, score, COUNTS) for category, score in found)
-    return ReviewedPhoto(name, 4, 4, instances, dhash=dhash, flip_disagreement=flip)
+    looks = {"flip_disagreement": flip, "model_disagreement": other}
+    return ReviewedPhoto(name, 4, 4, instances, dhash=dhash, **looks)
 
 
 def names(placed):
@@ -44,6 +45,16 @@ def test_photos_that_look_different_when_mirrored_come_first():
     placed = ordered(photos, {})
     assert names(placed) == ["b.jpg", "a.jpg"]
     assert "looks different when mirrored" in placed[0].reasons
+
+
+def test_photos_that_another_model_sees_differently_come_first():
+    photos = [photo("a.jpg", ("top", 0.5), other=0.1), photo("b.jpg", ("top", 0.5), other=0.9)]
+    placed = ordered(photos, {})
+    assert names(placed) == ["b.jpg", "a.jpg"]
+    assert "another model sees it differently" in placed[0].reasons
+    # Three looks count alike: 1 of three garments is unsure, the mirrored photo 0.2, the model 0.9.
+    (one,) = ordered([photo("c.jpg", ("top", 0.5), flip=0.2, other=0.9)], {})
+    assert one.value == pytest.approx((1 / 3 + 0.2 + 0.9) / 3)
 
 
 def test_a_photo_without_a_garment_is_a_likely_miss():

@@ -161,6 +161,13 @@ def test_a_category_that_the_set_has_not_is_asked_for(review_dir):
         page.keyboard.press("1")
         page.select_option("#category", "vest")
         wait_for(page, "a.jpg", 1)
+        page.keyboard.press("c")
+        page.keyboard.press("Enter")  # what it is already: no change
+        page.keyboard.press("2")
+        page.keyboard.press("c")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
     with reviewing(review_dir) as (_, url):
         names = requests.get(f"{url}photos").json()["categories"]
     assert names == ["bag", "belt", "footwear", "dress", "vest"]  # cape has not been used
@@ -266,6 +273,15 @@ def test_progress_filter_help_and_number(review_dir):
         page.keyboard.press("a")
         wait_for(page, "c.jpg")
         assert re.fullmatch(r"2 of 3, \d+ an hour, .* left", page.inner_text("#rate"))
+        page.keyboard.press("k")
+        wait_for(page, "b.jpg", 1)
+        page.keyboard.press("j")
+        wait_for(page, "c.jpg")
+        page.keyboard.press("a")
+        wait_for_message(page, "all photos are decided")
+        assert page.inner_text("#rate") == "3 of 3"
+        page.keyboard.press("u")
+        wait_for(page, "c.jpg", 2)
         page.select_option("#filter", "accepted")
         wait_for(page, "a.jpg", 1)
         assert page.inner_text("#num_shown") == "2"
@@ -278,6 +294,12 @@ def test_progress_filter_help_and_number(review_dir):
         page.keyboard.press("r")  # keys do nothing below it
         page.keyboard.press("Escape")
         assert not page.locator("#help").is_visible()
+        page.keyboard.press("a")
+        wait_for_message(page, "this is the last photo shown; pending: 1")
+        page.set_viewport_size({"width": 390, "height": 800})  # buttons have no keys there
+        page.keyboard.press("?")
+        named = "kbd => getComputedStyle(kbd, '::after').content"
+        assert page.locator("#help kbd").first.evaluate(named) == '"accept all"'
     assert photo_of(review_dir, "b.jpg").review == "accepted"
 
 
