@@ -57,3 +57,19 @@ def test_xla_takes_the_whole_step_of_two_gpus(prepared_dir, tmp_path):
     assert ended.returncode != 0
     assert NO_COLLECTIVES_ON_CPU in ended.stderr, ended.stderr[-3000:]
     assert "merge_call called while defining a new graph" not in ended.stderr
+
+
+def test_a_step_of_four_gpus_is_traced(prepared_dir, tmp_path):
+    (tmp_path / "prepared").symlink_to(prepared_dir / "prepared")
+    command = [sys.executable, "-m", "tests.tfseg.training.gpu_path.trace_recipes"]
+    ended = subprocess.run(
+        [*command, str(tmp_path), "modanet_r50=bfloat16", "4"],
+        cwd=REPO_DIR,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert list(json.loads(ended.stdout.strip().splitlines()[-1])) == ["4"]
