@@ -35,7 +35,8 @@ def params_of(recipe: str, precision: str, prepared, num_gpus: int, xla: bool, s
     overrides = [*SMALL, f"trainer.train_steps={steps}", f"runtime.enable_xla={str(xla).lower()}"]
     overrides.append(f"runtime.mixed_precision_dtype={precision}")
     if recipe != "modanet_lite0":
-        overrides.append("task.model.backbone.resnet.model_id=10")
+        depth = 50 if recipe == "modanet_r101" else 10  # its blocks have a third convolution
+        overrides.append(f"task.model.backbone.resnet.model_id={depth}")
     return experiment.build_params(
         "maskrcnn_resnetfpn_fashion", paths, overrides, prepared, "train", num_gpus
     )

@@ -59,17 +59,28 @@ def test_xla_takes_the_whole_step_of_two_gpus(prepared_dir, tmp_path):
     assert "merge_call called while defining a new graph" not in ended.stderr
 
 
-def test_a_step_of_four_gpus_is_traced(prepared_dir, tmp_path):
+def test_a_step_of_every_recipe_is_traced(prepared_dir, tmp_path):
+    """On two GPUs, and on as many as a machine has."""
     (tmp_path / "prepared").symlink_to(prepared_dir / "prepared")
+    jobs = [
+        "modanet_r50_coco=bfloat16@2",
+        "modanet_r50_1024=bfloat16@2",
+        "modanet_r101=float16@2",
+        "modanet_lite0=float32@2",
+        "fgvc6_r50=float16@2",
+        "combined_r50=float32@2",
+        "modanet_r50=bfloat16@4",
+        "modanet_r50=bfloat16@8",
+    ]
     command = [sys.executable, "-m", "tests.tfseg.training.gpu_path.trace_recipes"]
     ended = subprocess.run(
-        [*command, str(tmp_path), "modanet_r50=bfloat16", "4"],
+        [*command, str(tmp_path), *jobs],
         cwd=REPO_DIR,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
 
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert list(json.loads(ended.stdout.strip().splitlines()[-1])) == ["4"]
+    assert list(json.loads(ended.stdout.strip().splitlines()[-1])) == jobs

@@ -1,12 +1,13 @@
-"""Traces one step of a full-size recipe, made small, on each of several numbers of faked GPUs.
+"""Traces one step of full-size recipes, made small, on faked GPUs, all in one process.
 
-    python -m tests.tfseg.training.gpu_path.trace_recipes DIR RECIPE=PRECISION N ...
+    python -m tests.tfseg.training.gpu_path.trace_recipes DIR RECIPE=PRECISION@NUM_GPUS ...
 
 All is as tfseg.train does it up to the first step, which is traced and not run. Prints a json line
-of the seconds that each number of GPUs took.
+of the seconds that each took; the number of GPUs in it is that of the strategy's replicas.
 """
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -18,9 +19,8 @@ from tests.tfseg.training.gpu_path import faked_gpus, run_recipes
 def main() -> None:
     """Traces the steps."""
     work_dir = Path(sys.argv[1])
-    recipe, _, precision = sys.argv[2].partition("=")
-    numbers = [int(number) for number in sys.argv[3:]]
-    faked_gpus.fake(max(numbers))
+    jobs = [re.fullmatch(r"(\w+)=(\w+)@(\d+)", argument).groups() for argument in sys.argv[2:]]
+    faked_gpus.fake(max(int(number) for *_, number in jobs))
     import tensorflow as tf
 
     from tfseg.training import train_loop
@@ -36,11 +36,11 @@ def main() -> None:
     train_loop._run = trace
     prepared = small_experiment.open_written(work_dir / "prepared")
     seconds = {}
-    for number in numbers:
+    for recipe, precision, number in jobs:
         begin = time.monotonic()
-        params = run_recipes.params_of(recipe, precision, prepared, number, False, 1)
-        train_loop.train(params, str(work_dir / f"traced_{number}"))
-        seconds[replicas[-1]] = round(time.monotonic() - begin)
+        params = run_recipes.params_of(recipe, precision, prepared, int(number), False, 1)
+        train_loop.train(params, str(work_dir / f"{recipe}_{precision}_{number}"))
+        seconds[f"{recipe}={precision}@{replicas[-1]}"] = round(time.monotonic() - begin)
     print(f"\n{json.dumps(seconds)}", flush=True)
 
 
