@@ -7,8 +7,11 @@ detections = segmenter.detect("photo.jpg")
 detections.category_names, detections.scores, detections.boxes_yxyx, detections.masks
 """
 
+import os
+import sys
 from collections.abc import Sequence
 
+from tfseg.io import tensorflow_log
 from tfseg.structures import photo_pixels
 from tfseg.structures.detections import Detections, detections_from_outputs
 from tfseg.zoo.packaged_models import DEFAULT_MODEL
@@ -31,6 +34,8 @@ class Segmenter:
         Raises:
             ValueError: There is no such model.
         """
+        if "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+            tensorflow_log.quiet()  # a dozen lines that tell a user of this class nothing
         from tfseg.inference import detector
 
         self._detector = detector.open_detector(str(model))
