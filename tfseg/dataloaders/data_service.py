@@ -9,8 +9,9 @@ the same path as the training does. There is no encryption or password: for a cl
 """
 
 import os
+import signal
 import socket
-import threading
+import time
 
 from absl import flags
 
@@ -36,6 +37,8 @@ def main(argv) -> None:
     with command_line.one_line_errors(again=None):
         from tfseg.dataloaders import remote_input
 
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)
         if FLAGS.dispatcher:
             remote_input.check_reachable(FLAGS.dispatcher, "--dispatcher")
             server = remote_input.start_worker(FLAGS.dispatcher, FLAGS.host, FLAGS.port)
@@ -43,10 +46,12 @@ def main(argv) -> None:
         else:
             server = remote_input.start_dispatcher(FLAGS.port)
             print(f"dispatcher: {server.target}", flush=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            os._exit(130)  # nothing is to be saved, and TensorFlow would wait for who is connected
+        while True:  # in turns: a signal that one of TensorFlow's threads is given is seen too
+            time.sleep(0.5)
+
+
+def _end(*_) -> None:
+    os._exit(130)  # nothing is to be saved, and TensorFlow would wait for who is connected
 
 
 if __name__ == "__main__":
