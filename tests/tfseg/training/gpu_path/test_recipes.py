@@ -60,18 +60,19 @@ def test_xla_takes_the_whole_step_of_two_gpus(prepared_dir, tmp_path):
 
 
 def test_a_step_of_every_recipe_is_traced(prepared_dir, tmp_path):
-    """On two GPUs, and on as many as a machine has."""
+    """On four GPUs; with TFSEG_ALL_RECIPES=1 every recipe on two, and on eight: minutes."""
     (tmp_path / "prepared").symlink_to(prepared_dir / "prepared")
-    jobs = [
-        "modanet_r50_coco=bfloat16@2",
-        "modanet_r50_1024=bfloat16@2",
-        "modanet_r101=float16@2",
-        "modanet_lite0=float32@2",
-        "fgvc6_r50=float16@2",
-        "combined_r50=float32@2",
-        "modanet_r50=bfloat16@4",
-        "modanet_r50=bfloat16@8",
-    ]
+    jobs = ["modanet_r50=bfloat16@4"]
+    if os.environ.get("TFSEG_ALL_RECIPES"):
+        jobs += [
+            "modanet_r50_coco=bfloat16@2",
+            "modanet_r50_1024=bfloat16@2",
+            "modanet_r101=float16@2",
+            "modanet_lite0=float32@2",
+            "fgvc6_r50=float16@2",
+            "combined_r50=float32@2",
+            "modanet_r50=bfloat16@8",
+        ]
     command = [sys.executable, "-m", "tests.tfseg.training.gpu_path.trace_recipes"]
     ended = subprocess.run(
         [*command, str(tmp_path), *jobs],
