@@ -137,12 +137,7 @@ def _at_edges(photo: np.ndarray, coarse: np.ndarray) -> np.ndarray:
 def _whole_pieces(mask: np.ndarray) -> np.ndarray:
     """Without threads and crumbs."""
     opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    num, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
-    if num <= 2:
-        return opened
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    kept = 1 + np.flatnonzero(areas >= _MIN_PIECE * areas.max())
-    return np.isin(labels, kept).astype(np.uint8)
+    return pieces.drop_crumbs(opened, _MIN_PIECE)
 
 
 def _shrunk(photo: np.ndarray, side: int) -> np.ndarray:

@@ -285,9 +285,9 @@ def _with_scores_of(
     columns = [] if unknown else [known.index(name) for name in wanted]
     chosen = []
     for result in coco_results:
-        scores = result["attribute_scores"]
-        result = {key: value for key, value in result.items() if key != "attribute_scores"}
-        chosen.append(
-            {**result, "attribute_scores": [scores[i] for i in columns]} if columns else result
-        )
+        result = dict(result)
+        scores = result.pop("attribute_scores")
+        if columns:
+            result["attribute_scores"] = [scores[i] for i in columns]
+        chosen.append(result)
     return chosen

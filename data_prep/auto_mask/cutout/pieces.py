@@ -109,12 +109,12 @@ def _quiet_share(shade: np.ndarray, region: np.ndarray, detail_noise: float) -> 
     return float((np.abs(detail[inside > 0]) < max(3 * detail_noise, 0.012)).mean())
 
 
-def drop_crumbs(mask: np.ndarray) -> np.ndarray:
-    """Drops pieces far smaller than the largest one."""
+def drop_crumbs(mask: np.ndarray, least_share: float = _MIN_PIECE) -> np.ndarray:
+    """Drops pieces of less than a share of the largest one's area."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    keeps = areas >= max(_MIN_PIECE * areas.max(), 1)
+    keeps = areas >= max(least_share * areas.max(), 1)
     return keeps[labels].astype(np.uint8)
 
 
