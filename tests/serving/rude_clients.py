@@ -126,7 +126,8 @@ def wait_of_others(address: str, rest_port: int, photo: bytes, how: str) -> floa
     """
     host = address.rpartition(":")[0]
     with (
-        SegmentationClient(address, "fashion", connect_timeout_s=0, deadline_s=120) as client,
+        # In the moment in which 200 are cancelled the queue may be full, which a client tries again.
+        SegmentationClient(address, "fashion", connect_timeout_s=10, deadline_s=120) as client,
         RUDE[how](address, rest_port, photo),
     ):
         start = time.monotonic()
