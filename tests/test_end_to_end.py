@@ -14,6 +14,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from data_prep import prepared
+from tests import forked
 
 pytestmark = pytest.mark.slow
 
@@ -30,17 +31,13 @@ TINY = [
 ]
 
 
+QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
 def run(module, *arguments):
     """Runs an entry point; returns its exit code and all it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    return done.returncode, done.stdout + done.stderr
+    done = forked.run(module, *arguments, env=QUIET, merged=True)
+    return done.returncode, done.stdout
 
 
 def must_run(module, *arguments):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.prepared import open_prepared
+from tests import forked
 from tests.data_prep.raw_modanet import many_photos
 
 pytestmark = pytest.mark.slow
@@ -17,16 +18,14 @@ REPO_DIR = Path(__file__).resolve().parents[2]
 
 
 def command(raw_dir, data_dir, *flags):
-    return [
-        *(sys.executable, "-m", "data_prep.build_tfrecords", "--dataset=modanet"),
+    return (
+        *("data_prep.build_tfrecords", "--dataset=modanet"),
         *(f"--raw_dir={raw_dir}", f"--data_dir={data_dir}", *flags),
-    ]
+    )
 
 
 def run(raw_dir, data_dir, *flags):
-    return subprocess.run(
-        command(raw_dir, data_dir, *flags), cwd=REPO_DIR, capture_output=True, text=True, timeout=90
-    )
+    return forked.run(*command(raw_dir, data_dir, *flags), timeout=90)
 
 
 def test_build_tfrecords_prints_a_table_and_little_else(tmp_path):
@@ -74,12 +73,7 @@ def test_build_tfrecords_ends_with_one_line_on_bad_input(tmp_path):
 def test_a_killed_build_leaves_nothing_that_looks_complete(tmp_path):
     raw_dir = many_photos(1500, size=(400, 300)).write(tmp_path / "raw")
     data_dir = tmp_path / "prepared"
-    build = subprocess.Popen(
-        command(raw_dir, data_dir, "--num_workers=2"),
-        cwd=REPO_DIR,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    build = forked.Process(*command(raw_dir, data_dir, "--num_workers=2"))
     try:
         _wait_until(lambda: any(data_dir.glob("modanet/incomplete.*/instances_train.json")), build)
         workers = Path(f"/proc/{build.pid}/task/{build.pid}/children").read_text().split()
@@ -111,12 +105,7 @@ def test_a_build_killed_again_and_again_ends_as_an_uninterrupted_one(tmp_path):
     data_dir.mkdir()
     sizes = [0]
     for _ in range(3):
-        build = subprocess.Popen(
-            command(raw_dir, data_dir, "--num_workers=2"),
-            cwd=REPO_DIR,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        build = forked.Process(*command(raw_dir, data_dir, "--num_workers=2"))
         last_size = sizes[-1]
         _wait_until(lambda last=last_size: _journal_size(data_dir) > last, build)
         build.kill()
@@ -140,7 +129,7 @@ def _journal_size(data_dir) -> int:
 def test_a_full_disk_is_told_in_one_line(tmp_path):
     raw_dir = many_photos(60, size=(400, 300)).write(tmp_path / "raw")
     ended = subprocess.run(
-        command(raw_dir, tmp_path / "prepared", "--num_workers=2"),
+        [sys.executable, "-m", *command(raw_dir, tmp_path / "prepared", "--num_workers=2")],
         cwd=REPO_DIR,
         capture_output=True,
         text=True,

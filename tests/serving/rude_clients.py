@@ -126,7 +126,7 @@ def wait_of_others(address: str, rest_port: int, photo: bytes, how: str) -> floa
     """
     host = address.rpartition(":")[0]
     with (
-        # In the moment in which 200 are cancelled the queue may be full, which a client tries again.
+        # The queue may be full in the moment in which 200 are cancelled: a client tries again.
         SegmentationClient(address, "fashion", connect_timeout_s=10, deadline_s=120) as client,
         RUDE[how](address, rest_port, photo),
     ):

@@ -1,13 +1,13 @@
 """An experiment small enough to train in a test: drawn photos, ResNet-10, 64 pixels."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.prepared import PreparedDataset
+from tests import forked
 from tests.tfseg import drawn_examples
 from tests.tfseg.drawn_examples import mask
 
@@ -90,14 +90,11 @@ def build(prepared: PreparedDataset, *overrides, seed=1):
 
 def start(prepared, model_dir, steps, overrides=(), num_devices=1, tf_config="{}"):
     """Trains in a process of its own, on logical CPU devices or as one of several workers."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.tfseg.small_experiment", str(prepared.path), str(model_dir)]
-        + [str(num_devices), f"trainer.train_steps={steps}", *overrides],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    return forked.Process(
+        "tests.tfseg.small_experiment",
+        *(prepared.path, model_dir, num_devices, f"trainer.train_steps={steps}", *overrides),
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": tf_config},
+        merged=True,
     )
 
 

@@ -1,7 +1,4 @@
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +12,10 @@ from data_prep.datasets.pseudo.pseudo_dataset_builder import Builder
 from data_prep.datasets.pseudo.reader import read_detections
 from data_prep.datasets.pseudo.selection import Prediction, SelectionRules, Verdict
 from data_prep.prepared import open_prepared
+from tests import forked
 from tests.data_prep.datasets.raw_ccp import RawCcp
 from tests.data_prep.decoded import decode
 
-REPO_DIR = Path(__file__).resolve().parents[3]
 RULES = SelectionRules({"bag": 0.9}, 0.7, 0.2, 0.5)
 
 
@@ -131,17 +128,11 @@ def test_confident_predictions_are_instances_and_unsure_ones_regions(ccp, tmp_pa
     predictions.write_text(json.dumps(DETECTIONS))
     tags = open_prepared(like).path / "tags.json"
 
-    printed = subprocess.run(
-        [
-            *(sys.executable, "-m", "data_prep.build_tfrecords", "--dataset=pseudo"),
-            *(f"--predictions={predictions}", f"--photos_dir={raw_dir / 'photos'}"),
-            *(f"--like={like}", f"--leave_out={like}", f"--tags={tags}"),
-            *(f"--data_dir={tmp_path / 'pseudo'}", "--num_workers=1"),
-        ],
-        cwd=REPO_DIR,
-        capture_output=True,
-        text=True,
-        check=False,
+    printed = forked.run(
+        *("data_prep.build_tfrecords", "--dataset=pseudo"),
+        *(f"--predictions={predictions}", f"--photos_dir={raw_dir / 'photos'}"),
+        *(f"--like={like}", f"--leave_out={like}", f"--tags={tags}"),
+        *(f"--data_dir={tmp_path / 'pseudo'}", "--num_workers=1"),
     )
 
     assert printed.returncode == 0, printed.stderr

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,9 +12,9 @@ from data_prep.build.splits import SplitPlan
 from data_prep.datasets.reviewed.assignments import assign
 from data_prep.datasets.reviewed.reviewed_dataset_builder import Builder
 from data_prep.prepared import open_prepared
+from tests import forked
 from tests.data_prep.decoded import decode
 
-REPO_DIR = Path(__file__).resolve().parents[3]
 SIZE = (60, 40)
 
 
@@ -114,15 +112,9 @@ def test_accepted_and_corrected_photos_are_built_and_the_others_counted(review, 
     review.decide("begun.jpg", "delete", "pending")
     review.predict("untouched.jpg", TOP, dhash=hexes[4])
 
-    printed = subprocess.run(
-        [
-            *(sys.executable, "-m", "data_prep.build_tfrecords", "--dataset=reviewed"),
-            *(f"--review_dir={review.folder}", f"--data_dir={tmp_path / 'set'}", "--num_workers=1"),
-        ],
-        cwd=REPO_DIR,
-        capture_output=True,
-        text=True,
-        check=False,
+    printed = forked.run(
+        *("data_prep.build_tfrecords", "--dataset=reviewed"),
+        *(f"--review_dir={review.folder}", f"--data_dir={tmp_path / 'set'}", "--num_workers=1"),
     )
 
     assert printed.returncode == 0, printed.stderr

@@ -1,20 +1,19 @@
 """Batches by tf.data service: a dispatcher and two workers, processes of their own."""
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests import forked
 from tests.tfseg import small_experiment
 
-COMMAND = [sys.executable, "-m", "tfseg.dataloaders.data_service"]
+COMMAND = "tfseg.dataloaders.data_service"
 
 
 def started(*flags: str):
     """A running command, and the first line that it prints."""
-    process = subprocess.Popen([*COMMAND, *flags], stdout=subprocess.PIPE, text=True)
+    process = forked.Process(COMMAND, *flags)
     return process, process.stdout.readline()
 
 

@@ -2,17 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.tfseg import small_experiment
 
 pytestmark = pytest.mark.slow
 
-REPO_DIR = Path(__file__).resolve().parents[4]
+QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 # XLA has turned the whole step of both replicas into its own form when it says so; it lacks
 # collectives for the CPU alone.
 NO_COLLECTIVES_ON_CPU = "Collectives are not yet implemented for CPU devices"
@@ -27,14 +25,10 @@ def prepared_dir(tmp_path_factory):
 
 def train(prepared_dir, work_dir, num_gpus, compiler, recipe, *lengths):
     (work_dir / "prepared").symlink_to(prepared_dir / "prepared")
-    command = [sys.executable, "-m", "tests.tfseg.training.gpu_path.run_recipes"]
-    return subprocess.run(
-        [*command, str(num_gpus), str(work_dir), compiler, recipe, *map(str, lengths)],
-        cwd=REPO_DIR,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    return forked.run(
+        "tests.tfseg.training.gpu_path.run_recipes",
+        *(num_gpus, work_dir, compiler, recipe, *lengths),
+        env=QUIET,
     )
 
 
@@ -73,14 +67,8 @@ def test_a_step_of_every_recipe_is_traced(prepared_dir, tmp_path):
             "combined_r50=float32@2",
             "modanet_r50=bfloat16@8",
         ]
-    command = [sys.executable, "-m", "tests.tfseg.training.gpu_path.trace_recipes"]
-    ended = subprocess.run(
-        [*command, str(tmp_path), *jobs],
-        cwd=REPO_DIR,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    ended = forked.run(
+        "tests.tfseg.training.gpu_path.trace_recipes", tmp_path, *jobs, env=QUIET, timeout=900
     )
 
     assert ended.returncode == 0, ended.stderr[-3000:]
