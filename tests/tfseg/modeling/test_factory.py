@@ -22,6 +22,36 @@ def _build(*overrides):
     return factory.build_model(params.task)
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_the_model_has_the_weights_of_model_gardens_own_task(precision):
+    import tf_keras
+    from official.vision.tasks import maskrcnn
+
+    from tfseg.modeling import factory
+
+    prepared = small_experiment.open_written(Path("prepared"))
+    no_sync = "task.model.norm_activation.use_sync_bn=false"
+    task = small_experiment.build(prepared, no_sync, "task.freeze_backbone=true").task
+    tf_keras.mixed_precision.set_global_policy(precision)
+    try:
+        tf_keras.utils.set_random_seed(3)
+        ours = factory.build_model(task)
+        tf_keras.utils.set_random_seed(3)
+        theirs = maskrcnn.MaskRCNNTask(task).build_model()
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+
+    assert len(ours.weights) == len(theirs.weights) > 100
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_array_equal(one, other, one.name)
+    assert len(ours.trainable_weights) == len(theirs.trainable_weights)
+    # The weight decay of each kernel, and what the detections are suppressed by.
+    assert len(ours.losses) == len(theirs.losses) > 10
+    configs = [model.detection_generator.get_config() for model in (ours, theirs)]
+    assert configs[0] == configs[1] and configs[0]["nms_version"] == "v2"
+
+
 @pytest.mark.parametrize("backbone", [(), EFFICIENTNET], ids=["resnet", "efficientnet"])
 def test_a_backbone_frozen_up_to_a_level_does_not_change_those_features(backbone):
     import tensorflow as tf
