@@ -115,9 +115,9 @@ def save_module(module, saved_model_dir: Path) -> None:
     signatures = {
         name: function.get_concrete_function() for name, function in module.signatures.items()
     }
-    # The functions and what they read, alone: tracking the model would save Keras's graphs too.
+    # What the signatures read, alone: tracking the model would save Keras's graphs too, tracking
+    # the functions would trace and save each a second time.
     exported = tf.Module()
-    exported.functions = list(module.signatures.values())
     exported.model_variables = list(signatures["serving_default"].variables)
     with tempfile.TemporaryDirectory() as assets_dir:
         names_path = Path(assets_dir) / CATEGORY_NAMES_FILE

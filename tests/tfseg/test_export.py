@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfseg import export
@@ -93,6 +94,14 @@ def test_exported_answers_as_before(tiny_module, run_in_session, run_eagerly, im
                 np.testing.assert_allclose(outputs[name], values, atol=1e-3)
             else:
                 assert outputs[name].tolist() == values.tolist(), name
+
+
+def test_exported_graph_holds_the_network_once(version_dir):
+    saved = saved_model_pb2.SavedModel.FromString((version_dir / "saved_model.pb").read_bytes())
+    (meta_graph,) = saved.meta_graphs
+
+    functions = meta_graph.graph_def.library.function
+    assert sum(any("Conv2D" in node.op for node in one.node_def) for one in functions) == 1
 
 
 def test_exported_signatures(run_in_session):
