@@ -11,12 +11,14 @@ instead.
 Draws, prepares, trains on the first N photos of train (task.num_train_examples; each number's
 photos are among those of the next) with the same recipe and steps for every N, judges on the same
 val photos. Goes on where it stopped. Prints a line for each N, and one of the start as it is: box
-and mask AP, AP50, percent; seconds of the training's command from start to end, on this machine.
+and mask AP, AP50, percent; seconds of the training's command from start to end, on this machine,
+and those of its processors, which other work beside it changes less.
 """
 
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -61,13 +63,20 @@ def prepare(work_dir: Path) -> Path:
     return prepared
 
 
-def train(model_dir: Path, prepared: Path, num_photos: int) -> float | None:
-    """Trains; returns how many seconds it took, None where it was stopped in between."""
+def processor_seconds() -> float:
+    """Seconds that processors have worked for the commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def train(model_dir: Path, prepared: Path, num_photos: int) -> list[float] | None:
+    """Trains; returns how many seconds it took, of a clock and of processors, None where it was
+    stopped in between."""
     seconds_path = model_dir.with_name("seconds.json")
     if seconds_path.exists():
         return json.loads(seconds_path.read_text())
     goes_on = model_dir.exists()
-    begin = time.monotonic()
+    begin = time.monotonic(), processor_seconds()
     run(
         "tfseg.train",
         f"--flagfile={FLAGS.recipe}",
@@ -78,7 +87,9 @@ def train(model_dir: Path, prepared: Path, num_photos: int) -> float | None:
         f"--params_override=task.num_train_examples={num_photos}",
         f"--params_override=trainer.train_steps={FLAGS.steps}",
     )
-    seconds = None if goes_on else time.monotonic() - begin
+    seconds = [time.monotonic() - begin[0], processor_seconds() - begin[1]]
+    if goes_on:
+        seconds = None
     seconds_path.write_text(json.dumps(seconds))
     return seconds
 
@@ -91,11 +102,13 @@ def judge(folder: Path, prepared: Path, model: str) -> dict:
     return json.loads(metrics.read_text())
 
 
-def row(photos: str, metrics: dict, seconds: float | None) -> str:
+def row(photos: str, metrics: dict, seconds: list[float] | None) -> str:
     """A line of the table."""
     keys = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
     cells = [f"{100 * metrics[key]:.1f}" for key in keys]
-    took = "stopped in between" if seconds is None else f"{seconds:.0f} s"
+    took = "stopped in between | "
+    if seconds is not None:
+        took = f"{seconds[0]:.0f} s | {seconds[1]:.0f} s"
     return f"| {' | '.join([photos, *cells, took])} |"
 
 
@@ -112,7 +125,7 @@ def main(_) -> None:
             "fewer, or raise --num_drawn with a new --work_dir."
         )
     whose = "photos" if FLAGS.data_dir else "drawn photos (same categories as the start's)"
-    rows = [row("none", judge(work_dir / "start", prepared, f"--model={START}"), 0.0)]
+    rows = [row("none", judge(work_dir / "start", prepared, f"--model={START}"), [0.0, 0.0])]
     for count in counts:
         folder = work_dir / f"photos_{count}"
         seconds = train(folder / "model", prepared, count)
@@ -120,8 +133,8 @@ def main(_) -> None:
         rows.append(row(str(count), metrics, seconds))
     cores = len(os.sched_getaffinity(0))
     print(f"{START}, {FLAGS.recipe}, {FLAGS.steps} steps, {cores} cores; {num_val} {whose} of val")
-    print("| trained on | box AP | box AP50 | mask AP | mask AP50 | training |")
-    print("|---|---|---|---|---|---|")
+    print("| trained on | box AP | box AP50 | mask AP | mask AP50 | training | processors |")
+    print("|---|---|---|---|---|---|---|")
     print("\n".join(rows))
 
 
