@@ -1,4 +1,4 @@
-"""tfseg.train with boxes rounded as Keras's mixed precision rounds them for Model Garden's samplers.
+"""tfseg.train with boxes rounded as Keras's mixed precision rounds them for the samplers.
 
 Proposals and true boxes come to the samplers with bfloat16's 8 bits, while the network goes on
 computing in float32: what the rounding of boxes alone costs. For recipe_choices.
