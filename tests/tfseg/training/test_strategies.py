@@ -92,25 +92,6 @@ def test_a_batch_in_parts_gives_the_update_of_the_whole(prepared, untrained, tmp
     assert size(whole, parts) < 1e-3 * update
 
 
-def test_averaged_weights_below_a_loss_scale_on_two_devices(prepared, tmp_path):
-    from tfseg.checkpoint.trained_model import load_trained
-
-    overrides = [
-        "runtime.mixed_precision_dtype=float16",
-        "trainer.optimizer_config.ema.average_decay=0.5",
-    ]
-    finish(start(prepared, tmp_path, 2, overrides, num_devices=2))
-
-    trained = load_trained(str(tmp_path))
-    assert trained.step == 2
-    reader = weights(tmp_path, 2)
-    averages = [name for name in reader if "OPTIMIZER_SLOT" in name and "/average/" in name]
-    assert len(averages) > 50
-    # What is read back are the averages, not the weights of the last step.
-    bias = trained.model.mask_head.trainable_weights[-1].numpy()
-    assert any(np.array_equal(bias, reader[name]) for name in averages)
-
-
 def cluster(num_workers):
     """TF_CONFIG of each worker of a cluster on this machine."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(num_workers)]

@@ -3,19 +3,22 @@
     python -m tests.tfseg.training.gpu_path.run_recipes N DIR xla|plain RECIPE=PRECISION STEPS ...
 
 Every choice of a recipe is kept (synchronized normalization, precision, averages, repeat factors,
-frozen parts, XLA where asked for) but sizes and lengths. It trains for the first number of steps
-and saves, then goes on from there up to the next.
+frozen parts, XLA where asked for) but sizes, levels and lengths. It trains for the first number of
+steps and saves, then goes on from there up to the next.
 """
 
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from tests.tfseg import small_experiment
 from tests.tfseg.training.gpu_path import faked_gpus
 from tfseg.configs import recipes
 
 SMALL = (
+    "task.model.max_level=4",
     *small_experiment.SMALL_MODEL,
     "task.train_data.global_batch_size=8",
     "task.train_data.shuffle_buffer_size=8",
@@ -55,7 +58,15 @@ def run(recipe, precision, prepared, num_gpus: int, work_dir: Path, xla: bool, l
         train_loop.train(params, model_dir)
     trained = trained_model.load_trained(model_dir)
     finite = all(bool(tf.reduce_all(tf.math.is_finite(w))) for w in trained.model.weights)
-    return {"step": trained.step, "finite": finite}
+    averaged = _has_averages(trained, small_experiment.weights(model_dir, trained.step))
+    return {"step": trained.step, "finite": finite, "averaged": averaged}
+
+
+def _has_averages(trained, checkpoint: dict[str, np.ndarray]) -> bool:
+    """Whether what is read back are the averages of weights, not those of the last step."""
+    averages = [key for key in checkpoint if "OPTIMIZER_SLOT" in key and "/average/" in key]
+    bias = trained.model.mask_head.trainable_weights[-1].numpy()
+    return any(np.array_equal(bias, checkpoint[name]) for name in averages)
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def test_a_recipe_takes_its_steps_saves_and_goes_on(prepared_dir, tmp_path):
 
     assert ended.returncode == 0, ended.stderr[-3000:]
     told = json.loads(ended.stdout.strip().splitlines()[-1])
-    assert told == {"step": 3, "finite": True}
+    assert told == {"step": 3, "finite": True, "averaged": True}
 
 
 def test_xla_takes_the_whole_step_of_two_gpus(prepared_dir, tmp_path):
