@@ -63,6 +63,7 @@ function describe() {
   byId("state").textContent = byId("state").className = state;
   describeProgress();
   describeGarments();
+  describeAccept();
   canvas.classList.toggle("draws", Boolean(tool));
   describeTools();
 }
@@ -93,6 +94,13 @@ function describeGarments() {
   byId("category").value = own ? own.category : "";
   const button = byId("garments").children[chosen];
   if (button) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+/** Says before it is pressed what accepting takes with it. */
+function describeAccept() {
+  const garments = photo ? photo.garments : [];
+  const doubtful = garments.filter((garment) => garment.is_doubtful).length;
+  byId("accept").textContent = doubtful ? `accept all ${garments.length}, ${doubtful} doubtful` : "accept all";
 }
 
 function choose(i) {
@@ -192,6 +200,12 @@ async function reload(name, error) {
   progress = error.answer;
   if (shown[index] && shown[index].name === name) await show();
   tell(error.message, true);
+}
+
+/** Accepts what the model by itself would show, and what a person has drawn or changed. */
+async function acceptSure() {
+  const hasDoubtful = photo && photo.garments.some((garment) => garment.is_doubtful);
+  if (!hasDoubtful || (await change("trim"))) await decide("accept");
 }
 
 async function decide(action) {

@@ -68,6 +68,7 @@ function step(by) {
 
 const KEYS = {
   a: () => decide("accept"),
+  "Shift+a": acceptSure,
   r: () => decide("reject"),
   u: undo,
   j: () => move(1),

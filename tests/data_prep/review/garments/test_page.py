@@ -174,6 +174,25 @@ def test_a_category_that_the_set_has_not_is_asked_for(review_dir):
     assert categories(review_dir, "a.jpg") == ["vest", "footwear", "belt"]
 
 
+def test_accepting_says_what_is_doubtful_and_can_leave_it_out(review_dir):
+    with reviewing(review_dir) as (_, url), chromium_page() as page:
+        page.goto(url)
+        wait_for(page, "a.jpg")
+        assert "accept all 3, 1 doubtful" in page.inner_text("button[data-key=a]")
+        page.keyboard.press("Shift+A")
+        wait_for(page, "b.jpg")
+        page.keyboard.press("t")
+        wait_for(page, "b.jpg", 1)
+        assert "accept all" in page.inner_text("button[data-key=a]")
+        assert "doubtful" not in page.inner_text("button[data-key=a]")
+        page.keyboard.press("Shift+A")  # where nothing is doubtful it is A
+        wait_for(page, "c.jpg")
+    accepted = photo_of(review_dir, "a.jpg")
+    assert (accepted.review, accepted.is_edited) == ("accepted", True)
+    assert categories(review_dir, "a.jpg") == ["dress", "footwear"]
+    assert photo_of(review_dir, "b.jpg").review == "accepted"
+
+
 def test_undo_takes_back_the_last_decision_whatever_is_shown(review_dir):
     with reviewing(review_dir) as (_, url), chromium_page() as page:
         page.goto(url)
