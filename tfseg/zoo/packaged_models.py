@@ -5,11 +5,13 @@ thresholds.json, metrics.json and model_card.md. Its SavedModel follows from the
 that exports, so it is not shipped: it is made on the user's machine, once, in the cache folder.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -19,6 +21,7 @@ from tfseg.io import child_process, user_cache
 DEFAULT_MODEL = "fashion_lite"
 WEIGHTS_FILE = "weights.safetensors"
 _FOLDER = Path(__file__).parent
+_SILENT_S = 0.5  # a wait that needs no word
 _EXPORTING = ("configs", "modeling", "ops", "inference")  # what the graph is made by
 
 
@@ -53,7 +56,7 @@ def saved_model(name: str = DEFAULT_MODEL) -> Path:
         return versions_dir
     try:
         versions_dir.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{versions_dir}.lock"):
+        with _only_one(versions_dir):
             if not _is_there(versions_dir):
                 _make(name, versions_dir)
     except OSError as error:
@@ -66,6 +69,21 @@ def saved_model(name: str = DEFAULT_MODEL) -> Path:
 
 def _is_there(versions_dir: Path) -> bool:
     return (versions_dir / "1" / "saved_model.pb").is_file()  # an export appears whole
+
+
+@contextlib.contextmanager
+def _only_one(versions_dir: Path) -> Iterator[None]:
+    """Waits for others that make the same SavedModel, and says so."""
+    lock = filelock.FileLock(f"{versions_dir}.lock")
+    try:
+        lock.acquire(timeout=_SILENT_S)
+    except filelock.Timeout:
+        print(f"waiting for another process that makes {versions_dir} ...", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _make(name: str, versions_dir: Path) -> None:

@@ -35,12 +35,20 @@ def test_two_that_start_at_once_make_one_saved_model(model_cache):
     packaged_models.saved_model.cache_clear()
     program = "from tfseg.zoo import packaged_models as p; print(p.saved_model())"
     starts = [
-        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(2)
     ]
-    printed = {start.communicate(timeout=300)[0] for start in starts}
+    printed = [start.communicate(timeout=300) for start in starts]
     assert [start.returncode for start in starts] == [0, 0]
-    (folder,) = printed
+    (folder,) = {out for out, _ in printed}
+    told = sorted(err for _, err in printed)
+    assert told[0].startswith("making the SavedModel of fashion_lite, once, in ")
+    assert told[1] == f"waiting for another process that makes {folder.strip()} ...\n"
     assert folder.strip() == str(packaged_models.saved_model())
     assert [path.name for path in packaged_models.saved_model().iterdir()] == ["1"]
 
