@@ -78,19 +78,13 @@ def test_the_client_imports_neither_tensorflow_nor_opencv(unpacked_wheel, tmp_pa
 
 
 def test_readmes_can_be_read_in_a_terminal():
-    paths = [path for path in REPO_DIR.rglob("README.md") if not _is_made(path)]
+    names = git_files("*README.md")
     wide = [
-        f"{path}:{number}"
-        for path in paths
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        f"{name}:{number}"
+        for name in names
+        for number, line in enumerate((REPO_DIR / name).read_text("utf-8").splitlines(), 1)
         if len(line) > 120
     ]
 
-    assert len(paths) > 10
+    assert len(names) > 10
     assert wide == []
-
-
-def _is_made(path: Path) -> bool:
-    """Whether it is in a folder that the repository does not hold."""
-    folders = path.relative_to(REPO_DIR).parts
-    return folders[0] == "build" or any(part.startswith((".", "node_modules")) for part in folders)
