@@ -82,9 +82,11 @@ def size(one, other):
     return np.sqrt(sum(np.square(np.float64(one[n]) - other[n]).sum() for n in trained))
 
 
-def test_a_batch_in_parts_gives_the_update_of_the_whole(prepared, untrained, tmp_path):
+def test_a_batch_in_parts_on_two_devices_gives_the_update_of_the_whole(
+    prepared, untrained, tmp_path
+):
     finish(start(prepared, tmp_path / "whole", STEPS, FROZEN))
-    finish(start(prepared, tmp_path / "parts", STEPS, IN_TWO_PARTS))
+    finish(start(prepared, tmp_path / "parts", STEPS, IN_TWO_PARTS, num_devices=2))
 
     whole, parts = (model_weights(tmp_path / name) for name in ("whole", "parts"))
     update = size(whole, untrained)
