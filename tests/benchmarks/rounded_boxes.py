@@ -18,6 +18,7 @@ def _rounded(tensor):
 
 def _rounding(call):
     def called(self, *inputs, **named):
+        named.pop("training", None)  # Keras gives it to whatever takes any name
         return call(self, *map(_rounded, inputs), **{k: _rounded(v) for k, v in named.items()})
 
     return called
