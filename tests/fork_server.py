@@ -46,9 +46,10 @@ def next_command(channel: socket.socket) -> dict | None:
                 os.write(told, EXIT_CODE.pack(code))
                 os.close(told)
                 continue
-            packet, (*streams, told), *_ = socket.recv_fds(channel, MAX_PACKET, 3) or (b"", (0,))
+            packet, descriptors, *_ = socket.recv_fds(channel, MAX_PACKET, 3)
             if not packet:
                 return None
+            *streams, told = descriptors
             pid = os.fork()
             if pid == 0:
                 running.close()
