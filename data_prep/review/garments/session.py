@@ -168,6 +168,7 @@ class GarmentSession:
             "width": photo.width,
             "height": photo.height,
             "review": photo.review,
+            "is_touched": photo.is_touched,
             "revision": photo.revision,
             "garments": garments,
             **self._progress(),

@@ -60,7 +60,8 @@ function describe() {
   byId("num_shown").textContent = listed ? shown.length : "no photos here";
   byId("name").textContent = byId("name").title = listed ? listed.name : "";
   byId("reasons").textContent = byId("reasons").title = listed ? listed.reasons.join("; ") : "";
-  byId("state").textContent = byId("state").className = state;
+  byId("state").className = state;
+  byId("state").textContent = state === "pending" && photo && photo.is_touched ? "begun, not accepted" : state;
   describeProgress();
   describeGarments();
   describeAccept();
@@ -101,6 +102,8 @@ function describeAccept() {
   const garments = photo ? photo.garments : [];
   const doubtful = garments.filter((garment) => garment.is_doubtful).length;
   byId("accept").textContent = doubtful ? `accept all ${garments.length}, ${doubtful} doubtful` : "accept all";
+  byId("accept_sure").textContent = doubtful ? `accept the other ${garments.length - doubtful}` : "accept the others";
+  byId("accept_sure").parentElement.disabled = !doubtful;
 }
 
 function choose(i) {

@@ -193,6 +193,27 @@ def test_accepting_says_what_is_doubtful_and_can_leave_it_out(review_dir):
     assert photo_of(review_dir, "b.jpg").review == "accepted"
 
 
+def test_deleting_what_is_doubtful_begins_a_photo_and_a_button_accepts_the_others(review_dir):
+    with reviewing(review_dir) as (_, url), chromium_page(390, 844) as page:
+        page.goto(url)
+        wait_for(page, "a.jpg")
+        assert page.inner_text("#state") == "pending"
+        page.keyboard.press("t")
+        wait_for(page, "a.jpg", 1)
+        assert page.inner_text("#state") == "begun, not accepted"
+        assert page.inner_text("#rate").startswith("0 of 3")
+        assert page.is_disabled("button[data-key='Shift+a']")
+        page.keyboard.press("j")
+        wait_for(page, "b.jpg")
+        assert "accept the other 2" in page.inner_text("button[data-key='Shift+a']")
+        page.click("button[data-key='Shift+a']")
+        wait_for(page, "c.jpg")
+        assert page.inner_text("#rate").startswith("1 of 3")
+    assert photo_of(review_dir, "a.jpg").review == "pending"
+    assert photo_of(review_dir, "b.jpg").review == "accepted"
+    assert categories(review_dir, "b.jpg") == ["dress", "footwear"]
+
+
 def test_undo_takes_back_the_last_decision_whatever_is_shown(review_dir):
     with reviewing(review_dir) as (_, url), chromium_page() as page:
         page.goto(url)
@@ -207,11 +228,12 @@ def test_undo_takes_back_the_last_decision_whatever_is_shown(review_dir):
         wait_for(page, "c.jpg")
         page.keyboard.press("u")
         wait_for(page, "a.jpg", 3)
-        assert page.inner_text("#state") == "pending"
+        assert page.inner_text("#state") == "begun, not accepted"
         assert len(photo_of(review_dir, "a.jpg").instances) == 2
         page.keyboard.press("u")
         wait_for(page, "a.jpg", 4)
         assert page.locator("#garments button").count() == 3
+        assert page.inner_text("#state") == "pending"
         page.keyboard.press("u")
         wait_for_message(page, "no decision to undo")
     assert not photo_of(review_dir, "a.jpg").is_touched
