@@ -9,8 +9,6 @@ import numpy as np
 from data_prep.auto_mask.cutout import pieces
 from data_prep.auto_mask.cutout.confidence import Confidence
 from data_prep.auto_mask.cutout.cut import Cut, cut
-from data_prep.auto_mask.guided import GuidedCut
-from tfseg.zoo import packaged_models
 
 ENGINES = ("cutout", "cutout_strict", "guided", "rembg")
 Engine = Callable[[np.ndarray], Cut]  # uint8 [height, width, 3], BGR -> Cut
@@ -27,11 +25,19 @@ def load_engine(name: str) -> Engine:
     if name == "cutout_strict":
         return partial(cut, strict=True)
     if name == "guided":
-        packaged_models.saved_model()  # made before many processes want it
-        return GuidedCut()
+        return _load_guided()
     if name == "rembg":
         return _load_rembg()
     raise ValueError(f"--engine={name}: no such engine; expected one of {', '.join(ENGINES)}.")
+
+
+def _load_guided() -> Engine:
+    # Not imported above: Beam's workers have no model, and fewer libraries.
+    from data_prep.auto_mask.guided import GuidedCut
+    from tfseg.zoo import packaged_models
+
+    packaged_models.saved_model()  # made before many processes want it
+    return GuidedCut()
 
 
 def _load_rembg() -> Engine:

@@ -151,3 +151,32 @@ def test_help_says_what_a_shared_flag_is_to_each_data_set(repo_copy):
     text = " ".join(ended.stdout.split())
     assert "modanet: The jsons' folder, or the train json." in text
     assert "product: The COCO json, such as auto_mask writes. toy: Numbers." in text
+
+
+# Of requirements.txt, but neither in requirements-beam.txt nor needed by what is.
+NOT_ON_BEAMS_WORKERS = (
+    "official",
+    "platformdirs",
+    "safetensors",
+    "starlette",
+    "tf_keras",
+    "uvicorn",
+)
+
+
+def test_builders_import_with_what_beams_workers_have():
+    """tests/beam would fail, too, but has an environment of its own and comes last of all."""
+    program = f"""
+import importlib, sys
+sys.modules.update(dict.fromkeys({NOT_ON_BEAMS_WORKERS}))
+from data_prep import dataset_registry
+from data_prep.auto_mask import engines
+for name in dataset_registry.dataset_names():
+    importlib.import_module(f"data_prep.datasets.{{name}}.{{name}}_dataset_builder")
+engines.load_engine("cutout")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPO_DIR, capture_output=True, text=True
+    )
+
+    assert ended.returncode == 0, ended.stderr[-2000:]
