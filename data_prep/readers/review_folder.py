@@ -18,6 +18,7 @@ photo counts:
         source "model" or "person" (mask drawn by one), counts as in predictions.jsonl.
 """
 
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,12 +118,13 @@ def is_review_folder(folder: Path) -> bool:
     return (folder / PREDICTIONS_NAME).is_file()
 
 
-def read_review(review_dir: Path) -> ReviewFolder:
+def read_review(review_dir: str | os.PathLike) -> ReviewFolder:
     """Reads a review folder; changes nothing, others may be at work on it.
 
     Raises:
         ValueError: It is no review folder, or a damaged one.
     """
+    review_dir = Path(review_dir)
     settings = load_settings(review_dir)
     path = review_dir / PREDICTIONS_NAME
     if settings is None or not path.is_file():

@@ -387,7 +387,7 @@ def test_the_command_predicts_for_a_review_and_goes_on(export_dir, photos_dir, t
     done = entry_points.run("tfseg.predict", tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
     assert "photos/review: 3 of 4 photos, 1 skipped" in done.stdout
-    first = read_review(photos / "review")
+    first = read_review(str(photos / "review"))
     assert first.photos_dir == photos
     assert first.category_names == ("bag", "belt", "boots")
     assert set(first.settings.score_thresholds) == {"bag", "belt", "boots"}
