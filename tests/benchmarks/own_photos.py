@@ -15,11 +15,9 @@ and mask AP, AP50, percent; seconds of the training's command from start to end,
 and those of its processors, which other work beside it changes less.
 """
 
-import contextlib
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -27,6 +25,8 @@ from pathlib import Path
 from absl import app, flags
 
 from data_prep.prepared import open_prepared
+from tests.benchmarks import commands
+from tests.benchmarks.commands import is_prepared, judge, run
 
 FLAGS = flags.FLAGS
 START = "fashion_lite"
@@ -44,16 +44,10 @@ def define_flags() -> None:
     flags.DEFINE_string("recipe", "configs/demo.flags", "Flagfile of all trainings.")
 
 
-def run(module: str, *args: str) -> None:
-    """Runs one of the project's commands; what it says goes to stderr."""
-    subprocess.run([sys.executable, "-m", module, *args], check=True, stdout=sys.stderr)
-
-
 def prepare(work_dir: Path) -> Path:
     """Draws photos and builds their records; returns the folder of the data set."""
     prepared, raw = work_dir / "prepared", work_dir / "raw"
-    with contextlib.suppress(ValueError):  # not yet built, or not to the end
-        open_prepared(str(prepared))
+    if is_prepared(prepared):
         return prepared
     drawing = (f"--num_images={FLAGS.num_drawn}", f"--seed={FLAGS.seed}")
     run("data_prep.sample.draw", f"--out_dir={raw}", *drawing)
@@ -69,47 +63,33 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def train(model_dir: Path, prepared: Path, num_photos: int) -> list[float] | None:
+def train(folder: Path, prepared: Path, num_photos: int) -> list[float] | None:
     """Trains; returns how many seconds it took, of a clock and of processors, None where it was
     stopped in between."""
-    seconds_path = model_dir.with_name("seconds.json")
+    seconds_path = folder / "seconds.json"
     if seconds_path.exists():
         return json.loads(seconds_path.read_text())
-    goes_on = model_dir.exists()
+    goes_on = (folder / "model").exists()
     begin = time.monotonic(), processor_seconds()
-    run(
-        "tfseg.train",
-        f"--flagfile={FLAGS.recipe}",
-        f"--init_from={START}",
-        f"--data_dir={prepared}",
-        f"--model_dir={model_dir}",
-        f"--seed={FLAGS.seed}",
-        f"--params_override=task.num_train_examples={num_photos}",
-        f"--params_override=trainer.train_steps={FLAGS.steps}",
+    commands.train(
+        *(folder, prepared, f"--init_from={START}"),
+        f"task.num_train_examples={num_photos}",
+        f"trainer.train_steps={FLAGS.steps}",
+        recipe=FLAGS.recipe,
+        seed=FLAGS.seed,
     )
-    seconds = [time.monotonic() - begin[0], processor_seconds() - begin[1]]
-    if goes_on:
-        seconds = None
+    taken = [time.monotonic() - begin[0], processor_seconds() - begin[1]]
+    seconds = None if goes_on else taken
     seconds_path.write_text(json.dumps(seconds))
     return seconds
-
-
-def judge(folder: Path, prepared: Path, model: str) -> dict:
-    """Evaluates on val; returns the metrics."""
-    metrics = folder / "evaluation" / "metrics.json"
-    if not metrics.exists():
-        run("tfseg.evaluate", model, f"--data_dir={prepared}", f"--output_dir={metrics.parent}")
-    return json.loads(metrics.read_text())
 
 
 def row(photos: str, metrics: dict, seconds: list[float] | None) -> str:
     """A line of the table."""
     keys = ("box/AP", "box/AP50", "mask/AP", "mask/AP50")
     cells = [f"{100 * metrics[key]:.1f}" for key in keys]
-    took = "stopped in between | "
-    if seconds is not None:
-        took = f"{seconds[0]:.0f} s | {seconds[1]:.0f} s"
-    return f"| {' | '.join([photos, *cells, took])} |"
+    took = ("stopped in between", "") if seconds is None else (f"{one:.0f} s" for one in seconds)
+    return f"| {' | '.join([photos, *cells, *took])} |"
 
 
 def main(_) -> None:
@@ -128,7 +108,7 @@ def main(_) -> None:
     rows = [row("none", judge(work_dir / "start", prepared, f"--model={START}"), [0.0, 0.0])]
     for count in counts:
         folder = work_dir / f"photos_{count}"
-        seconds = train(folder / "model", prepared, count)
+        seconds = train(folder, prepared, count)
         metrics = judge(folder, prepared, f"--model_dir={folder / 'model'}")
         rows.append(row(str(count), metrics, seconds))
     cores = len(os.sched_getaffinity(0))

@@ -9,35 +9,32 @@ where it stopped. Prints a table: box and mask AP and AP50, percent, and how muc
 the recipe's.
 """
 
-import contextlib
 import json
 from pathlib import Path
 
 from absl import app, flags
 
-from data_prep.prepared import open_prepared
-from tests.benchmarks.own_photos import judge, run
+from tests.benchmarks import commands
+from tests.benchmarks.commands import is_prepared, judge, run
 
 FLAGS = flags.FLAGS
 RECIPE = "configs/fashion_lite_384.flags"
 ANCHORS = "task.model.anchor"
-# By what is undone: the trainer, and what differs from the recipe's params.
-CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "the recipe: 384 x 256, ImageNet, anchors of 4 strides in two scales": ("tfseg.train", ()),
-    "anchors of 8 strides, one scale (Model Garden's)": (
-        "tfseg.train",
-        (f"{ANCHORS}.anchor_size=8.0", f"{ANCHORS}.num_scales=1"),
-    ),
-    "anchors of 4 strides, one scale": ("tfseg.train", (f"{ANCHORS}.num_scales=1",)),
-    "a square of as many pixels, 320 x 320": (
-        "tfseg.train",
-        ("task.model.input_size=[320,320,3]",),
-    ),
-    "half the pixels, 256 x 192": ("tfseg.train", ("task.model.input_size=[256,192,3]",)),
-    "boxes rounded to bfloat16 (Keras's mixed precision)": ("tests.benchmarks.rounded_boxes", ()),
-    "random weights": ("tfseg.train", ("task.freeze_backbone_level=0",)),
-}
+ROUNDED = "boxes rounded to bfloat16 (Keras's mixed precision)"
 FROM_SCRATCH = "random weights"
+# By what is undone: what differs from the recipe's params.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "nothing: 384 x 256, ImageNet, anchors of 4 strides in two scales": (),
+    "anchors of 8 strides, one scale (Model Garden's)": (
+        f"{ANCHORS}.anchor_size=8.0",
+        f"{ANCHORS}.num_scales=1",
+    ),
+    "anchors of 4 strides, one scale": (f"{ANCHORS}.num_scales=1",),
+    "a square of as many pixels, 320 x 320": ("task.model.input_size=[320,320,3]",),
+    "half the pixels, 256 x 192": ("task.model.input_size=[256,192,3]",),
+    ROUNDED: (),
+    FROM_SCRATCH: ("task.freeze_backbone_level=0",),
+}
 
 
 def define_flags() -> None:
@@ -53,8 +50,7 @@ def define_flags() -> None:
 def prepare(work_dir: Path) -> Path:
     """Builds the records; returns the folder of the data set."""
     prepared = work_dir / "prepared"
-    with contextlib.suppress(ValueError):  # not yet built, or not to the end
-        open_prepared(str(prepared))
+    if is_prepared(prepared):
         return prepared
     to = (f"--raw_dir={FLAGS.ccp}", f"--data_dir={prepared}", "--max_side=448")
     run("data_prep.build_tfrecords", "--dataset=ccp", *to)
@@ -63,15 +59,12 @@ def prepare(work_dir: Path) -> Path:
 
 def train(choice: str, prepared: Path, folder: Path) -> dict:
     """Trains with one choice undone and judges; returns the metrics."""
-    trainer, overrides = CHOICES[choice]
+    trainer = "tests.benchmarks.rounded_boxes" if choice == ROUNDED else "tfseg.train"
     start = "--from_scratch" if choice == FROM_SCRATCH else f"--init_from={FLAGS.imagenet}"
-    overrides = (*FLAGS.override, *overrides, f"trainer.train_steps={FLAGS.steps}")
+    overrides = (*FLAGS.override, *CHOICES[choice], f"trainer.train_steps={FLAGS.steps}")
     if not (folder / "evaluation").exists():
-        run(
-            trainer,
-            *(f"--flagfile={RECIPE}", start, f"--seed={FLAGS.seed}", f"--data_dir={prepared}"),
-            f"--model_dir={folder / 'model'}",
-            *(f"--params_override={one}" for one in overrides),
+        commands.train(
+            *(folder, prepared, start, *overrides), recipe=RECIPE, seed=FLAGS.seed, trainer=trainer
         )
     return judge(folder, prepared, f"--model_dir={folder / 'model'}")
 

@@ -13,8 +13,6 @@ Prints a line for each: the order, how many photos, box and mask AP50.
 
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -22,6 +20,8 @@ from absl import app, flags
 from data_prep.prepared import open_prepared
 from data_prep.readers.review_folder import read_review
 from data_prep.review.garments.order import ordered
+from tests.benchmarks import commands
+from tests.benchmarks.commands import is_prepared, run
 from tests.loop.ccp_part import copy_part
 
 FLAGS = flags.FLAGS
@@ -40,15 +40,10 @@ def define_flags() -> None:
     flags.DEFINE_string("recipe", "configs/fashion_lite_384.flags", "Flagfile of all trainings.")
 
 
-def run(module: str, *args: str) -> None:
-    """Runs one of the project's commands."""
-    subprocess.run([sys.executable, "-m", module, *args], check=True)
-
-
 def prepare(folder: Path, names: list[str] | None) -> Path:
     """Builds the records of some photos, or of all; returns the folder of the data set."""
     prepared = folder / "prepared"
-    if not prepared.is_dir():
+    if not is_prepared(prepared):
         raw = Path(FLAGS.ccp)
         if names is not None:
             raw = folder / "raw"
@@ -66,21 +61,13 @@ def photo_names(prepared: Path, split: str) -> list[str]:
 
 def train(folder: Path, prepared: Path, start: Path, num_steps: int) -> dict:
     """Trains on a set and judges on its val; returns the metrics."""
-    metrics = folder / "evaluation" / "metrics.json"
-    if not metrics.exists():
-        model = folder / "model"
-        run(
-            "tfseg.train",
-            f"--flagfile={FLAGS.recipe}",
-            f"--init_from={start}",
-            f"--data_dir={prepared}",
-            f"--model_dir={model}",
-            f"--seed={FLAGS.seed}",
-            f"--params_override=trainer.train_steps={num_steps}",
+    if not (folder / "evaluation" / "metrics.json").exists():
+        commands.train(
+            *(folder, prepared, f"--init_from={start}", f"trainer.train_steps={num_steps}"),
+            recipe=FLAGS.recipe,
+            seed=FLAGS.seed,
         )
-        at = (f"--model_dir={model}", f"--data_dir={prepared}", f"--output_dir={metrics.parent}")
-        run("tfseg.evaluate", *at)
-    return json.loads(metrics.read_text())
+    return commands.judge(folder, prepared, f"--model_dir={folder / 'model'}")
 
 
 def report(order: str, num_photos: int, metrics: dict) -> None:
