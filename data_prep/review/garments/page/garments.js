@@ -97,12 +97,16 @@ function describeGarments() {
   if (button) button.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
+function numDoubtful() {
+  return photo ? photo.garments.filter((garment) => garment.is_doubtful).length : 0;
+}
+
 /** Says before it is pressed what accepting takes with it. */
 function describeAccept() {
-  const garments = photo ? photo.garments : [];
-  const doubtful = garments.filter((garment) => garment.is_doubtful).length;
-  byId("accept").textContent = doubtful ? `accept all ${garments.length}, ${doubtful} doubtful` : "accept all";
-  byId("accept_sure").textContent = doubtful ? `accept the other ${garments.length - doubtful}` : "accept the others";
+  const doubtful = numDoubtful();
+  const all = photo ? photo.garments.length : 0;
+  byId("accept").textContent = doubtful ? `accept all ${all}, ${doubtful} doubtful` : "accept all";
+  byId("accept_sure").textContent = doubtful ? `accept the other ${all - doubtful}` : "accept the others";
   byId("accept_sure").parentElement.disabled = !doubtful;
 }
 
@@ -207,8 +211,7 @@ async function reload(name, error) {
 
 /** Accepts what the model by itself would show, and what a person has drawn or changed. */
 async function acceptSure() {
-  const hasDoubtful = photo && photo.garments.some((garment) => garment.is_doubtful);
-  if (!hasDoubtful || (await change("trim"))) await decide("accept");
+  if (!numDoubtful() || (await change("trim"))) await decide("accept");
 }
 
 async function decide(action) {
