@@ -56,7 +56,7 @@ def saved_model(name: str = DEFAULT_MODEL) -> Path:
         return versions_dir
     try:
         versions_dir.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one(versions_dir):
+        with _in_turn(versions_dir):
             if not _is_there(versions_dir):
                 _make(name, versions_dir)
     except OSError as error:
@@ -72,7 +72,7 @@ def _is_there(versions_dir: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _only_one(versions_dir: Path) -> Iterator[None]:
+def _in_turn(versions_dir: Path) -> Iterator[None]:
     """Waits for others that make the same SavedModel, and says so."""
     lock = filelock.FileLock(f"{versions_dir}.lock")
     try:
