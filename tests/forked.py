@@ -113,15 +113,6 @@ class Process:
         """Sends SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for stream in (self.stdout, self.stderr):
-            if stream:
-                stream.close()
-        self.wait()
-
     def _wait(self, timeout):
         if self.returncode is None and select.select([self._ended], [], [], timeout)[0]:
             (self.returncode,) = EXIT_CODE.unpack(os.read(self._ended, EXIT_CODE.size))

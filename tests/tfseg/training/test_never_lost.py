@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 # TFSEG_NUM_KILLS=6 TFSEG_KILL_STEPS=28 kills more often: each time after a further checkpoint of
 # every fourth step.
-NUM_KILLS = int(os.environ.get("TFSEG_NUM_KILLS", "1"))
+NUM_KILLS = int(os.environ.get("TFSEG_NUM_KILLS", "2"))
 KILL_STEPS = int(os.environ.get("TFSEG_KILL_STEPS", "16"))
 
 

@@ -90,13 +90,17 @@ WEIGHTED = [
 ]
 
 
-@pytest.mark.parametrize("losses", [[], WEIGHTED], ids=["model_gardens", "weighted"])
-def test_a_batch_in_parts_on_two_devices_gives_the_update_of_the_whole(
-    prepared, untrained, tmp_path, losses
+@pytest.mark.parametrize(
+    ("losses", "num_devices"),
+    [([], 1), ([], 2), (WEIGHTED, 2)],
+    ids=["one_device", "two_devices", "two_devices_weighted"],
+)
+def test_a_batch_in_parts_gives_the_update_of_the_whole(
+    prepared, untrained, tmp_path, losses, num_devices
 ):
     trainings = (
         start(prepared, tmp_path / "whole", STEPS, [*FROZEN, *losses]),
-        start(prepared, tmp_path / "parts", STEPS, [*IN_TWO_PARTS, *losses], num_devices=2),
+        start(prepared, tmp_path / "parts", STEPS, [*IN_TWO_PARTS, *losses], num_devices),
     )
     for training in trainings:
         finish(training)
