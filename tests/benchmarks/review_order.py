@@ -54,9 +54,9 @@ def prepare(folder: Path, names: list[str] | None) -> Path:
 
 
 def photo_names(prepared: Path, split: str) -> list[str]:
-    """The names, without their ending, of a split's photos."""
+    """The file names of a split's photos."""
     content = json.loads(open_prepared(str(prepared)).ground_truth_path(split).read_text())
-    return sorted(Path(image["file_name"]).stem for image in content["images"])
+    return sorted(Path(image["file_name"]).name for image in content["images"])
 
 
 def train(folder: Path, prepared: Path, start: Path, num_steps: int) -> dict:
@@ -77,11 +77,11 @@ def report(order: str, num_photos: int, metrics: dict) -> None:
 
 
 def by_page(review_dir: Path) -> list[str]:
-    """The photos of a review folder in the page's order, without their ending."""
+    """The file names of a review folder's photos in the page's order."""
     folder = read_review(review_dir)
     usable = [photo for photo in folder.predicted.values() if not photo.error]
     places = ordered(usable, folder.settings.score_thresholds)
-    return [Path(place.file_name).stem for place in places]
+    return [Path(place.file_name).name for place in places]
 
 
 def main(_) -> None:
@@ -99,7 +99,7 @@ def main(_) -> None:
     review_dir = work_dir / "review"
     listed = work_dir / "rest.txt"
     photos_dir = Path(FLAGS.ccp).resolve() / "photos"
-    listed.write_text("".join(f"{photos_dir / name}.jpg\n" for name in sorted(rest)))
+    listed.write_text("".join(f"{photos_dir / name}\n" for name in sorted(rest)))
     model = work_dir / "first" / "model"
     run(
         "tfseg.predict",

@@ -17,7 +17,7 @@ from tests.loop.ccp_part import copy_part
 from tests.loop.simulated_reviewer import review_next, true_garments
 
 REPOSITORY = Path(__file__).parents[2]
-_MAX_SIDE = 448  # pixels; the recipe trains at 384
+_TO_TRAIN_ON = "--max_side=448"  # pixels; the recipe trains at 384
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Loop:
 
     def begin(self) -> None:
         """Trains and judges the first model, on photos whose garments are all known."""
-        if not self.given_prepared_dir:
+        if not self.given_prepared_dir:  # at the photos' own size, which the page shows
             self._build("prepared", "ccp", f"--raw_dir={self.ccp_dir}")
         seed_names, _ = self.photos()
         seed_dir = self.work_dir / "seed_photos"
         self._once("seed_photos", lambda: copy_part(self.ccp_dir, seed_names, seed_dir))
-        self._build("seed", "ccp", f"--raw_dir={seed_dir}", "--val_percent=0")
+        self._build("seed", "ccp", f"--raw_dir={seed_dir}", "--val_percent=0", _TO_TRAIN_ON)
         if not self.first_photos:
             self._train(0, self.start, self.work_dir / "seed")
         self._evaluate("0", self.model_dir(0))
@@ -91,7 +91,8 @@ class Loop:
         wanted = number * self.sizes.photos_per_round
         self._once(f"review_{number}", lambda: self._review(review_dir, wanted))
         source = f"--review_dir={review_dir}"
-        self._build(f"reviewed_{number}", "reviewed", source, "--val_percent=0")
+        name = f"reviewed_{number}"
+        self._build(name, "reviewed", source, "--val_percent=0", _TO_TRAIN_ON)
         seed = f"--mix_data_dirs={self.work_dir / 'seed'}"
         self._train(number, before, self.work_dir / f"reviewed_{number}", seed)
         self._evaluate(str(number), self.model_dir(number))
@@ -149,7 +150,7 @@ class Loop:
 
     def _build(self, name: str, dataset: str, *arguments: str) -> None:
         data_dir = f"--data_dir={self.work_dir / name}"
-        command = (f"--dataset={dataset}", data_dir, f"--max_side={_MAX_SIDE}", *arguments)
+        command = (f"--dataset={dataset}", data_dir, *arguments)
         self._command(name, "data_prep.build_tfrecords", *command)
 
     def _train(self, number: int, start: Path | None, data_dir: Path, *more: str) -> None:
