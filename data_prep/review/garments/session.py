@@ -65,7 +65,8 @@ class GarmentSession:
                 photo = self._store.photos[file_name]
                 categories = sorted({ids[one.category] for one in photo.instances})
                 entry = {"name": file_name, "reasons": reasons, "categories": categories}
-                photos.append({**entry, "review": photo.review})
+                state = {"review": photo.review, "is_touched": photo.is_touched}
+                photos.append({**entry, **state})
             return {"photos": photos, "categories": names, **self._progress()}
 
     def photo_jpeg(self, name: str) -> bytes:

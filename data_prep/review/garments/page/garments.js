@@ -52,6 +52,11 @@ function describeProgress() {
   byId("rate").textContent = `${done} of ${all}${pace}`;
 }
 
+/** Whether its garments were changed and nothing is decided: nobody trains on it. */
+function isBegun(listed) {
+  return listed.review === "pending" && listed.is_touched;
+}
+
 function describe() {
   const listed = shown[index];
   const state = photo ? photo.review : listed ? listed.review : "";
@@ -61,7 +66,7 @@ function describe() {
   byId("name").textContent = byId("name").title = listed ? listed.name : "";
   byId("reasons").textContent = byId("reasons").title = listed ? listed.reasons.join("; ") : "";
   byId("state").className = state;
-  byId("state").textContent = state === "pending" && photo && photo.is_touched ? "begun, not accepted" : state;
+  byId("state").textContent = listed && isBegun(listed) ? "begun, not accepted" : state;
   describeProgress();
   describeGarments();
   describeAccept();
@@ -122,6 +127,7 @@ function take(answer) {
   const listed = photos.find((one) => one.name === answer.name);
   if (!listed) return;
   listed.review = answer.review;
+  listed.is_touched = answer.is_touched;
   listed.categories = [...new Set(answer.garments.map((one) => names.indexOf(one.category)))];
   if (!shown[index] || shown[index].name !== answer.name) return;
   const isSameSize = photo && photo.width === answer.width && photo.height === answer.height;
@@ -168,7 +174,7 @@ function applyFilter() {
   const category = filter.startsWith("category ") ? Number(filter.slice(9)) : null;
   shown = photos.filter((one) => {
     if (category !== null) return one.categories.includes(category);
-    return filter === "all" || one.review === filter;
+    return filter === "all" || (filter === "begun" ? isBegun(one) : one.review === filter);
   });
   index = 0;
   return show();

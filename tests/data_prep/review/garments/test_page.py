@@ -209,6 +209,13 @@ def test_deleting_what_is_doubtful_begins_a_photo_and_a_button_accepts_the_other
         page.click("button[data-key='Shift+a']")
         wait_for(page, "c.jpg")
         assert page.inner_text("#rate").startswith("1 of 3")
+        page.select_option("#filter", "begun")
+        wait_for(page, "a.jpg", 1)
+        assert page.inner_text("#num_shown") == "1"
+        page.reload()  # told by the server as well
+        page.select_option("#filter", "begun")
+        wait_for(page, "a.jpg", 1)
+        assert page.inner_text("#state") == "begun, not accepted"
     assert photo_of(review_dir, "a.jpg").review == "pending"
     assert photo_of(review_dir, "b.jpg").review == "accepted"
     assert categories(review_dir, "b.jpg") == ["dress", "footwear"]

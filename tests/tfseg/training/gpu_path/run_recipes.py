@@ -73,6 +73,8 @@ def main() -> None:
     """Runs the recipe."""
     num_gpus, work_dir, xla = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "xla"
     faked_gpus.fake(num_gpus)
+    if not xla:
+        small_experiment.leave_graphs_as_traced()
     prepared = small_experiment.open_written(work_dir / "prepared")
     recipe, _, precision = sys.argv[4].partition("=")
     told = run(recipe, precision, prepared, num_gpus, work_dir, xla, map(int, sys.argv[5:]))

@@ -14,6 +14,16 @@ QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 # XLA has turned the whole step of both replicas into its own form when it says so; it lacks
 # collectives for the CPU alone.
 NO_COLLECTIVES_ON_CPU = "Collectives are not yet implemented for CPU devices"
+EVERY_RECIPE = (
+    "modanet_r50_coco=bfloat16",
+    "modanet_r50_1024=bfloat16",
+    "modanet_r101=float16",
+    "modanet_lite0=float32",
+    "fgvc6_r50=float16",
+    "combined_r50=float32",
+)
+# Those are minutes of tracing, for when a recipe or the training has changed.
+ASKED_FOR_ALL = bool(os.environ.get("TFSEG_ALL_RECIPES"))
 
 
 @pytest.fixture(scope="module")
@@ -54,22 +64,35 @@ def test_xla_takes_the_whole_step_of_two_gpus(prepared_dir, tmp_path):
 
 
 def test_a_step_of_every_recipe_is_traced(prepared_dir, tmp_path):
-    """On four GPUs; with TFSEG_ALL_RECIPES=1 every recipe on two, and on eight: minutes."""
+    """On four GPUs; with TFSEG_ALL_RECIPES=1 every recipe on two, and on eight."""
     (tmp_path / "prepared").symlink_to(prepared_dir / "prepared")
     jobs = ["modanet_r50=bfloat16@4"]
-    if os.environ.get("TFSEG_ALL_RECIPES"):
-        jobs += [
-            "modanet_r50_coco=bfloat16@2",
-            "modanet_r50_1024=bfloat16@2",
-            "modanet_r101=float16@2",
-            "modanet_lite0=float32@2",
-            "fgvc6_r50=float16@2",
-            "combined_r50=float32@2",
-            "modanet_r50=bfloat16@8",
-        ]
+    if ASKED_FOR_ALL:
+        jobs += [f"{recipe}@2" for recipe in EVERY_RECIPE] + ["modanet_r50=bfloat16@8"]
     ended = forked.run(
         "tests.tfseg.training.gpu_path.trace_recipes", tmp_path, *jobs, env=QUIET, timeout=900
     )
 
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert list(json.loads(ended.stdout.strip().splitlines()[-1])) == jobs
+
+
+@pytest.mark.skipif(not ASKED_FOR_ALL, reason="many minutes; asked for by TFSEG_ALL_RECIPES=1")
+@pytest.mark.parametrize("recipe", EVERY_RECIPE)
+def test_every_recipe_trains_on_two_gpus_goes_on_and_is_exported_on_one(
+    prepared_dir, tmp_path, recipe
+):
+    ended = train(prepared_dir, tmp_path, 2, "plain", recipe, 2, 3)
+
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    told = json.loads(ended.stdout.strip().splitlines()[-1])
+    assert told["step"] == 3 and told["finite"]
+
+    model_dir = tmp_path / recipe.replace("=", "_")
+    exported = forked.run(
+        *("tests.tfseg.training.gpu_path.faked_gpus", 1, "tfseg.export"),
+        *(f"--model_dir={model_dir}", f"--export_dir={tmp_path / 'export'}"),
+        env=QUIET,
+    )
+    assert exported.returncode == 0, exported.stderr[-3000:]
+    assert (tmp_path / "export/fashion/1/saved_model.pb").is_file()
