@@ -52,7 +52,7 @@ test-beam: .venv-beam/installed
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy tfseg data_prep serving
+	.venv/bin/mypy tfseg data_prep serving tests/benchmarks tests/loop tests/fuzz tests/run_cases.py
 
 try: .venv/installed
 ifdef PHOTOS

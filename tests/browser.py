@@ -34,8 +34,8 @@ def chromium_page(width: int = 1280, height: int = 900, **context_options) -> It
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         try:
-            viewport = {"width": width, "height": height}
-            page = browser.new_context(viewport=viewport, **context_options).new_page()
+            context_options["viewport"] = {"width": width, "height": height}
+            page = browser.new_context(**context_options).new_page()
             errors = []
             page.on("pageerror", lambda error: errors.append(str(error)))
             yield page

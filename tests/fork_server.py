@@ -41,7 +41,7 @@ def next_command(channel: socket.socket) -> dict | None:
             if key.fileobj is not channel:
                 pid, told = key.data
                 running.unregister(key.fileobj)
-                os.close(key.fileobj)
+                os.close(key.fd)
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 os.write(told, EXIT_CODE.pack(code))
                 os.close(told)

@@ -149,4 +149,4 @@ def run(module, *arguments, timeout=600, **where) -> subprocess.CompletedProcess
     except BaseException:
         process.kill()
         raise
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    return subprocess.CompletedProcess(process.args, process.wait(), out, err)

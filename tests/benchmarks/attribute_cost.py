@@ -57,7 +57,7 @@ def export_both(folder: Path, photos: list[bytes]) -> tuple[Path, Path]:
     tuned = tuned or thresholds.DEFAULT
     task = trained.params.task
     task.name_colours = FLAGS.colours
-    names = maskrcnn_inference.attribute_names(trained.model, task.name_colours)
+    names = list(maskrcnn_inference.attribute_names(trained.model, task.name_colours))
     said_from = tuned.of_attributes(names)
     if not names:
         task.attribute_head.enabled = True

@@ -101,11 +101,11 @@ def batches(truth_path: str, num_detections: int):
 def measure_ours(truth_path: str, num_detections: int) -> float:
     import tensorflow as tf
 
+    from tests.benchmarks import pasted_masks
     from tfseg.evaluation import coco_metrics
-    from tfseg.ops import mask_rle
     from tfseg.structures.detections import Detections
 
-    encode = tf.function(mask_rle.rle_from_box_masks)
+    encode = tf.function(pasted_masks.rle_from_box_masks)
     results = []
     for batch in batches(truth_path, num_detections):
         num_images = len(batch["source_id"])
@@ -125,7 +125,7 @@ def measure_ours(truth_path: str, num_detections: int) -> float:
                 SIZE_HW,
             )
             results += detections.to_coco_results(int(image_id))
-    ground_truth = coco_metrics.load_ground_truth(truth_path)
+    ground_truth = coco_metrics.load_ground_truth(Path(truth_path))
     return coco_metrics.evaluate_coco(ground_truth, results)["mask/AP50"]
 
 

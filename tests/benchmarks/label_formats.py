@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import flags
 from pycocotools import mask as coco_mask
 
-from data_prep.convert import coco
+from data_prep.convert.formats import coco
 from data_prep.convert.run import ConversionOptions, convert
 from tfseg.io import command_line
 

@@ -14,8 +14,8 @@ from official.vision.ops import spatial_transform_ops
 from pycocotools import mask as coco_mask
 
 from data_prep import prepared
+from tests.benchmarks import pasted_masks
 from tfseg.dataloaders import train_targets
-from tfseg.ops import mask_rle
 
 FLAGS = flags.FLAGS
 TARGET_SIZE = 28
@@ -34,7 +34,7 @@ def target_ious(example: dict, centred: bool) -> list[float]:
     targets = spatial_transform_ops.crop_mask_in_target_box(
         crops, boxes_yxyx[None], boxes_yxyx[None], TARGET_SIZE, sample_offset=0.5
     )[0]
-    rles = mask_rle.rle_from_box_masks(
+    rles = pasted_masks.rle_from_box_masks(
         tf.cast(targets, tf.float32), boxes_yxyx, tf.tile([[height, width]], [num_masks, 1])
     )
     ious = []

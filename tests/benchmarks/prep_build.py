@@ -44,7 +44,7 @@ def write_coco_files(raw_dir: Path, out_dir: Path, num_photos: int) -> Path:
     for image_id in range(1, num_photos + 1):
         image = images[(image_id - 1) % len(images)]
         name = f"{image_id:06d}.jpg"
-        (out_dir / "images" / name).write_bytes(photos[image["id"]])
+        (out_dir / "images" / name).write_bytes(photos[image["id"]] or b"")
         written["images"].append({**image, "id": image_id, "file_name": name})
         for annotation in annotations[image["id"]]:
             annotation_id = len(written["annotations"]) + 1

@@ -26,6 +26,13 @@ _MIN_AREA = 4000  # pixels of the street photo
 _SHADOWED = 0.75  # share of photos that have a shadow
 
 
+def decoded(encoded: np.ndarray) -> np.ndarray:
+    """Decodes a photo's bytes: uint8 [height, width, 3], BGR."""
+    photo = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert photo is not None, "no photo"
+    return photo
+
+
 def read_garments(raw_dir: Path, half: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yields category, photo (uint8 [height, width, 3], BGR) and mask (0 and 1) of a half."""
     json_path = raw_dir / "modanet/annotations/modanet2018_instances_train.json"
@@ -41,7 +48,7 @@ def read_garments(raw_dir: Path, half: int) -> Iterator[tuple[str, np.ndarray, n
             polygons = [p for p in annotation["segmentation"] if len(p) >= 6]
             if encoded is None or not polygons:
                 continue
-            photo = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+            photo = decoded(np.frombuffer(encoded, np.uint8))
             mask = masks.mask_from_rle(masks.rle_from_polygons(polygons, *photo.shape[:2]))
             mask = largest_piece(mask)
             if mask.sum() >= _MIN_AREA:
@@ -83,7 +90,7 @@ def compose(
         composed += rng.normal(0, rng.uniform(0.5, 3), composed.shape)
     quality = int(rng.integers(80, 97))
     jpeg = cv2.imencode(".jpg", _to_uint8(composed), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(jpeg, cv2.IMREAD_COLOR), truth
+    return decoded(jpeg), truth
 
 
 def draw_background(kind: str, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -118,18 +125,18 @@ def _draw_texture(height: int, width: int, rng: np.random.Generator) -> np.ndarr
 
 def draw_shadow(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What the garment leaves of the light, float [height, width], 0 to 1."""
-    shift = np.float32([[1, 0, rng.uniform(-15, 20)], [0, 1, rng.uniform(-5, 25)]])
-    moved = cv2.warpAffine(truth, shift, truth.shape[::-1]) / 255.0
+    shift = np.array([[1, 0, rng.uniform(-15, 20)], [0, 1, rng.uniform(-5, 25)]], np.float32)
+    moved = cv2.warpAffine(truth * (1 / 255), shift, truth.shape[::-1])
     return 1 - rng.uniform(0.15, 0.45) * cv2.GaussianBlur(moved, (0, 0), rng.uniform(5, 25))
 
 
 def _with_hole(cut: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = cut.shape
     depth = cv2.distanceTransform(cut, cv2.DIST_L2, 5)
-    center = np.unravel_index(depth.argmax(), depth.shape)
+    row, column = map(int, np.unravel_index(depth.argmax(), depth.shape))
     axes = (rng.uniform(0.3, 0.7, 2) * depth.max()).astype(int) + 2
     hole = np.zeros_like(cut)
-    cv2.ellipse(hole, center[::-1], tuple(map(int, axes)), rng.uniform(0, 180), 0, 360, 255, -1)
+    cv2.ellipse(hole, (column, row), tuple(map(int, axes)), rng.uniform(0, 180), 0, 360, 255, -1)
     return cut & ~hole
 
 

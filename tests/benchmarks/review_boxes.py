@@ -32,7 +32,7 @@ def ious_of(photo: np.ndarray, truth: np.ndarray) -> list[float]:
     """Of the methods, in the order of the module's text."""
     left, top, width, height = cv2.boundingRect(truth)
     corners = [[left - 2, top - 2], [left + width + 1, top + height + 1]]
-    box = {"kind": "box", "points": corners}
+    box: dict[str, object] = {"kind": "box", "points": corners}
     hints = hints_from_marks([box], truth.shape)
     within = hints == 0
     rows, columns = garment_masks.crop_around(within)
@@ -43,7 +43,11 @@ def ious_of(photo: np.ndarray, truth: np.ndarray) -> list[float]:
     depth = cv2.distanceTransform(truth, cv2.DIST_L2, 3)
     y, x = np.unravel_index(depth.argmax(), depth.shape)
     width = max(2, round(float(depth.max())))
-    dot = {"kind": "product", "points": [[int(x), int(y)], [int(x), int(y)]], "width": width}
+    dot: dict[str, object] = {
+        "kind": "product",
+        "points": [[int(x), int(y)], [int(x), int(y)]],
+        "width": width,
+    }
     masks = [
         within,
         cut_alone,
@@ -60,7 +64,7 @@ def main(_) -> None:
     for path in paths[:: max(1, len(paths) // FLAGS.num_photos)]:
         labels = scipy.io.loadmat(path)["groundtruth"]
         photo = cv2.imread(str(folder / "photos" / f"{path.stem}.jpg"))
-        if photo.shape[:2] != labels.shape:
+        if photo is None or photo.shape[:2] != labels.shape:
             continue
         for label in np.unique(labels):
             truth = garment_masks.pieces((labels == label).astype(np.uint8))[0]

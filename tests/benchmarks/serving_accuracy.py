@@ -14,9 +14,9 @@ import tensorflow as tf
 from absl import app, flags
 
 from data_prep import prepared
+from tests.benchmarks import pasted_masks
 from tests.benchmarks.serving_speed import Variant, load_variants
 from tfseg.evaluation import coco_metrics
-from tfseg.ops import mask_rle
 from tfseg.structures import detections
 
 FLAGS = flags.FLAGS
@@ -43,7 +43,7 @@ def stock_results(outputs: dict, image_id: int, size_hw: tuple[int, int]) -> lis
     boxes = outputs["detection_boxes"][0, :count] / scale
     sizes = np.tile(np.array(size_hw, np.int32), (count, 1))
     masks = outputs["detection_masks"][0, :count].astype(np.float32)
-    rles = mask_rle.rle_from_box_masks(
+    rles = pasted_masks.rle_from_box_masks(
         tf.constant(masks), tf.constant(boxes, tf.float32), tf.constant(sizes)
     ).numpy()
     return [

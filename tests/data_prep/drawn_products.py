@@ -51,12 +51,16 @@ def photo(
 ) -> np.ndarray:
     """Sets cloth of a mask's shape on a backdrop; uint8 [height, width, 3], BGR, JPEG's noise."""
     light = backdrop(kind, mask.shape)
-    moved = cv2.warpAffine(mask * 1.0, np.float32([[1, 0, 9], [0, 1, 14]]), mask.shape[::-1])
+    moved = cv2.warpAffine(
+        mask * 1.0, np.array([[1, 0, 9], [0, 1, 14]], np.float32), mask.shape[::-1]
+    )
     light *= 1 - shadow * cv2.GaussianBlur(moved, (0, 0), 10)[..., None]
     alpha = cv2.GaussianBlur(mask * 1.0, (0, 0), 0.8)[..., None]
     mixed = np.clip(fabric(mask.shape, color) * alpha + light * (1 - alpha), 0, 255)
     jpeg = cv2.imencode(".jpg", mixed.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-    return cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert decoded is not None, "it was encoded here"
+    return decoded
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> float:

@@ -97,11 +97,14 @@ def measure(photo: bytes, work_dir: Path, faked_gpus: int = 0, threshold: float 
     )
     if done.returncode:
         raise RuntimeError(f"tfseg.export fails:\n{done.stderr[-2000:]}")
-    answers = []
+    found = []
     for faked, hidden in ((min(faked_gpus, 1), {}), (0, {"CUDA_VISIBLE_DEVICES": "-1"})):
         with (
             _server(export_dir, faked, **hidden) as address,
             SegmentationClient(address, "fashion") as client,
         ):
-            answers.append(client.detect([photo], score_threshold=threshold)[0])
-    return compare(*answers, threshold)
+            found.append(client.detect([photo], score_threshold=threshold)[0])
+    on_gpu, on_cpu = found
+    if not (isinstance(on_gpu, Detections) and isinstance(on_cpu, Detections)):
+        raise RuntimeError(f"a server does not read the drawn photo: {on_gpu}, {on_cpu}")
+    return compare(on_gpu, on_cpu, threshold)
