@@ -144,7 +144,11 @@ def main() -> None:
     if not PYTHON.exists():
         sys.exit(f"error: no {PYTHON}, which the cases run; make it (make .venv/installed).")
     num_wrong = 0
-    for case in sorted(path for path in CASES_DIR.iterdir() if (path / "run.sh").is_file()):
+    cases = sorted(path for path in CASES_DIR.iterdir() if (path / "run.sh").is_file())
+    for name in wanted:
+        if not any(case.name.startswith(name) for case in cases):
+            sys.exit(f"error: {CASES_DIR} has no case {name}.\n\n{__doc__}")
+    for case in cases:
         number = case.name[:2]
         if wanted and not any(case.name.startswith(name) for name in wanted):
             continue
@@ -152,7 +156,8 @@ def main() -> None:
             print(f"{case.name:36} not run: no pattern here says what is expected", flush=True)
             continue
         if number in TOOLS and interpreter(TOOLS[number][0]) is None:
-            print(f"{case.name:36} not run: no {TOOLS[number][0]} (--help)", flush=True)
+            how = "tests/data_prep/convert/tool_scripts/README.md"
+            print(f"{case.name:36} not run: no {TOOLS[number][0]} ({how})", flush=True)
             continue
         try:
             got = run(case)

@@ -1,6 +1,7 @@
 """Training examples a second: our input against others, on the same shards.
 
-python -m tests.benchmarks.input_pipeline --data_dir=PREPARED
+python -m tests.benchmarks.input_pipeline --data_dir=PREPARED \
+    --params_override=task.model.input_size=[512,512,3]
 python -m tests.benchmarks.input_pipeline --data_dir=PREPARED --inputs=plain,ours \
     --config_file=configs/r50_512.yaml --config_file=configs/modanet_r50_1024.yaml
 

@@ -1,10 +1,11 @@
 """What a photo costs: the stock export of the same weights against ours, side by side in one run.
 
 python -m tests.benchmarks.serving_speed --input_side=512
-python -m tests.benchmarks.serving_speed --model_dir=DIR --data_dir=PREPARED  # with its cost in AP
+python -m tests.benchmarks.serving_speed --model_dir=DIR --photos_dir=PHOTOS
 
 Without --model_dir the weights are random: times are real, and a threshold keeps ten detections.
-Rounds take turns; "cpu" is the median of process CPU seconds, "wall" the minimum.
+Rounds take turns; "cpu" is the median of process CPU seconds, "wall" the minimum. The cost in AP:
+tests.benchmarks.serving_accuracy.
 """
 
 import tempfile
@@ -56,7 +57,7 @@ def load_variants(folder: Path, input_side: int, model_dir: str | None, names) -
 
 
 def measure(variants: list[Variant], photos: list[bytes], num_rounds: int) -> dict:
-    """Returns by name: median CPU seconds, least wall seconds and the mean reply bytes a photo."""
+    """Returns by name: median CPU seconds, least and median wall seconds of a photo."""
     cpu = {variant.name: [] for variant in variants}
     wall = {variant.name: [] for variant in variants}
     for variant in variants:

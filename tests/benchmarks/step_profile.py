@@ -1,6 +1,7 @@
 """Where the time of a training step on a CPU goes, from TensorFlow's profiler, in two tables.
 
 python -m tests.benchmarks.step_profile --data_dir=PREPARED --config_file=configs/r50_512.yaml \
+    --params_override=task.model.input_size=[512,512,3] \
     --params_override=runtime.mixed_precision_dtype=float32 \
     --params_override=task.train_data.dtype=float32 \
     --params_override=task.train_data.global_batch_size=2

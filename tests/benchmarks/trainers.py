@@ -121,6 +121,7 @@ def _start(folder: Path, prepared_set) -> dict[str, Training]:
         *(f"--config_file={path}" for path in FLAGS.config_file),
         f"--data_dir={prepared_set.path}",
         "--num_gpus=0",
+        "--from_scratch",
     ]
     programs = {STOCK: stock}
     for name, bfloat16 in ((OURS, "false"), (BFLOAT16, "true")):

@@ -10,7 +10,7 @@ from tests.data_prep.raw_modanet import RawModanet, box_polygon, draw_jpeg
 def raw_dir(tmp_path_factory) -> Path:
     """Twenty-two photos in the train json, one of everything that goes wrong; two in the val json.
 
-    Of the posts 1 to 8, the hash puts 2, 4 and 8 into val (tests/data_prep/test_splits.py).
+    Of the posts 1 to 8, the hash puts 2, 4 and 8 into val (tests/data_prep/build/test_splits.py).
     """
     raw = RawModanet()
     raw.add_photo(101, post_id=1, size=(40, 30))

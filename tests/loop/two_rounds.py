@@ -26,7 +26,7 @@ def define_flags() -> None:
         "Text file of file names, one a line: --start is the first model itself, trained on these.",
     )
     flags.DEFINE_string("work_dir", None, "Where everything is written.", required=True)
-    flags.DEFINE_string("prepared_dir", None, "The data set ccp, prepared; made unless given.")
+    flags.DEFINE_string("prepared_dir", None, "ccp at the photos' own size; made unless given.")
     flags.DEFINE_integer("num_seed_photos", 60, "Photos that the first model is trained on.", 1)
     flags.DEFINE_integer("num_pool_photos", 320, "Photos that nobody has annotated yet.", 1)
     flags.DEFINE_integer("num_rounds", 2, "How many times round.", 1)

@@ -39,8 +39,8 @@ def cut_as_marked(
 
     Args:
         photo: Whole.
-        marks: session.hints_from_marks'; with a box, all is found anew within it, without, strokes
-            mend the mask.
+        marks: data_prep.review.marks.hints_from_marks'; with a box, all is found anew within it,
+            without, strokes mend the mask.
         start: The mask so far; None where there is none.
 
     Raises:

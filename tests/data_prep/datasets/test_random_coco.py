@@ -1,7 +1,7 @@
 """Random COCO files -> shards -> decoded: every mask is the truth's.
 
 The full proof, three seeds of 1,000 photos each:
-    TFSEG_RANDOM_PHOTOS=1000 python -m pytest tests/data_prep/test_random_coco.py
+    TFSEG_RANDOM_PHOTOS=1000 python -m pytest tests/data_prep/datasets/test_random_coco.py
 """
 
 import json

@@ -1,0 +1,89 @@
+"""What READMEs, docstrings and recipes name is there: files, modules to run, flags."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPO_DIR = Path(__file__).parents[1]
+ROOMS = "tests|tfseg|data_prep|serving|configs"
+PATH = re.compile(rf"(?<![\w./-])(?:{ROOMS})/[\w./-]+\.(?:py|md|yaml|flags|proto|sh|js|css|html)\b")
+COMMAND = re.compile(rf"python -m ((?:{ROOMS})(?:\.\w+)*)((?:[^\n`]|(?<=\\)\n)*)")
+FLAG = re.compile(r"(?<!\S)--(\w+)")
+QUOTED = re.compile(r'"(\w+)"')  # data sets list their flags; none is looked for by call
+OF_ABSEIL = {"flagfile", "help", "helpfull", "version"}
+
+
+def texts() -> list[tuple[str, str]]:
+    """Name and content of all that tells people what to run or read."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.md", "*.yaml", "*.flags", "*.py", "Makefile"],
+        cwd=REPO_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    return [(name, (REPO_DIR / name).read_text("utf-8")) for name in listed]
+
+
+@pytest.fixture(scope="module")
+def told():
+    return [one for one in texts() if one[0] != "CHANGELOG.md"]
+
+
+def test_files_that_are_named_exist(told):
+    missing = [
+        f"{name}: {path}"
+        for name, text in told
+        for path in PATH.findall(text)
+        if not any((base / path).exists() for base in (REPO_DIR, (REPO_DIR / name).parent))
+    ]
+    assert missing == []
+
+
+def commands(text: str):
+    """Module and rest of each `python -m MODULE --flags ...`, lines that go on joined."""
+    return COMMAND.findall(re.sub(r"\\\n[ #]*", " ", text))
+
+
+def test_modules_that_are_to_be_run_exist(told):
+    missing = [
+        f"{name}: {module}"
+        for name, text in told
+        for module, _ in commands(text)
+        if not any(
+            (REPO_DIR / f"{module.replace('.', '/')}{end}").exists()
+            for end in (".py", "/__main__.py", "/__init__.py")
+        )
+    ]
+    assert missing == []
+
+
+def test_flags_of_commands_are_defined_somewhere(told):
+    defined = {flag for name, text in told if name.endswith(".py") for flag in QUOTED.findall(text)}
+    unknown = [
+        f"{name}: {module} --{flag}"
+        for name, text in told
+        for module, rest in commands(text)
+        for flag in FLAG.findall(rest)
+        if flag.removeprefix("no") not in defined | OF_ABSEIL and flag not in defined
+    ]
+    assert unknown == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPO_DIR / "configs").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_the_command_above_a_recipe_starts_from_what_the_recipe_wants(path):
+    head = path.read_text("utf-8").split("\ntask:")[0]
+    for module, rest in commands(head):
+        if module != "tfseg.train":
+            continue
+        flagfile = re.search(r"--flagfile=(\S+)", rest)
+        files = re.findall(r"--config_file=(\S+)", (REPO_DIR / flagfile[1]).read_text("utf-8"))
+        starts_from = [
+            re.search(r"^  start:", (REPO_DIR / f).read_text("utf-8"), re.M) for f in files
+        ]
+        if any(starts_from):
+            assert "--init_from=" in rest or "--from_scratch" in rest, path.name
