@@ -12,6 +12,7 @@ def define_source_flags() -> None:
     command_line.define_path("model_dir", None, "Judge a model: folder written by tfseg.train.")
     flags.DEFINE_string("model", None, "Judge a model in the box, as fashion_lite.")
     command_line.define_path("checkpoint_path", None, "Checkpoint prefix; the latest by default.")
+    command_line.define_size("input_size", "Fit photos into it, not into the size trained at.")
     command_line.define_path("saved_model", None, "Judge a model: folder written by tfseg.export.")
     command_line.define_path("results_path", None, "Judge detections: a COCO results json.")
     command_line.define_path("data_dir", None, "Folder with the prepared data set.")
@@ -54,6 +55,8 @@ def run_from_flags(values, results_path: str | None = None):
         )
     if values.checkpoint_path and not values.model_dir:
         raise ValueError("--checkpoint_path goes with --model_dir alone.")
+    if values.input_size and not (values.model_dir or values.model):
+        raise ValueError("--input_size goes with --model_dir and --model; an export has its own.")
     prepared_set = None
     if values.data_dir:
         prepared_set = prepared.open_prepared(values.data_dir, values.dataset)
@@ -74,7 +77,9 @@ def run_from_flags(values, results_path: str | None = None):
     if values.bfloat16:
         detector.use_bfloat16()
     found = (
-        detector.detector_from_model_dir(values.model or values.model_dir, values.checkpoint_path)
+        detector.detector_from_model_dir(
+            values.model or values.model_dir, values.checkpoint_path, values.input_size
+        )
         if values.model or values.model_dir
         else detector.detector_from_saved_model(values.saved_model, all_scores=True)
     )

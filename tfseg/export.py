@@ -39,6 +39,11 @@ def define_flags() -> None:
         0.0,
         1.0,
     )
+    command_line.define_size(
+        "input_size",
+        "Fit photos into it, not into the size trained at: larger finds small garments better and "
+        "takes as much longer as it has more pixels. tfseg.evaluate has it, too.",
+    )
     flags.DEFINE_integer(
         "num_proposals", 300, "Regions the box head sees of a photo, at most (faster, same AP).", 1
     )
@@ -155,7 +160,9 @@ def _export_trained():
         )
     source = FLAGS.model or FLAGS.model_dir
     folder = packaged_models.folder(source) or Path(source)
-    metrics = model_card.read_metrics(FLAGS.metrics_path, str(folder))
+    metrics = None  # those of the training are of its size
+    if FLAGS.metrics_path or not FLAGS.input_size:
+        metrics = model_card.read_metrics(FLAGS.metrics_path, str(folder))
     tuned = None
     if FLAGS.score_threshold is None and folder.is_dir():
         tuned = thresholds.load(folder)
@@ -165,6 +172,8 @@ def _export_trained():
     from tfseg.inference import maskrcnn_inference, serving_module
 
     trained = trained_model.load_trained(source, FLAGS.checkpoint_path)
+    if FLAGS.input_size:
+        trained_model.fit_photos_into(trained, FLAGS.input_size)
     if tuned is None:
         by_hand = FLAGS.score_threshold
         tuned = thresholds.Thresholds({}, _DEFAULT_SCORE_THRESHOLD if by_hand is None else by_hand)

@@ -82,6 +82,10 @@ def test_boxes_alone_are_judged_by_their_boxes(folder):
             "--checkpoint_path goes with --model_dir alone",
         ),
         (
+            ("--saved_model=m", "--data_dir=d", "--input_size=96x64"),
+            "--input_size goes with --model_dir and --model",
+        ),
+        (
             ("--results_path=truth.json", "--ground_truth_path=truth.json"),
             "truth.json: a json dict, expected a list",
         ),

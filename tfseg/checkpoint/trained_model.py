@@ -107,6 +107,19 @@ def _load_packaged(folder: Path) -> TrainedModel:
     return TrainedModel(params, model, names, int(facts.get("step", 0)), str(path))
 
 
+def fit_photos_into(trained: TrainedModel, input_size_hw: tuple[int, int]) -> None:
+    """Has a model run on photos of another size than those that it was trained on.
+
+    Larger finds small garments better, up to a point, and takes as much longer as it has more
+    pixels; garments that fill a photo may become larger than any seen in training.
+
+    Args:
+        trained: Its params change, and so all that is made of it afterwards.
+        input_size_hw: The box that photos are fitted into, pixels.
+    """
+    trained.params.task.model.override({"input_size": [*input_size_hw, 3]})
+
+
 def check_checkpoint_classes(checkpoint_path: str, num_classes: int) -> None:
     """Raises ValueError when the checkpoint's class predictor has another number of classes.
 

@@ -119,8 +119,17 @@ def use_bfloat16(enabled: bool = True) -> None:
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": enabled})
 
 
-def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) -> Detector:
+def detector_from_model_dir(
+    model_dir: str,
+    checkpoint_path: str | None = None,
+    input_size_hw: tuple[int, int] | None = None,
+) -> Detector:
     """Loads a checkpoint of a training.
+
+    Args:
+        model_dir: Of the training, or a model in the box.
+        checkpoint_path: The latest by default.
+        input_size_hw: The box that photos are fitted into, pixels; that of the training by default.
 
     Raises:
         ValueError: model_dir, its params or its checkpoint is missing or does not fit.
@@ -129,6 +138,8 @@ def detector_from_model_dir(model_dir: str, checkpoint_path: str | None = None) 
     from tfseg.inference import serving_module
 
     trained = trained_model.load_trained(model_dir, checkpoint_path)
+    if input_size_hw:
+        trained_model.fit_photos_into(trained, input_size_hw)
     module = serving_module.module_from_trained(trained, max_images=2**31 - 1)  # no stranger's
     name = f"{model_dir} at step {trained.step}"
     own = thresholds.load(packaged_models.folder(model_dir) or model_dir)

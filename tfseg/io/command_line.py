@@ -113,6 +113,35 @@ class _PathListParser(flags.ListParser):
         return [_PathParser().parse(path) for path in super().parse(argument)]
 
 
+class _SizeParser(flags.ArgumentParser):
+    """Height and width of at least a pyramid's cell, at most what a CPU can be asked."""
+
+    _LEAST, _MOST = 64, 4096
+
+    def parse(self, argument: str | tuple[int, int]) -> tuple[int, int]:
+        if isinstance(argument, tuple):
+            return argument
+        numbers = [int(part) for part in argument.lower().split("x") if part.isdecimal()]
+        if len(numbers) != 2 or not all(self._LEAST <= one <= self._MOST for one in numbers):
+            raise ValueError(
+                f"expected HEIGHTxWIDTH, as 672x448, each from {self._LEAST} to {self._MOST}"
+            )
+        return numbers[0], numbers[1]
+
+    def flag_type(self) -> str:
+        return "HEIGHTxWIDTH"
+
+
+class _SizeSerializer(flags.ArgumentSerializer):
+    def serialize(self, value: tuple[int, int]) -> str:
+        return "x".join(map(str, value))
+
+
+def define_size(name: str, help_text: str) -> None:
+    """Defines a flag that is a height and a width, pixels; None by default."""
+    flags.DEFINE(_SizeParser(), name, None, help_text, serializer=_SizeSerializer())
+
+
 def define_path(name: str, default: str | None, help_text: str, required: bool = False) -> None:
     """Defines a flag that is a path; "~" in it is the home folder."""
     serializer = flags.ArgumentSerializer()

@@ -108,6 +108,34 @@ def test_path_flags_expand_the_home_folder(tmp_path):
     ], ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--size=672x448"], "(672, 448) --size=672x448"),
+        ([], "None None"),
+        (["--size=672"], "expected HEIGHTxWIDTH, as 672x448"),
+        (["--size=672x448x3"], "expected HEIGHTxWIDTH"),
+        (["--size=axb"], "expected HEIGHTxWIDTH"),
+        (["--size=63x448"], "each from 64 to 4096"),
+    ],
+)
+def test_size_flags(given, told):
+    ended = run(
+        "import sys\n"
+        "from absl import flags\n"
+        "from tfseg.io.command_line import define_size\n"
+        "define_size('size', '')\n"
+        "try:\n"
+        "    flags.FLAGS(sys.argv)\n"
+        "    print(flags.FLAGS.size, flags.FLAGS['size'].serialize() or None)\n"
+        "except flags.Error as error:\n"
+        "    print(error)\n",
+        *given,
+    )
+
+    assert told in ended.stdout, ended.stderr
+
+
 def commands() -> list[str]:
     """The modules that run as `python -m MODULE`."""
     found = []
