@@ -33,12 +33,13 @@ def prepared_dir(tmp_path_factory):
     return folder
 
 
-def train(prepared_dir, work_dir, num_gpus, compiler, recipe, *lengths):
+def train(prepared_dir, work_dir, num_gpus, compiler, recipe, *lengths, timeout=600):
     (work_dir / "prepared").symlink_to(prepared_dir / "prepared")
     return forked.run(
         "tests.tfseg.training.gpu_path.run_recipes",
         *(num_gpus, work_dir, compiler, recipe, *lengths),
         env=QUIET,
+        timeout=timeout,
     )
 
 
@@ -82,7 +83,7 @@ def test_a_step_of_every_recipe_is_traced(prepared_dir, tmp_path):
 def test_every_recipe_trains_on_two_gpus_goes_on_and_is_exported_on_one(
     prepared_dir, tmp_path, recipe
 ):
-    ended = train(prepared_dir, tmp_path, 2, "plain", recipe, 2, 3)
+    ended = train(prepared_dir, tmp_path, 2, "plain", recipe, 2, 3, timeout=3600)
 
     assert ended.returncode == 0, ended.stderr[-3000:]
     told = json.loads(ended.stdout.strip().splitlines()[-1])
