@@ -1,4 +1,4 @@
-"""What READMEs, docstrings and recipes name is there: files, modules to run, flags."""
+"""What READMEs, docstrings and recipes name is there: files, links, modules to run, flags."""
 
 import re
 import subprocess
@@ -10,6 +10,7 @@ REPO_DIR = Path(__file__).parents[1]
 ROOMS = "tests|tfseg|data_prep|serving|configs"
 PATH = re.compile(rf"(?<![\w./-])(?:{ROOMS})/[\w./-]+\.(?:py|md|yaml|flags|proto|sh|js|css|html)\b")
 COMMAND = re.compile(rf"python -m ((?:{ROOMS})(?:\.\w+)*)((?:[^\n`]|(?<=\\)\n)*)")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
 FLAG = re.compile(r"(?<!\S)--(\w+)")
 QUOTED = re.compile(r'"(\w+)"')  # data sets list their flags; none is looked for by call
 OF_ABSEIL = {"flagfile", "help", "helpfull", "version"}
@@ -40,6 +41,26 @@ def test_files_that_are_named_exist(told):
         if not any((base / path).exists() for base in (REPO_DIR, (REPO_DIR / name).parent))
     ]
     assert missing == []
+
+
+def anchor(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_links_lead_somewhere(told):
+    broken = []
+    for name, text in told:
+        for link in LINK.findall(text) if name.endswith(".md") else ():
+            path, _, wanted = link.partition("#")
+            target = (REPO_DIR / name).parent / path if path else REPO_DIR / name
+            if not target.exists():
+                broken.append(f"{name}: {link}")
+            elif wanted:
+                headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.M)
+                if wanted not in map(anchor, headings):
+                    broken.append(f"{name}: {link}")
+    assert broken == []
 
 
 def commands(text: str):
