@@ -13,6 +13,7 @@ import time
 
 from data_prep import prepared
 from tests.benchmarks.gpu_check import cases
+from tests.tfseg import small_experiment
 
 _STEPS_A_LOOP = 5
 
@@ -104,6 +105,8 @@ def main() -> None:
     """Reads the arguments, measures, prints."""
     data_dir, case, options = sys.argv[1], cases.Case(**json.loads(sys.argv[2])), sys.argv[3]
     chosen = json.loads(options)
+    if chosen["small"] and not case.xla:
+        small_experiment.leave_graphs_as_traced()
     params = cases.build_params(
         case, prepared.open_prepared(data_dir), chosen["batch_per_gpu"], chosen["small"]
     )
