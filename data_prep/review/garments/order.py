@@ -1,4 +1,4 @@
-"""In which order photos teach a model most: unsure ones, rare categories; near-duplicates last."""
+"""Which photos are expected to teach a model most: unsure ones, rare categories; look-alikes last."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
