@@ -1,4 +1,4 @@
-"""Which photos are expected to teach a model most: unsure ones, rare categories; look-alikes last."""
+"""Which photos should teach a model most: unsure ones, rare categories; near-duplicates last."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
