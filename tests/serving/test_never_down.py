@@ -53,7 +53,8 @@ def test_clients_are_answered_without_a_failure(server, photos):
 
     assert figures.failures == ()
     assert figures.num_answers > 0
-    assert max(memory_mb) < min(memory_mb) * 1.2
+    # It may fall, where the system takes back pages that nobody uses.
+    assert max(memory_mb) < memory_mb[0] * 1.2
 
 
 def test_versions_swapped_under_load_fail_nobody(server, base_path, photos):
