@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tfseg.io import tensorflow_log
 
-# oneDNN's bfloat16 pass says "No allowlist ops found" of this graph.
+# oneDNN's bfloat16 pass says "No allowlist ops found" of this graph, where the CPU has AVX-512: on
+# others TensorFlow leaves the pass out.
 REWRITTEN = """
 import tensorflow as tf
 tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
@@ -28,7 +29,10 @@ def test_nothing_of_tensorflow_is_written():
     printed, said = run(QUIET + REWRITTEN)
     assert printed == "16.0\n"
     assert said == ""
-    assert "auto_mixed_precision" in run(REWRITTEN)[1]
+    otherwise = run(REWRITTEN)[1]
+    assert "cuda drivers" in otherwise
+    if "avx512f" in Path("/proc/cpuinfo").read_text():
+        assert "auto_mixed_precision" in otherwise
 
 
 def test_the_installed_release_has_the_function():
