@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import yaml
 from pycocotools import mask as coco_mask
 
 from data_prep import prepared
@@ -93,6 +94,21 @@ def export_dir(model_dir):
         "--score_threshold=0.0",
     )
     return export_dir
+
+
+def test_an_export_fits_photos_into_the_size_asked_for(model_dir, tmp_path):
+    must_run(
+        "tfseg.export",
+        f"--model_dir={model_dir}",
+        f"--export_dir={tmp_path}",
+        "--input_size=192x128",
+    )
+
+    extras = tmp_path / "1" / "assets.extra"
+    card = json.loads((extras / "model_card.json").read_text())
+    assert card["model"]["input_size_hw"] == [192, 128]
+    params = yaml.safe_load((extras / "params.yaml").read_text())
+    assert params["task"]["model"]["input_size"] == [192, 128, 3]
 
 
 def test_a_stopped_training_is_saved_and_goes_on(prepared_dir, tmp_path):

@@ -1,12 +1,14 @@
 """What READMEs, docstrings and recipes name is there: files, links, modules to run, flags."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-REPO_DIR = Path(__file__).parents[1]
+from tests.repository import REPO_DIR, git_files
+from tfseg.configs import recipes
+
 ROOMS = "tests|tfseg|data_prep|serving|configs"
 PATH = re.compile(rf"(?<![\w./-])(?:{ROOMS})/[\w./-]+\.(?:py|md|yaml|flags|proto|sh|js|css|html)\b")
 COMMAND = re.compile(rf"python -m ((?:{ROOMS})(?:\.\w+)*)((?:[^\n`]|(?<=\\)\n)*)")
@@ -16,21 +18,11 @@ QUOTED = re.compile(r'"(\w+)"')  # data sets list their flags; none is looked fo
 OF_ABSEIL = {"flagfile", "help", "helpfull", "version"}
 
 
-def texts() -> list[tuple[str, str]]:
-    """Name and content of all that tells people what to run or read."""
-    listed = subprocess.run(
-        ["git", "ls-files", "*.md", "*.yaml", "*.flags", "*.py", "Makefile"],
-        cwd=REPO_DIR,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    return [(name, (REPO_DIR / name).read_text("utf-8")) for name in listed]
-
-
 @pytest.fixture(scope="module")
 def told():
-    return [one for one in texts() if one[0] != "CHANGELOG.md"]
+    """Name and content of all that tells people what to run or read."""
+    names = git_files("*.md", "*.yaml", "*.flags", "*.py", "Makefile", ":!CHANGELOG.md")
+    return [(name, (REPO_DIR / name).read_text("utf-8")) for name in names]
 
 
 def test_files_that_are_named_exist(told):
@@ -82,13 +74,14 @@ def test_modules_that_are_to_be_run_exist(told):
 
 
 def test_flags_of_commands_are_defined_somewhere(told):
-    defined = {flag for name, text in told if name.endswith(".py") for flag in QUOTED.findall(text)}
+    quoted = (QUOTED.findall(text) for name, text in told if name.endswith(".py"))
+    defined = OF_ABSEIL.union(*quoted)
     unknown = [
         f"{name}: {module} --{flag}"
         for name, text in told
         for module, rest in commands(text)
         for flag in FLAG.findall(rest)
-        if flag.removeprefix("no") not in defined | OF_ABSEIL and flag not in defined
+        if not {flag, flag.removeprefix("no")} & defined
     ]
     assert unknown == []
 
@@ -101,10 +94,8 @@ def test_the_command_above_a_recipe_starts_from_what_the_recipe_wants(path):
     for module, rest in commands(head):
         if module != "tfseg.train":
             continue
-        flagfile = re.search(r"--flagfile=(\S+)", rest)
-        files = re.findall(r"--config_file=(\S+)", (REPO_DIR / flagfile[1]).read_text("utf-8"))
-        starts_from = [
-            re.search(r"^  start:", (REPO_DIR / f).read_text("utf-8"), re.M) for f in files
-        ]
-        if any(starts_from):
-            assert "--init_from=" in rest or "--from_scratch" in rest, path.name
+        flagfile = re.search(r"--flagfile=\S+", rest)[0]
+        paths = [flag.partition("=")[2] for flag in recipes.expand(["train", flagfile])[1:]]
+        tasks = [yaml.safe_load(Path(one).read_text("utf-8")).get("task") or {} for one in paths]
+        if any("start" in task for task in tasks):
+            assert "--init_from=" in rest or "--from_scratch" in rest

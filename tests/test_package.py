@@ -3,22 +3,10 @@
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
-REPO_DIR = Path(__file__).resolve().parents[1]
-
-
-def git_files(*folders: str) -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders],
-        cwd=REPO_DIR,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [name for name in listed.stdout.splitlines() if (REPO_DIR / name).is_file()]
+from tests.repository import REPO_DIR, git_files
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,21 @@ def train(
     run(trainer, f"--flagfile={recipe}", start, f"--seed={seed}", *where, *params)
 
 
+def train_and_judge(folder: Path, data_dir: Path, start: str, *overrides: str, **how) -> dict:
+    """Trains into folder/model and judges on val, each once; returns the metrics.
+
+    Args:
+        folder, data_dir, start, overrides, how: As train's.
+    """
+    if not _metrics_path(folder).exists():
+        train(folder, data_dir, start, *overrides, **how)
+    return judge(folder, data_dir, f"--model_dir={folder / 'model'}")
+
+
+def _metrics_path(folder: Path) -> Path:
+    return folder / "evaluation" / "metrics.json"
+
+
 def judge(folder: Path, data_dir: Path, model: str) -> dict:
     """Evaluates on val into folder/evaluation, once; returns the metrics.
 
@@ -55,7 +70,7 @@ def judge(folder: Path, data_dir: Path, model: str) -> dict:
         data_dir: The data set.
         model: The flag of tfseg.evaluate that names the model.
     """
-    metrics = folder / "evaluation" / "metrics.json"
+    metrics = _metrics_path(folder)
     if not metrics.exists():
         run("tfseg.evaluate", model, f"--data_dir={data_dir}", f"--output_dir={metrics.parent}")
     return json.loads(metrics.read_text())

@@ -36,15 +36,16 @@ def write_coco_files(raw_dir: Path, out_dir: Path, num_photos: int) -> Path:
     """
     raw = json.loads((raw_dir / _TRAIN_JSON).read_text())
     store = PhotoStore(find_raw_files(raw_dir).photos_lmdb)
-    photos = {image["id"]: store.read(image["id"]) for image in raw["images"]}
+    read = {image["id"]: store.read(image["id"]) for image in raw["images"]}
+    photos = {image_id: photo for image_id, photo in read.items() if photo}
     annotations = _usable_annotations(raw)
-    images = [i for i in raw["images"] if photos[i["id"]] and annotations.get(i["id"])]
+    images = [i for i in raw["images"] if i["id"] in photos and annotations.get(i["id"])]
     (out_dir / "images").mkdir(parents=True)
     written = {"images": [], "annotations": [], "categories": raw["categories"]}
     for image_id in range(1, num_photos + 1):
         image = images[(image_id - 1) % len(images)]
         name = f"{image_id:06d}.jpg"
-        (out_dir / "images" / name).write_bytes(photos[image["id"]] or b"")
+        (out_dir / "images" / name).write_bytes(photos[image["id"]])
         written["images"].append({**image, "id": image_id, "file_name": name})
         for annotation in annotations[image["id"]]:
             annotation_id = len(written["annotations"]) + 1

@@ -126,7 +126,7 @@ def _draw_texture(height: int, width: int, rng: np.random.Generator) -> np.ndarr
 def draw_shadow(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What the garment leaves of the light, float [height, width], 0 to 1."""
     shift = np.array([[1, 0, rng.uniform(-15, 20)], [0, 1, rng.uniform(-5, 25)]], np.float32)
-    moved = cv2.warpAffine(truth * (1 / 255), shift, truth.shape[::-1])
+    moved = np.asarray(cv2.warpAffine(truth, shift, truth.shape[::-1]), np.float64) / 255
     return 1 - rng.uniform(0.15, 0.45) * cv2.GaussianBlur(moved, (0, 0), rng.uniform(5, 25))
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tests.benchmarks import commands
-from tests.benchmarks.commands import is_prepared, judge, run
+from tests.benchmarks.commands import is_prepared, run, train_and_judge
 
 FLAGS = flags.FLAGS
 RECIPE = "configs/fashion_lite_384.flags"
@@ -62,11 +61,9 @@ def train(choice: str, prepared: Path, folder: Path) -> dict:
     trainer = "tests.benchmarks.rounded_boxes" if choice == ROUNDED else "tfseg.train"
     start = "--from_scratch" if choice == FROM_SCRATCH else f"--init_from={FLAGS.imagenet}"
     overrides = (*FLAGS.override, *CHOICES[choice], f"trainer.train_steps={FLAGS.steps}")
-    if not (folder / "evaluation").exists():
-        commands.train(
-            *(folder, prepared, start, *overrides), recipe=RECIPE, seed=FLAGS.seed, trainer=trainer
-        )
-    return judge(folder, prepared, f"--model_dir={folder / 'model'}")
+    return train_and_judge(
+        *(folder, prepared, start, *overrides), recipe=RECIPE, seed=FLAGS.seed, trainer=trainer
+    )
 
 
 def row(choice: str, metrics: dict, of_recipe: dict) -> str:

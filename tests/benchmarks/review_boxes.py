@@ -64,7 +64,8 @@ def main(_) -> None:
     for path in paths[:: max(1, len(paths) // FLAGS.num_photos)]:
         labels = scipy.io.loadmat(path)["groundtruth"]
         photo = cv2.imread(str(folder / "photos" / f"{path.stem}.jpg"))
-        if photo is None or photo.shape[:2] != labels.shape:
+        assert photo is not None, f"{path.stem}.jpg cannot be read"
+        if photo.shape[:2] != labels.shape:
             continue
         for label in np.unique(labels):
             truth = garment_masks.pieces((labels == label).astype(np.uint8))[0]

@@ -20,8 +20,7 @@ from absl import app, flags
 from data_prep.prepared import open_prepared
 from data_prep.readers.review_folder import read_review
 from data_prep.review.garments.order import ordered
-from tests.benchmarks import commands
-from tests.benchmarks.commands import is_prepared, run
+from tests.benchmarks.commands import is_prepared, run, train_and_judge
 from tests.loop.ccp_part import copy_part
 
 FLAGS = flags.FLAGS
@@ -61,13 +60,11 @@ def photo_names(prepared: Path, split: str) -> list[str]:
 
 def train(folder: Path, prepared: Path, start: Path, num_steps: int) -> dict:
     """Trains on a set and judges on its val; returns the metrics."""
-    if not (folder / "evaluation" / "metrics.json").exists():
-        commands.train(
-            *(folder, prepared, f"--init_from={start}", f"trainer.train_steps={num_steps}"),
-            recipe=FLAGS.recipe,
-            seed=FLAGS.seed,
-        )
-    return commands.judge(folder, prepared, f"--model_dir={folder / 'model'}")
+    return train_and_judge(
+        *(folder, prepared, f"--init_from={start}", f"trainer.train_steps={num_steps}"),
+        recipe=FLAGS.recipe,
+        seed=FLAGS.seed,
+    )
 
 
 def report(order: str, num_photos: int, metrics: dict) -> None:

@@ -94,7 +94,7 @@ class Loop:
         name = f"reviewed_{number}"
         self._build(name, "reviewed", source, "--val_percent=0", _TO_TRAIN_ON)
         seed = f"--mix_data_dirs={self.work_dir / 'seed'}"
-        self._train(number, before, self.work_dir / f"reviewed_{number}", seed)
+        self._train(number, before, self.work_dir / name, seed)
         self._evaluate(str(number), self.model_dir(number))
 
     def train_control(self, num_rounds: int) -> None:

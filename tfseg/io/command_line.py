@@ -5,6 +5,7 @@ No library serves: absl.app gives a traceback for a user's mistake, and its stri
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -121,12 +122,13 @@ class _SizeParser(flags.ArgumentParser):
     def parse(self, argument: str | tuple[int, int]) -> tuple[int, int]:
         if isinstance(argument, tuple):
             return argument
-        numbers = [int(part) for part in argument.lower().split("x") if part.isdecimal()]
-        if len(numbers) != 2 or not all(self._LEAST <= one <= self._MOST for one in numbers):
+        found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", argument.lower())
+        height, width = map(int, found.groups()) if found else (0, 0)
+        if not (min(height, width) >= self._LEAST and max(height, width) <= self._MOST):
             raise ValueError(
                 f"expected HEIGHTxWIDTH, as 672x448, each from {self._LEAST} to {self._MOST}"
             )
-        return numbers[0], numbers[1]
+        return height, width
 
     def flag_type(self) -> str:
         return "HEIGHTxWIDTH"

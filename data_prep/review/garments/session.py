@@ -64,9 +64,15 @@ class GarmentSession:
             for file_name, reasons in rows:
                 photo = self._store.photos[file_name]
                 categories = sorted({ids[one.category] for one in photo.instances})
-                entry = {"name": file_name, "reasons": reasons, "categories": categories}
-                state = {"review": photo.review, "is_touched": photo.is_touched}
-                photos.append({**entry, **state})
+                photos.append(
+                    {
+                        "name": file_name,
+                        "reasons": reasons,
+                        "categories": categories,
+                        "review": photo.review,
+                        "is_touched": photo.is_touched,
+                    }
+                )
             return {"photos": photos, "categories": names, **self._progress()}
 
     def photo_jpeg(self, name: str) -> bytes:

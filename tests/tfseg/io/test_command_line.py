@@ -116,6 +116,8 @@ def test_path_flags_expand_the_home_folder(tmp_path):
         (["--size=672"], "expected HEIGHTxWIDTH, as 672x448"),
         (["--size=672x448x3"], "expected HEIGHTxWIDTH"),
         (["--size=axb"], "expected HEIGHTxWIDTH"),
+        (["--size=672xwidex448"], "expected HEIGHTxWIDTH"),
+        (["--size=672x4097"], "each from 64 to 4096"),
         (["--size=63x448"], "each from 64 to 4096"),
     ],
 )

@@ -59,7 +59,7 @@ function isBegun(listed) {
 
 function describe() {
   const listed = shown[index];
-  const state = photo ? photo.review : listed ? listed.review : "";
+  const state = listed ? listed.review : "";
   if (document.activeElement !== byId("go")) byId("go").value = listed ? index + 1 : "";
   byId("go").max = shown.length;
   byId("num_shown").textContent = listed ? shown.length : "no photos here";

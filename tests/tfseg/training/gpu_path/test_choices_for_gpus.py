@@ -2,14 +2,10 @@
 
 import pytest
 
+from tests.benchmarks.gpu_check.cases import RECIPES
 from tests.tfseg import small_experiment
 
 pytestmark = pytest.mark.slow
-
-FULL_SIZE = (
-    *("modanet_r50", "modanet_r50_coco", "modanet_r50_1024", "modanet_r101", "modanet_lite0"),
-    *("fgvc6_r50", "combined_r50"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,7 @@ def params_of(recipe, prepared):
     return experiment.build_params("maskrcnn_resnetfpn_fashion", paths, [], prepared)
 
 
-@pytest.mark.parametrize("recipe", FULL_SIZE)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_full_size_recipe_begins_from_weights_and_says_where_they_are_had(
     recipe, prepared, tmp_path
 ):
@@ -43,7 +39,7 @@ def test_a_full_size_recipe_begins_from_weights_and_says_where_they_are_had(
     preflight.check_start(params, str(tmp_path), None)  # it goes on
 
 
-@pytest.mark.parametrize("recipe", FULL_SIZE)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_full_size_recipe_wastes_little_of_its_input_on_padding(recipe, prepared):
     """ModaNet's photos are 600 x 400."""
     height, width, _ = params_of(recipe, prepared).task.model.input_size

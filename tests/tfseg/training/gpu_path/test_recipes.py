@@ -6,6 +6,7 @@ import os
 import pytest
 
 from tests import forked
+from tests.benchmarks.gpu_check import cases
 from tests.tfseg import small_experiment
 
 pytestmark = pytest.mark.slow
@@ -14,14 +15,11 @@ QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 # XLA has turned the whole step of both replicas into its own form when it says so; it lacks
 # collectives for the CPU alone.
 NO_COLLECTIVES_ON_CPU = "Collectives are not yet implemented for CPU devices"
-EVERY_RECIPE = (
-    "modanet_r50_coco=bfloat16",
-    "modanet_r50_1024=bfloat16",
-    "modanet_r101=float16",
-    "modanet_lite0=float32",
-    "fgvc6_r50=float16",
-    "combined_r50=float32",
-)
+# Of all but the first, modanet_r50, which gpu_check's test trains.
+PRECISIONS = ("bfloat16", "bfloat16", "float16", "float32", "float16", "float32")
+OTHER_RECIPES = [
+    f"{recipe}={precision}" for recipe, precision in zip(cases.RECIPES[1:], PRECISIONS, strict=True)
+]
 # Those are minutes of tracing, for when a recipe or the training has changed.
 ASKED_FOR_ALL = bool(os.environ.get("TFSEG_ALL_RECIPES"))
 
@@ -69,7 +67,7 @@ def test_a_step_of_every_recipe_is_traced(prepared_dir, tmp_path):
     (tmp_path / "prepared").symlink_to(prepared_dir / "prepared")
     jobs = ["modanet_r50=bfloat16@4"]
     if ASKED_FOR_ALL:
-        jobs += [f"{recipe}@2" for recipe in EVERY_RECIPE] + ["modanet_r50=bfloat16@8"]
+        jobs += [f"{recipe}@2" for recipe in OTHER_RECIPES] + ["modanet_r50=bfloat16@8"]
     ended = forked.run(
         "tests.tfseg.training.gpu_path.trace_recipes", tmp_path, *jobs, env=QUIET, timeout=900
     )
@@ -79,7 +77,7 @@ def test_a_step_of_every_recipe_is_traced(prepared_dir, tmp_path):
 
 
 @pytest.mark.skipif(not ASKED_FOR_ALL, reason="many minutes; asked for by TFSEG_ALL_RECIPES=1")
-@pytest.mark.parametrize("recipe", EVERY_RECIPE)
+@pytest.mark.parametrize("recipe", OTHER_RECIPES)
 def test_every_recipe_trains_on_two_gpus_goes_on_and_is_exported_on_one(
     prepared_dir, tmp_path, recipe
 ):
